@@ -1,0 +1,33 @@
+/* Operators: coarse, contiguous, each with a hand-written backward (one file each, one row in op.def). They return step tensors; wrong shapes are a
+ * context error that names both ("linear: x is 15x7, w is 4x6"). Parameters may be NULL where said. Shapes in comments; ... = any leading dimensions. */
+#ifndef CAPT_OP_H
+#define CAPT_OP_H
+#include "op/tape.h"
+
+/* act(x (...,K) w(N,K)^T + b (N)) -> (...,N); b may be NULL; act is an enum capt_map */
+capt_tensor *capt_linear(capt_ctx *c, capt_tensor *x, capt_tensor *w, capt_tensor *b, int act);
+capt_tensor *capt_map(capt_ctx *c, capt_tensor *x, int f);
+capt_tensor *capt_add(capt_ctx *c, capt_tensor *x, capt_tensor *y);             /* same shape */
+capt_tensor *capt_mul(capt_ctx *c, capt_tensor *x, capt_tensor *y);             /* same shape */
+capt_tensor *capt_scale(capt_ctx *c, capt_tensor *x, double a);
+/* x (B,S,D) + p (P,D) rows p0..p0+S-1, broadcast over B */
+capt_tensor *capt_add_rows(capt_ctx *c, capt_tensor *x, capt_tensor *p, int64_t p0);
+/* rows of x (n,block...) by index (host array, -1 is an error): -> (n_idx, block...). Also the embedding and the image -> caption-row expansion. */
+capt_tensor *capt_gather(capt_ctx *c, capt_tensor *x, const int32_t *idx, int64_t n_idx);
+capt_tensor *capt_concat(capt_ctx *c, capt_tensor *x, capt_tensor *y);          /* (B,S,D),(B,T,D) -> (B,S+T,D) */
+capt_tensor *capt_slice(capt_ctx *c, capt_tensor *x, int64_t t0, int64_t n);    /* (B,S,D) -> (B,n,D) */
+capt_tensor *capt_layernorm(capt_ctx *c, capt_tensor *x, capt_tensor *g, capt_tensor *b, double eps);
+/* x (B,H,W,C); run_mean, run_var (C) are buffers updated in training when `train`; relu fused */
+capt_tensor *capt_batchnorm(capt_ctx *c, capt_tensor *x, capt_tensor *g, capt_tensor *b, capt_tensor *run_mean, capt_tensor *run_var, int train, int relu);
+capt_tensor *capt_conv2d(capt_ctx *c, capt_tensor *x, capt_tensor *w, capt_tensor *b, int stride, int pad); /* x (B,H,W,C), w (N,kh,kw,C), b NULL ok */
+capt_tensor *capt_avgpool(capt_ctx *c, capt_tensor *x, int kh, int kw);         /* (B,H,W,C) */
+/* qkv (B,T,3*D) packed q|k|v; causal CAPT_ATTN_FULL or an offset (0: GPT-2); k_len NULL or host (B); -> (B,T,D) */
+capt_tensor *capt_attention_self(capt_ctx *c, capt_tensor *qkv, int heads, int causal, const int32_t *k_len, double drop);
+/* q (B,Tq,D), kv (B,Tk,2*D) packed k|v -> (B,Tq,D) */
+capt_tensor *capt_attention_cross(capt_ctx *c, capt_tensor *q, capt_tensor *kv, int heads, const int32_t *k_len, double drop);
+capt_tensor *capt_dropout(capt_ctx *c, capt_tensor *x, double p);               /* identity unless training and p > 0 */
+capt_tensor *capt_pixels(capt_ctx *c, capt_tensor *u8, const float mean[3], const float std[3]); /* (I,H,W,3) u8 -> real */
+/* Ends a step: h (M,D), w (V,D), b (V) or NULL, host targets (M) and weights (M) (negative ones too: SCST). Returns the per-row losses (M): the objective
+ * is their sum, and capt_tape_backward starts from it. */
+capt_tensor *capt_xent(capt_ctx *c, capt_tensor *h, capt_tensor *w, capt_tensor *b, const int32_t *target, const capt_real *weight, double smooth);
+#endif
