@@ -16,6 +16,7 @@ int capt_json_int(const json_t *o, const char *key, int64_t *v, const char *wher
 int capt_json_num(const json_t *o, const char *key, double *v, const char *where, capt_err *err);
 json_t *capt_json_array(const json_t *o, const char *key, const char *where, capt_err *err);  /* borrowed */
 json_t *capt_json_object(const json_t *o, const char *key, const char *where, capt_err *err); /* borrowed */
-/* One line of compact JSON, keys in insertion order, slash unescaped, non-ASCII as UTF-8, numbers with 17 digits. */
+/* Appends one line of compact JSON and its final newline; -1 leaves out as it was. Keys in insertion order, slash unescaped, non-ASCII as UTF-8,
+ * numbers with 17 digits. */
 int capt_json_line(const json_t *o, capt_str *out);
 #endif
