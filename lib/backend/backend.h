@@ -14,7 +14,7 @@
 typedef struct capt_backend capt_backend;
 typedef struct capt_weight capt_weight; /* a backend's packed matrix */
 
-enum capt_map {
+enum capt_map_id { /* the tag: struct capt_map is base/file.h's */
 #define MAP(name, value, derivative) CAPT_MAP_##name,
 #include "backend/map.def"
 #undef MAP
@@ -31,7 +31,7 @@ typedef struct capt_attn {
     int causal;                  /* query t sees keys 0..t+causal; CAPT_ATTN_FULL: all */
     const int32_t *k_len;        /* (B) valid keys of each, backend memory; NULL: Tk. A query without any key yields 0 */
     double scale;                /* usually 1/sqrt(dh) */
-    double drop;                 /* dropout of the probabilities, element ((b0+b)*H+h)*Tq*Tk + tq*Tk + tk of Philox(key) */
+    double drop;                 /* dropout of the probabilities, element ((b0+b)*H+h)*Tq*Tk + tq*Tk + tk, masked as in kernel dropout */
     uint64_t key;
     int64_t b0;
 } capt_attn;

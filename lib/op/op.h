@@ -4,9 +4,9 @@
 #define CAPT_OP_H
 #include "op/tape.h"
 
-/* act(x (...,K) w(N,K)^T + b (N)) -> (...,N); b may be NULL; act is an enum capt_map */
+/* act(x (...,K) w(N,K)^T + b (N)) -> (...,N); b may be NULL; act is an enum capt_map_id */
 capt_tensor *capt_linear(capt_ctx *c, capt_tensor *x, capt_tensor *w, capt_tensor *b, int act);
-capt_tensor *capt_map(capt_ctx *c, capt_tensor *x, int f);
+capt_tensor *capt_apply(capt_ctx *c, capt_tensor *x, int f);                    /* f: enum capt_map_id */
 capt_tensor *capt_add(capt_ctx *c, capt_tensor *x, capt_tensor *y);             /* same shape */
 capt_tensor *capt_mul(capt_ctx *c, capt_tensor *x, capt_tensor *y);             /* same shape */
 capt_tensor *capt_scale(capt_ctx *c, capt_tensor *x, double a);
