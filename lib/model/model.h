@@ -1,0 +1,109 @@
+/* Models: an encoder turns pixels into image features, a captioner turns features and words into hidden vectors; the head that scores words belongs to the
+ * captioner's parameters, the loss and the search to the library. One file and one row of encoder.def or captioner.def each.
+ *
+ * A captioner sees I images and R rows; row r belongs to image row_image[r]; several rows may share an image, which is encoded and prefilled once. */
+#ifndef CAPT_MODEL_H
+#define CAPT_MODEL_H
+#include <jansson.h>
+#include "base/idset.h"
+#include "nn/param.h"
+#include "text/vocab.h"
+
+/* One configuration key: integer, number or a choice; the value in the file or the default. */
+typedef struct capt_key { const char *name; char type; /* 'i' 'n' 's' 'b' */ const char *def; const char *doc; } capt_key; /* ends with name NULL */
+
+/* ---- encoders ---- */
+typedef struct capt_encoded {
+    capt_tensor *global; /* (I,1,Dg): the joint embedding, not normalised */
+    capt_tensor *grid;   /* (I,S,Dc): one vector a cell */
+} capt_encoded;
+
+typedef struct capt_encoder capt_encoder;
+typedef struct capt_encoder_type {
+    const char *name, *doc;
+    const capt_key *keys;
+    int (*init)(capt_encoder *e, capt_err *err);                                 /* config -> parameters "encoder.*" in e->params, e->self, dims */
+    void (*forward)(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *out); /* u8 (I,R,R,3), R = e->size or another multiple the encoder takes */
+    void (*free)(capt_encoder *e);
+} capt_encoder_type;
+
+struct capt_encoder {
+    const capt_encoder_type *type;
+    capt_params *params;  /* borrowed: the model's, or a set of the caller's */
+    json_t *config;       /* owned, complete (every key present) */
+    void *self;           /* owned by the type */
+    int size;             /* input resolution */
+    int global_dim, grid_dim, grid_rows;
+    float mean[3], std[3];
+};
+extern const capt_encoder_type *const capt_encoder_types[]; /* ends with NULL */
+const capt_encoder_type *capt_encoder_find(const char *name);
+/* config: {"type":"clip-vit", ...}; missing keys are defaulted, unknown ones an error. */
+capt_encoder *capt_encoder_new(const json_t *config, capt_params *params, capt_err *err);
+void capt_encoder_free(capt_encoder *e);
+void capt_encode(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *out);
+
+/* ---- captioners ---- */
+typedef struct capt_model capt_model;
+typedef struct capt_state capt_state;
+
+/* What a captioner reads. feat (I,S,D) in the step memory; len: host (I) valid rows of each image, NULL = S. */
+typedef struct capt_feat { capt_tensor *x; const int32_t *len; } capt_feat;
+
+typedef struct capt_captioner_type {
+    const char *name, *doc;
+    const capt_key *keys;
+    int (*init)(capt_model *m, capt_err *err);
+    void (*free)(capt_model *m);
+    /* teacher forcing: host tokens (R,T) -> hidden (R,T,D); hidden at t has seen the image and tokens 0..t, and predicts token t+1 */
+    capt_tensor *(*forward)(capt_ctx *c, capt_model *m, const capt_feat *f, int R, int T, const int32_t *row_image, const int32_t *tokens);
+    /* decoding: a state for up to `rows` rows and max_t steps, its shared part filled; then step by step: host tokens (rows now) -> hidden (rows,D) */
+    capt_state *(*prefill)(capt_ctx *c, capt_model *m, const capt_feat *f, int rows, int max_t);
+    capt_tensor *(*step)(capt_ctx *c, capt_model *m, capt_state *s, const int32_t *tokens);
+} capt_captioner_type;
+
+struct capt_model {
+    const capt_captioner_type *type;
+    capt_params params;
+    json_t *config;          /* owned, complete: {"type":"gpt2", ...} */
+    void *self;              /* owned by the type */
+    capt_tensor *head_w, *head_b; /* (V,D); (V) or NULL; set by init */
+    int hidden, max_t;       /* D; the longest sequence of words the model takes */
+    capt_vocab *vocab;       /* owned */
+    capt_encoder *encoder;   /* owned; NULL unless the encoder is tuned with the captioner or loaded with it */
+    char encoder_hash[33];   /* name of the features it was trained on: the store's encoder hash, or "" */
+    json_t *store;           /* owned: what the store's manifest said of encoder, preprocessing and sections; or NULL */
+    json_t *options;         /* owned: options of the training run */
+    json_t *provenance;      /* owned chain */
+    capt_idset *trained_on;  /* owned: the training ids */
+};
+extern const capt_captioner_type *const capt_captioner_types[]; /* ends with NULL */
+const capt_captioner_type *capt_captioner_find(const char *name);
+/* config must name "type", "feature" (section), "feature_dim", "feature_rows" and what the type needs; missing keys are defaulted. vocab is taken over (also on
+ * failure). encoder_config NULL or the encoder to hold. */
+capt_model *capt_model_new(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, uint64_t seed, capt_err *err);
+void capt_model_free(capt_model *m);
+/* config with every key of keys present; unknown keys refused. New reference. */
+json_t *capt_config_complete(const json_t *config, const capt_key *keys, const char *what, capt_err *err);
+int capt_config_int(const json_t *config, const char *key);
+double capt_config_num(const json_t *config, const char *key);
+const char *capt_config_str(const json_t *config, const char *key);
+
+/* ---- decoder state ----
+ * Shared (I,...) parts are never reordered; own parts hold one slot a row and step and are found through the ancestry index: reordering beams moves indices. */
+struct capt_state {
+    capt_backend *be;
+    int n_images, rows, slots, t, max_t;
+    int32_t *row_image;       /* host (slots) */
+    int32_t *anc;             /* host (max_t, slots): slot of row r's token t */
+    int32_t *d_row_image, *d_anc, *d_s_len; /* backend copies */
+    int layers, S, s_dim, o_dim;
+    capt_real **sk, **sv;     /* per layer (I,S,s_dim) */
+    capt_real **ok, **ov;     /* per layer (max_t, slots, o_dim) */
+};
+capt_state *capt_state_new(capt_backend *be, int n_images, int slots, int max_t, int layers, int S, int s_dim, int o_dim, const int32_t *s_len, capt_err *err);
+void capt_state_free(capt_state *s);
+/* Rows become parent[0..rows-1] of the rows before (any number up to slots); uploads indices. At t = 0 row_image is parent itself. */
+void capt_state_rows(capt_state *s, const int32_t *parent, int rows);
+
+#endif

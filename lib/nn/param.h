@@ -1,0 +1,49 @@
+/* Parameters: named tensors that live as long as the model, in the backend's memory, with their gradient, optimiser moments and packed form.
+ * A set of parameters belongs to one model. Values are drawn from Philox keyed by (seed, name), so they do not depend on the order of creation. */
+#ifndef CAPT_NN_PARAM_H
+#define CAPT_NN_PARAM_H
+#include "op/tape.h"
+
+enum {
+    CAPT_P_MATRIX = 1,   /* read by matrix products as (dim[0], the rest): kept packed */
+    CAPT_P_DECAY = 2,    /* weight decay applies */
+    CAPT_P_BUFFER = 4    /* saved, never trained (running statistics) */
+};
+
+typedef enum capt_init { CAPT_INIT_ZERO, CAPT_INIT_ONE, CAPT_INIT_NORMAL, CAPT_INIT_UNIFORM /* -a..a */ } capt_init;
+
+typedef struct capt_param {
+    char *name;        /* "h.0.attn.c_attn.weight", "encoder.conv1.weight" */
+    capt_tensor t;     /* t.grad is allocated when the parameter is trainable */
+    capt_real *m, *v;  /* Adam's moments, NULL until the optimiser asks */
+    unsigned flags;
+    int trainable;     /* 0 for buffers and frozen ones */
+    double lr_scale;   /* 1, or the encoder's share */
+    int loaded;        /* a value came from a file */
+} capt_param;
+
+typedef struct capt_params {
+    capt_backend *be;  /* borrowed */
+    capt_dtype compute;
+    uint64_t seed;
+    capt_param **v;
+    int n, cap;
+    capt_err err;      /* sticky: creation of parameters goes on harmlessly after an error */
+} capt_params;
+
+void capt_params_init(capt_params *ps, capt_backend *be, capt_dtype compute, uint64_t seed);
+void capt_params_free(capt_params *ps); /* frees the parameters, not ps */
+/* A new parameter; a is the std or bound. name is a printf format. Returns its tensor (valid as long as ps), or a dummy one after an error. */
+capt_tensor *capt_param_new(capt_params *ps, unsigned flags, capt_init init, double a, int ndim, const int64_t *dim, const char *name, ...) CAPT_PRINTF(7, 8);
+#define CAPT_DIMS(...) (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+capt_param *capt_param_find(const capt_params *ps, const char *name);
+/* Host values in and out (numel elements). set also refreshes the packed form and marks it loaded. */
+void capt_param_set(capt_params *ps, capt_param *p, const capt_real *host);
+void capt_param_get(const capt_params *ps, const capt_param *p, capt_real *host);
+/* trainable = on for every non-buffer parameter whose name starts with prefix ("" all); allocates or frees gradients. */
+int capt_params_train(capt_params *ps, const char *prefix, int on, capt_err *err);
+void capt_params_zero_grad(capt_params *ps); /* the next gradient overwrites */
+int64_t capt_params_count(const capt_params *ps, const char *prefix); /* elements, buffers not counted */
+/* 32 hex digits over names, shapes and values (as f32) of the parameters whose name starts with prefix: the content's name, backend independent. */
+int capt_params_hash(const capt_params *ps, const char *prefix, char hex[33], capt_err *err);
+#endif
