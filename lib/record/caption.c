@@ -1,0 +1,215 @@
+#include "record/caption.h"
+#include <stdlib.h>
+#include <string.h>
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "record/ndjson.h"
+
+#define AT(T, m) offsetof(T, m)
+
+static const capt_field caption_fields[] = {
+    {"id", CAPT_T_ID, 1, AT(capt_caption, id), 0, 0, 0, NULL, "The image's id; one kind (integer or string) a stream. At most 511 bytes of UTF-8."},
+    {"file", CAPT_T_STR, 0, AT(capt_caption, file), 0, 4096, 0, NULL, "File name of the picture, relative to the image folder."},
+    {"split", CAPT_T_STR, 0, AT(capt_caption, split), 0, 64, 0, NULL, "train, restval, val, test or another name. Training takes train and restval."},
+    {"captions", CAPT_T_STRS, 0, AT(capt_caption, captions), AT(capt_caption, n_captions), CAPT_CAPTION_CHARS, CAPT_CAPTIONS_MAX, NULL,
+     "What people wrote, as they wrote it. Absent for test images whose captions are secret."},
+    {"tags", CAPT_T_STRS, 0, AT(capt_caption, tags), AT(capt_caption, n_tags), CAPT_TAG_CHARS, CAPT_TAGS_MAX, NULL, "Object names, each once."},
+    {0}};
+const capt_kind capt_kind_caption = {"caption", "One image with its split, captions and tags.", sizeof(capt_caption), caption_fields};
+
+static const capt_field candidate_fields[] = {
+    {"caption", CAPT_T_STR, 1, AT(capt_candidate, caption), 0, CAPT_CAPTION_CHARS, 0, NULL, "The sentence."},
+    {"logprob", CAPT_T_NUM, 0, AT(capt_candidate, logprob), 0, 0, 0, NULL, "Sum of the natural logarithms of its tokens' probabilities, end token included."},
+    {0}};
+static const capt_kind candidate_kind = {"candidate", "One of several sentences.", sizeof(capt_candidate), candidate_fields};
+
+static const capt_field hyp_fields[] = {
+    {"id", CAPT_T_ID, 1, AT(capt_hyp, id), 0, 0, 0, NULL, "The image's id, as in the caption record."},
+    {"caption", CAPT_T_STR, 1, AT(capt_hyp, caption), 0, CAPT_CAPTION_CHARS, 0, NULL, "The sentence chosen."},
+    {"logprob", CAPT_T_NUM, 0, AT(capt_hyp, logprob), 0, 0, 0, NULL, "Sum of the natural logarithms of its tokens' probabilities, end token included."},
+    {"model", CAPT_T_STR, 0, AT(capt_hyp, model), 0, 1000, 0, NULL, "Hash of the weights that wrote it; an ensemble's are joined by +."},
+    {"trained_on", CAPT_T_BOOL, 0, AT(capt_hyp, trained_on), 0, 0, 0, NULL, "Whether the image was among the model's training images."},
+    {"candidates", CAPT_T_OBJS, 0, AT(capt_hyp, candidates), AT(capt_hyp, n_candidates), 0, CAPT_CANDIDATES_MAX, &candidate_kind,
+     "The n best, best first, or the samples in order."},
+    {0}};
+const capt_kind capt_kind_hyp = {"hypothesis", "What a captioner wrote for one image.", sizeof(capt_hyp), hyp_fields};
+
+static const capt_field tags_fields[] = {
+    {"id", CAPT_T_ID, 1, AT(capt_tags, id), 0, 0, 0, NULL, "The image's id, as in the caption record."},
+    {"tags", CAPT_T_STRS, 1, AT(capt_tags, tags), AT(capt_tags, n_tags), CAPT_TAG_CHARS, CAPT_TAGS_MAX, NULL, "Object names, most certain first."},
+    {"scores", CAPT_T_NUMS, 0, AT(capt_tags, scores), AT(capt_tags, n_scores), 0, CAPT_TAGS_MAX, NULL, "One number a tag, 0 to 1."},
+    {0}};
+const capt_kind capt_kind_tags = {"tag", "The tags of one image.", sizeof(capt_tags), tags_fields};
+
+typedef CAPT_LIST(char) any_list; /* the three list types have one layout */
+
+static int wanted(const capt_read_opts *o, const char *split)
+{
+    if (o->n_splits == 0)
+        return 1;
+    for (size_t i = 0; i < o->n_splits; i++)
+        if (split && strcmp(split, o->splits[i]) == 0)
+            return 1;
+    return 0;
+}
+
+static void list_free(any_list *c)
+{
+    if (!c)
+        return;
+    capt_idmap_free(c->map);
+    capt_arena_free(c->arena);
+    free(c->v);
+    free(c);
+}
+
+struct reader {
+    const capt_kind *kind;
+    const capt_read_opts *o;
+    capt_ndjson *in;
+    any_list *list;
+    size_t cap;
+    capt_idmap *seen; /* id -> index of its place */
+    CAPT_VEC(const char *) places;
+    capt_arena *seen_arena; /* ids and places of the records that are not kept */
+};
+
+static int is_duplicate(struct reader *r, const capt_id *id, const char *where, capt_err *err)
+{
+    int64_t at = capt_idmap_get(r->seen, id);
+    if (at < 0)
+        return 0;
+    char key[CAPT_ID_KEY];
+    capt_id_key(id, key);
+    return capt_fail(err, CAPT_EDATA, "%s: id %.80s was already given at %s", where, key, r->places.v[at]);
+}
+
+/* One record: 0, or -1 with the error of this record. */
+static int take(struct reader *r, const json_t *o, capt_err *err)
+{
+    const char *where = capt_ndjson_where(r->in);
+    const capt_kind *k = r->kind;
+    if (r->list->n == r->cap) {
+        r->cap = r->cap ? r->cap * 2 : 256;
+        r->list->v = capt_realloc(r->list->v, r->cap * k->size);
+    }
+    char *rec = r->list->v + r->list->n * k->size;
+    if (capt_record_read(k, o, rec, r->list->arena, where, err))
+        return -1;
+    const capt_id *id = (const capt_id *)(const void *)rec; /* first member of each kind */
+    if (capt_ndjson_id_kind(r->in, id, err) || is_duplicate(r, id, where, err))
+        return -1;
+    if (k == &capt_kind_tags) {
+        const capt_tags *t = (const capt_tags *)(const void *)rec;
+        if (t->scores && t->n_scores != t->n_tags)
+            return capt_fail(err, CAPT_EDATA, "%s: %d \"scores\" for %d \"tags\"", where, t->n_scores, t->n_tags);
+    }
+    int keep = 1;
+    if (k == &capt_kind_caption) {
+        const capt_caption *c = (const capt_caption *)(const void *)rec;
+        keep = wanted(r->o, c->split);
+        if (keep && r->o->require_captions && c->n_captions == 0)
+            return capt_fail(err, CAPT_EDATA, "%s: \"captions\" is missing or empty", where);
+    }
+    capt_id copy = capt_id_dup(id, r->seen_arena);
+    capt_idmap_add(r->seen, &copy, (int64_t)r->places.n);
+    capt_vec_push(&r->places, capt_arena_strndup(r->seen_arena, where, strlen(where)));
+    r->list->int_ids = id->is_int;
+    if (keep) {
+        r->list->n++;
+        capt_idmap_add(r->list->map, id, (int64_t)r->list->n - 1);
+    }
+    return 0;
+}
+
+static int read_all(struct reader *r, capt_err *err)
+{
+    for (;;) {
+        capt_err e = CAPT_ERR_INIT;
+        json_t *o = NULL;
+        int got = capt_ndjson_next(r->in, &o, &e);
+        if (got == 0)
+            return 0;
+        int bad = got < 0 || take(r, o, &e);
+        json_decref(o);
+        if (bad && (capt_ndjson_failed(r->in) || !r->o->bad || r->o->bad(r->o->bad_arg, &e)))
+            return capt_fail(err, e.code, "%s", e.text);
+    }
+}
+
+static int list_read(const capt_kind *k, const char *const *paths, size_t n, const capt_read_opts *opts, any_list **out, capt_err *err)
+{
+    static const capt_read_opts none;
+    struct reader r = {.kind = k, .o = opts ? opts : &none};
+    r.in = capt_ndjson_new(paths, n, r.o->cap);
+    r.list = capt_alloc(sizeof *r.list);
+    r.list->arena = capt_arena_new(1 << 20);
+    r.list->map = capt_idmap_new();
+    r.seen = capt_idmap_new();
+    r.seen_arena = capt_arena_new(1 << 18);
+    int rc = read_all(&r, err);
+    capt_ndjson_free(r.in);
+    capt_idmap_free(r.seen);
+    capt_arena_free(r.seen_arena);
+    capt_vec_free(&r.places);
+    *out = r.list;
+    if (rc) {
+        list_free(r.list);
+        *out = NULL;
+    }
+    return rc;
+}
+
+#define READER(list, T, name, kind_of)                                                                                                  \
+    int capt_##name##_read(const char *const *paths, size_t n, const capt_read_opts *opts, list **out, capt_err *err)                   \
+    {                                                                                                                                   \
+        any_list *l;                                                                                                                    \
+        int rc = list_read(kind_of, paths, n, opts, &l, err);                                                                           \
+        *out = (list *)(void *)l;                                                                                                       \
+        return rc;                                                                                                                      \
+    }                                                                                                                                   \
+    void capt_##name##_free(list *c) { list_free((any_list *)(void *)c); }                                                              \
+    const T *capt_##name##_find(const list *c, const capt_id *id)                                                                       \
+    {                                                                                                                                   \
+        int64_t at = capt_idmap_get(c->map, id);                                                                                        \
+        return at < 0 ? NULL : &c->v[at];                                                                                               \
+    }
+READER(capt_captions, capt_caption, captions, &capt_kind_caption)
+READER(capt_hyps, capt_hyp, hyps, &capt_kind_hyp)
+READER(capt_taglist, capt_tags, tags, &capt_kind_tags)
+
+struct line { const char *s; size_t n; };
+
+static int line_cmp(const void *a, const void *b)
+{
+    const struct line *x = a, *y = b;
+    int c = memcmp(x->s, y->s, x->n < y->n ? x->n : y->n);
+    return c ? c : (x->n > y->n) - (x->n < y->n);
+}
+
+void capt_split_hash(const capt_caption *v, size_t n, char hex[33])
+{
+    capt_arena *a = capt_arena_new(1 << 18);
+    struct line *lines = capt_alloc((n + 1) * sizeof *lines);
+    capt_str b = {0};
+    for (size_t i = 0; i < n; i++) {
+        char key[CAPT_ID_KEY];
+        size_t nk = capt_id_key(&v[i].id, key);
+        capt_str_clear(&b);
+        capt_str_puts(&b, v[i].split ? v[i].split : "");
+        capt_str_putc(&b, 0);
+        capt_str_add(&b, key, nk);
+        capt_str_putc(&b, '\n');
+        lines[i].s = capt_arena_strndup(a, b.s, b.n);
+        lines[i].n = b.n;
+    }
+    qsort(lines, n, sizeof *lines, line_cmp);
+    capt_hasher *h = capt_hasher_new();
+    for (size_t i = 0; i < n; i++)
+        capt_hasher_add(h, lines[i].s, lines[i].n);
+    capt_hasher_end(h, hex);
+    capt_str_free(&b);
+    free(lines);
+    capt_arena_free(a);
+}

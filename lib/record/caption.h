@@ -1,0 +1,73 @@
+/* Caption records (images with their split, captions and tags), hypothesis records (what a captioner wrote) and tag records,
+ * one image each, and lists of them read from files. Everything a list points to lives in its arena until it is freed.
+ * Reading is sequential; a finished list may be read by many threads. */
+#ifndef CAPT_RECORD_CAPTION_H
+#define CAPT_RECORD_CAPTION_H
+#include <stddef.h>
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/id.h"
+#include "record/field.h"
+
+enum { CAPT_CAPTION_CHARS = 10000, CAPT_CAPTIONS_MAX = 1000, CAPT_TAG_CHARS = 200, CAPT_TAGS_MAX = 1000, CAPT_CANDIDATES_MAX = 1000 };
+
+typedef struct capt_caption {
+    capt_id id;
+    const char *file;      /* NULL: absent */
+    const char *split;     /* "train", "restval", "val", "test", ...; NULL: absent */
+    const char **captions; /* NULL: absent (n_captions 0) */
+    int n_captions;
+    const char **tags;
+    int n_tags;
+} capt_caption;
+
+typedef struct capt_candidate { const char *caption; double logprob; } capt_candidate;
+typedef struct capt_hyp {
+    capt_id id;
+    const char *caption;
+    double logprob;    /* NaN: absent */
+    const char *model; /* hash of the weights */
+    int trained_on;    /* 1, 0, -1: absent */
+    capt_candidate *candidates; /* n-best or samples; NULL: absent */
+    int n_candidates;
+} capt_hyp;
+
+typedef struct capt_tags {
+    capt_id id;
+    const char **tags;
+    int n_tags;
+    double *scores; /* one a tag, or NULL */
+    int n_scores;
+} capt_tags;
+
+extern const capt_kind capt_kind_caption, capt_kind_hyp, capt_kind_tags;
+
+typedef struct capt_read_opts {
+    const char *const *splits; /* keep these only; n_splits 0: all */
+    size_t n_splits;
+    size_t cap;           /* bytes a line; 0: CAPT_LINE_CAP */
+    int require_captions; /* a kept caption record without captions is an error */
+    /* Called with each bad record's error: 0 skips the record (err must be cleared), -1 ends the reading. NULL: the first ends it. */
+    int (*bad)(void *arg, capt_err *err);
+    void *bad_arg;
+} capt_read_opts;
+
+#define CAPT_LIST(T) struct { T *v; size_t n; int int_ids; capt_arena *arena; capt_idmap *map; }
+typedef CAPT_LIST(capt_caption) capt_captions; /* in the order of the files; ids are unique and of one kind */
+typedef CAPT_LIST(capt_hyp) capt_hyps;
+typedef CAPT_LIST(capt_tags) capt_taglist;
+
+/* n 0: standard input. opts may be NULL. An id met twice is an error (also across splits, kept or not). */
+int capt_captions_read(const char *const *paths, size_t n, const capt_read_opts *opts, capt_captions **out, capt_err *err);
+int capt_hyps_read(const char *const *paths, size_t n, const capt_read_opts *opts, capt_hyps **out, capt_err *err);
+int capt_tags_read(const char *const *paths, size_t n, const capt_read_opts *opts, capt_taglist **out, capt_err *err);
+void capt_captions_free(capt_captions *c); /* NULL is fine */
+void capt_hyps_free(capt_hyps *c);
+void capt_tags_free(capt_taglist *c);
+const capt_caption *capt_captions_find(const capt_captions *c, const capt_id *id); /* NULL: not there */
+const capt_hyp *capt_hyps_find(const capt_hyps *c, const capt_id *id);
+const capt_tags *capt_tags_find(const capt_taglist *c, const capt_id *id);
+
+/* The name of a split: XXH3-128 over the sorted lines "split NUL id LF" of all records. Order and captions do not matter. */
+void capt_split_hash(const capt_caption *v, size_t n, char hex[33]);
+#endif

@@ -1,0 +1,48 @@
+/* A record kind is an array of rows; reader, writer and JSON Schema come from it. A new field is one row.
+ *
+ * In memory (at `offset` of the kind's struct), absent values:
+ *   ID   capt_id          (always required)        STR  const char *      NULL
+ *   INT  int64_t          CAPT_NO_INT              NUM  double            NaN (null in JSON)
+ *   BOOL int              -1                       STRS const char **     NULL, count 0
+ *   NUMS double *         NULL, count 0            OBJS array of struct   NULL, count 0
+ * Counts are ints at `offset_n`. Unknown members of a record are no error and pass through capt_record_write. */
+#ifndef CAPT_RECORD_FIELD_H
+#define CAPT_RECORD_FIELD_H
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/arena.h"
+#include "base/err.h"
+
+#define CAPT_NO_INT INT64_MIN
+
+typedef enum capt_field_type { CAPT_T_ID, CAPT_T_STR, CAPT_T_INT, CAPT_T_NUM, CAPT_T_BOOL, CAPT_T_STRS, CAPT_T_NUMS, CAPT_T_OBJS } capt_field_type;
+
+typedef struct capt_field {
+    const char *name; /* NULL ends the rows */
+    capt_field_type type;
+    int required;
+    size_t offset, offset_n;
+    int max;       /* characters of a string, or of each string of a list */
+    int max_items; /* of a list */
+    const struct capt_kind *of; /* OBJS: what each item is */
+    const char *doc;
+} capt_field;
+
+typedef struct capt_kind {
+    const char *name, *doc;
+    size_t size; /* of the struct */
+    const capt_field *fields;
+} capt_kind;
+
+/* o -> struct. Strings and lists are copied into a. `where` is the place named in errors. */
+int capt_record_read(const capt_kind *k, const json_t *o, void *rec, capt_arena *a, const char *where, capt_err *err);
+/* struct -> JSON, known members in the order of the rows, then the members of extra that no row names (extra may be NULL).
+ * New reference; NULL only for strings that are not UTF-8. */
+json_t *capt_record_write(const capt_kind *k, const void *rec, const json_t *extra);
+/* JSON Schema in the common part of draft-07 and 2020-12. New reference. */
+json_t *capt_record_schema(const capt_kind *k);
+/* All kinds by name ("caption", "hypothesis", "tag", "score", "log"); NULL if there is none / behind the last. */
+const capt_kind *capt_kind_find(const char *name);
+const capt_kind *capt_kind_at(int i);
+#endif
