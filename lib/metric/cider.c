@@ -1,0 +1,177 @@
+/* CIDEr-D and plain CIDEr. See cider.h. Sums run in the order of the public scorer: n-grams by first occurrence in the
+ * sentence, then references, then the mean over n. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "metric/df_priv.h"
+#include "metric/metric.h"
+#include "metric/ngram.h"
+
+struct capt_cider_refs {
+    size_t n;
+    capt_grams grams; /* all references' n-grams */
+    double *idf;      /* (grams.n) */
+    double *weight;   /* (grams.n, n): 0 where a reference lacks the n-gram */
+    double *norm;     /* (n, 4) */
+    double *bigrams;  /* (n) length of a reference, in bigrams */
+};
+
+struct capt_cider_scratch {
+    capt_sent sent;
+    double *sum; /* (references, 4) */
+    size_t cap;
+};
+
+static double idf_of(const capt_df *df, const capt_gram *g)
+{
+    uint32_t d = df_lookup(df, g->key, g->check);
+    return log((double)df->h.n_images) - log(d > 1 ? (double)d : 1.0);
+}
+
+static double bigrams_of(const capt_sent *s)
+{
+    return s->n_words > 1 ? (double)(s->n_words - 1) : 0;
+}
+
+capt_cider_refs *capt_cider_refs_new(const capt_df *df, const char *const *refs, size_t n)
+{
+    capt_cider_refs *r = capt_alloc(sizeof *r);
+    r->n = n;
+    r->norm = capt_alloc(n * CAPT_NGRAM_MAX * sizeof *r->norm);
+    r->bigrams = capt_alloc(n * sizeof *r->bigrams);
+    capt_sent s = {0};
+    size_t cap = 0, cap_idf = 0;
+    capt_grams_clear(&r->grams, 32 * n);
+    for (size_t i = 0; i < n; i++) {
+        capt_sent_set(&s, refs[i], capt_df_eos(df), df->h.seed);
+        r->bigrams[i] = bigrams_of(&s);
+        for (size_t k = 0; k < s.grams.n; k++) {
+            const capt_gram *g = &s.grams.gram[k];
+            size_t old = r->grams.n, at = capt_grams_add(&r->grams, g->key, g->check, g->n, g->count);
+            if (r->grams.n > old) {
+                capt_vec_grow_((void **)&r->weight, &cap, r->grams.n * n, sizeof *r->weight);
+                capt_vec_grow_((void **)&r->idf, &cap_idf, r->grams.n, sizeof *r->idf);
+                memset(r->weight + at * n, 0, n * sizeof *r->weight);
+                r->idf[at] = idf_of(df, g);
+            }
+            double w = (double)g->count * r->idf[at];
+            r->weight[at * n + i] = w;
+            r->norm[i * CAPT_NGRAM_MAX + g->n - 1] += capt_pow(w, 2.0);
+        }
+    }
+    for (size_t i = 0; i < n * CAPT_NGRAM_MAX; i++)
+        r->norm[i] = sqrt(r->norm[i]);
+    capt_sent_free(&s);
+    return r;
+}
+
+void capt_cider_refs_free(capt_cider_refs *r)
+{
+    if (!r)
+        return;
+    capt_grams_free(&r->grams);
+    free(r->idf);
+    free(r->weight);
+    free(r->norm);
+    free(r->bigrams);
+    free(r);
+}
+
+capt_cider_scratch *capt_cider_scratch_new(void)
+{
+    return capt_alloc(sizeof(capt_cider_scratch));
+}
+
+void capt_cider_scratch_free(capt_cider_scratch *s)
+{
+    if (!s)
+        return;
+    capt_sent_free(&s->sent);
+    free(s->sum);
+    free(s);
+}
+
+static double score(const capt_df *df, const capt_cider_refs *r, const char *hyp, capt_cider_scratch *s, int plain)
+{
+    enum { N = CAPT_NGRAM_MAX };
+    capt_sent_set(&s->sent, hyp, capt_df_eos(df), df->h.seed);
+    capt_vec_grow_((void **)&s->sum, &s->cap, r->n * N + 1, sizeof *s->sum);
+    memset(s->sum, 0, r->n * N * sizeof *s->sum);
+    double norm[N] = {0}, total[N] = {0};
+    for (size_t k = 0; k < s->sent.grams.n; k++) {
+        const capt_gram *g = &s->sent.grams.gram[k];
+        long at = capt_grams_find(&r->grams, g->key, g->check);
+        double w = (double)g->count * (at >= 0 ? r->idf[at] : idf_of(df, g));
+        norm[g->n - 1] += capt_pow(w, 2.0);
+        for (size_t i = 0; at >= 0 && i < r->n; i++) {
+            double v = r->weight[(size_t)at * r->n + i];
+            s->sum[i * N + g->n - 1] += (plain || w < v ? w : v) * v;
+        }
+    }
+    for (int n = 0; n < N; n++)
+        norm[n] = sqrt(norm[n]);
+    for (size_t i = 0; i < r->n; i++) {
+        double delta = bigrams_of(&s->sent) - r->bigrams[i];
+        double penalty = plain ? 1 : capt_pow(2.718281828459045, -(delta * delta) / 72.0);
+        for (int n = 0; n < N; n++) {
+            double v = s->sum[i * N + (size_t)n], ref_norm = r->norm[i * N + (size_t)n];
+            if (norm[n] != 0 && ref_norm != 0)
+                v /= norm[n] * ref_norm;
+            total[n] += v * penalty;
+        }
+    }
+    return (((total[0] + total[1]) + total[2]) + total[3]) / N / (double)r->n * 10.0;
+}
+
+double capt_cider_score(const capt_df *df, const capt_cider_refs *refs, const char *hyp, capt_cider_scratch *s)
+{
+    return score(df, refs, hyp, s, 0);
+}
+
+double capt_cider_score_plain(const capt_df *df, const capt_cider_refs *refs, const char *hyp, capt_cider_scratch *s)
+{
+    return score(df, refs, hyp, s, 1);
+}
+
+typedef struct job { const capt_metric_in *in; const capt_df *df; double *each; capt_cider_scratch **scratch; int plain; } job;
+
+static void score_image(void *arg, int64_t task, int worker)
+{
+    const job *j = arg;
+    const size_t *at = &j->in->ref_at[task];
+    capt_cider_refs *r = capt_cider_refs_new(j->df, j->in->refs + at[0], at[1] - at[0]);
+    j->each[task] = score(j->df, r, j->in->hyps[task], j->scratch[worker], j->plain);
+    capt_cider_refs_free(r);
+}
+
+static int score_corpus(const capt_metric_in *in, capt_metric_out *out, int plain, const char *key, capt_err *err)
+{
+    if (capt_metric_check(in, err))
+        return -1;
+    capt_df *own = in->df ? NULL : capt_df_new(in->refs, in->ref_at, in->n, 0, "", NULL, err);
+    if (!in->df && !own)
+        return -1;
+    int workers = capt_pool_size(in->pool);
+    job j = {in, in->df ? in->df : own, capt_alloc(in->n * sizeof(double)), capt_alloc((size_t)workers * sizeof *j.scratch), plain};
+    for (int t = 0; t < workers; t++)
+        j.scratch[t] = capt_cider_scratch_new();
+    capt_pool_run(in->pool, (int64_t)in->n, score_image, &j);
+    *out = (capt_metric_out){.n_score = 1};
+    out->score[0] = (capt_metric_score){key, capt_mean(j.each, in->n), j.each};
+    for (int t = 0; t < workers; t++)
+        capt_cider_scratch_free(j.scratch[t]);
+    free(j.scratch);
+    capt_df_free(own);
+    return 0;
+}
+
+int capt_cider(const capt_metric_in *in, capt_metric_out *out, capt_err *err)
+{
+    return score_corpus(in, out, 0, "CIDEr", err);
+}
+
+int capt_cider_plain(const capt_metric_in *in, capt_metric_out *out, capt_err *err)
+{
+    return score_corpus(in, out, 1, "CIDEr-plain", err);
+}

@@ -1,0 +1,28 @@
+/* Inside of capt_df, shared by df.c, cider.c and their test. */
+#ifndef CAPT_METRIC_DF_PRIV_H
+#define CAPT_METRIC_DF_PRIV_H
+#include "base/file.h"
+#include "metric/cider.h"
+
+typedef struct df_slot { uint64_t key; uint32_t df, check; } df_slot;
+
+typedef struct df_header {
+    char magic[8];
+    uint32_t version, flags; /* flags bit 0: eos */
+    char tokenizer[32], source[33], zero[7];
+    uint64_t n_images, n_ngrams, n_slots, seed, table_hash; /* table_hash: XXH3-64 of the slots */
+    char reserved[128];
+} df_header;
+_Static_assert(sizeof(df_header) == 256 && sizeof(df_slot) == 16, "df file layout");
+
+struct capt_df {
+    df_header h;
+    const df_slot *slot; /* (n_slots) in own or map */
+    df_slot *own;
+    capt_map map;
+};
+
+uint32_t df_lookup(const capt_df *df, uint64_t key, uint64_t check);
+/* capt_df_new with only key_bits of each key kept, so that a test can make keys clash. */
+capt_df *df_build(const char *const *refs, const size_t *at, size_t n, int eos, int key_bits, capt_err *err);
+#endif
