@@ -22,6 +22,9 @@ typedef enum capt_opt_type {
     CAPT_O_CHOICE  /* int *: index into the |-separated list in `arg`; an unknown name is exit 2 and lists the known ones */
 } capt_opt_type;
 
+/* --print-options prints {"program","synopsis","about","options":[{"name","type","arg","help","default","min","max","choices",
+ * "local","required","common"}]}: members that do not apply are left out. --config FILE is an object with the same names: true
+ * or false for flags, a number, a string, an array for CAPT_O_STRS; the command line wins. --complete bash prints a completion. */
 typedef struct capt_strs { const char **v; size_t n; } capt_strs;
 
 typedef struct capt_opt {
@@ -31,7 +34,7 @@ typedef struct capt_opt {
     const char *arg;  /* "N", "FILE", "a|b|c"; NULL for flags */
     const char *help; /* one sentence */
     double min, max;  /* both 0: any */
-    int local;        /* 1: cannot change the output (paths, logs, threads): left out of provenance */
+    int local;        /* 1: cannot change the output (paths, logs, threads, resume): left out of provenance */
     int required;
 } capt_opt;
 
@@ -53,6 +56,7 @@ typedef struct capt_prog {
     const char *device;
     int64_t threads, seed, max_bad;
     const char *log, *errors;
+    struct capt_prog_state *state; /* of the frame */
 } capt_prog;
 
 int capt_prog_main(capt_prog *p, int argc, char **argv);
@@ -60,20 +64,21 @@ int capt_prog_main(capt_prog *p, int argc, char **argv);
 
 /* Wrong usage found in run: records CAPT_EUSAGE; returns -1. */
 int capt_prog_usage(capt_prog *p, const char *fmt, ...) CAPT_PRINTF(2, 3);
-/* stderr, one line, "name: text"; note: not under -q; detail: only under -v. */
+/* stderr, one line, "name: text", control characters escaped; note: not under -q; detail: only under -v. */
 void capt_prog_note(const capt_prog *p, const char *fmt, ...) CAPT_PRINTF(2, 3);
 void capt_prog_warn(const capt_prog *p, const char *fmt, ...) CAPT_PRINTF(2, 3);
 void capt_prog_detail(const capt_prog *p, const char *fmt, ...) CAPT_PRINTF(2, 3);
 /* The options that were set or defaulted and can change the output, canonical order (by name), as a JSON object. New reference. */
 json_t *capt_prog_options(const capt_prog *p);
-/* Skips a bad record if --max-bad allows another one (counts, writes it to --errors, notes it, clears err): 0; else -1. */
+/* Skips a bad record (CAPT_EDATA or CAPT_EIO) if --max-bad allows another one: counts, writes {"error":text} to --errors,
+ * warns, clears err and returns 0; else -1. */
 int capt_prog_bad(capt_prog *p, capt_err *err);
 int64_t capt_prog_n_bad(const capt_prog *p);
 
 /* Signals. After capt_prog_catch, the first INT, TERM, USR1 or HUP sets the flag, a second one ends the process. */
 void capt_prog_catch(void);
 int capt_prog_stopping(void);        /* 1 once a signal came */
-int capt_prog_stopped(capt_prog *p, const char *what); /* records CAPT_ESTOP "stopped; continue with --resume"; -1 */
+int capt_prog_stopped(capt_prog *p, const char *what); /* records CAPT_ESTOP "what: stopped; continue with --resume"; -1 */
 
 /* Progress on stderr: redrawn on a terminal at most 10 times a second with rate and ETA, a plain line a minute elsewhere. */
 typedef struct capt_progress { const capt_prog *p; const char *unit; int64_t total; double t0, shown; int tty, drawn; } capt_progress;
