@@ -110,7 +110,7 @@ void capt_prep_normalise(const capt_prep *p, const unsigned char *u8, float *out
             out[c * n + i] = (u8[3 * i + c] / 255.f - p->mean[c]) / p->std[c];
 }
 
-/* The shortest decimal that reads back as this float, so that 0.48145466 does not become 0.48145467042922974. */
+/* The shortest decimal that reads back as this float, so that manifests do not say 0.48145467042922974. */
 static json_t *short_real(float f)
 {
     char s[32];
