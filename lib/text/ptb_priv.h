@@ -1,0 +1,65 @@
+/* Inside the metric tokenizer: text is an array of UTF-16 units ended by PTB_END, as the official lexer sees it.
+ * A matcher takes a position and returns where its longest match ends, or NULL. Notation: spec of the rules in ptb_rule.c. */
+#ifndef CAPT_TEXT_PTB_PRIV_H
+#define CAPT_TEXT_PTB_PRIV_H
+#include <stddef.h>
+#include <stdint.h>
+
+typedef const uint16_t *ptb_pos;
+enum { PTB_END = 0xffff, PTB_SHY = 0xad, PTB_NBSP = 0xa0 };
+
+/* Bits of ptb_class. */
+enum {
+    C_AL = 1,    /* ASCII letter */
+    C_D = 2,     /* ASCII digit */
+    C_UP = 4,    /* ASCII capital */
+    C_LT = 8,    /* Unicode letter */
+    C_DIG = 16,  /* Unicode digit */
+    C_MARK = 32, /* joins words like a letter: soft hyphen, combining marks */
+    C_S = 64,    /* blank */
+    C_N = 128,   /* line break */
+    C_AN = C_AL | C_D,
+    C_SN = C_S | C_N
+};
+extern const uint8_t ptb_ascii[128];
+unsigned ptb_class_wide(unsigned c);
+static inline unsigned ptb_class(unsigned c) { return c < 128 ? ptb_ascii[c] : ptb_class_wide(c); }
+static inline int ptb_is(unsigned c, unsigned bits) { return (ptb_class(c) & bits) != 0; }
+/* c is one of the ASCII characters of set (never PTB_END). */
+int ptb_in(unsigned c, const char *set);
+
+ptb_pos ptb_lit(ptb_pos p, const char *s);   /* literal, any case */
+ptb_pos ptb_run(ptb_pos p, unsigned bits);   /* zero or more of a class; never NULL */
+ptb_pos ptb_count(ptb_pos p, unsigned bits, int lo, int hi); /* lo..hi of a class, as many as there are; NULL if fewer */
+ptb_pos ptb_letter(ptb_pos p);               /* L: one letter, mark or accented entity */
+ptb_pos ptb_apos(ptb_pos p);                 /* A */
+ptb_pos ptb_quote(ptb_pos p);                /* Q */
+ptb_pos ptb_newline(ptb_pos p);              /* N, CR LF as one */
+ptb_pos ptb_sn(ptb_pos p);                   /* S or N */
+ptb_pos ptb_word(ptb_pos p);                 /* WORD */
+ptb_pos ptb_redaux(ptb_pos p);               /* 's 're ... */
+ptb_pos ptb_sredaux(ptb_pos p);              /* n't */
+ptb_pos ptb_sgml(ptb_pos p);                 /* a tag */
+ptb_pos ptb_acro(ptb_pos p, int min_letters); /* ACRO (1) or ACRO2 (2), no final dot */
+ptb_pos ptb_ab1(ptb_pos p);                  /* abbreviations that can end a sentence, with the dot */
+ptb_pos ptb_ab3(ptb_pos p);                  /* those of numbers, with the dot */
+ptb_pos ptb_ab4(ptb_pos p);                  /* titles, without the dot */
+ptb_pos ptb_acw(ptb_pos p);                  /* capitalised word that starts a sentence, without what follows */
+
+/* What a rule found: the token is [p,end), lexing goes on at next, and the rule competes with the length to total. */
+typedef struct ptb_hit { ptb_pos end, next, total; } ptb_hit;
+typedef enum ptb_act {
+    ACT_KEEP, ACT_TEXT, ACT_SHY /* delete soft hyphens */, ACT_NBSP /* blank -> U+00A0 */, ACT_AMP /* &amp; -> & */,
+    ACT_QUOTE /* closing quotes to ASCII */, ACT_PAREN /* ( ) -> -LRB- -RRB- */, ACT_PHONE /* ACT_PAREN, ACT_NBSP */,
+    ACT_FRACTION, ACT_MONEY, ACT_SKIP, ACT_NEWLINE
+} ptb_act;
+typedef struct ptb_rule {
+    int id;             /* its number in the order of priority */
+    unsigned first;     /* kinds of first characters it can start with */
+    int (*match)(ptb_pos p, ptb_hit *h); /* 1 and h filled in, or 0 */
+    ptb_act act;
+    const char *text;   /* of ACT_TEXT */
+} ptb_rule;
+/* The winning rule at p (there always is one before the end). */
+const ptb_rule *ptb_match(ptb_pos p, ptb_hit *h);
+#endif

@@ -1,0 +1,788 @@
+/* The metric tokenizer's 81 rules in order of priority. Every rule competes with the length of its match including what it
+ * looks ahead at; the earlier rule wins a tie; the token is only the part before the look-ahead.
+ *
+ * Notation of the comments: al ASCII letter, an ASCII letter or digit, d 0-9, L letter, LT Unicode letter, D Unicode digit,
+ * LD LT or D, sh soft hyphen, A apostrophe, Q A or a single quote, H hyphen, S blank, N line break, SN either, INS [,;:] */
+#include "text/ptb_priv.h"
+#include <string.h>
+
+#define RULE(n) static int r##n(ptb_pos p, ptb_hit *h)
+
+/* token [p,e), no look-ahead */
+static int all(ptb_hit *h, ptb_pos e)
+{
+    h->end = h->next = h->total = e;
+    return e != NULL;
+}
+
+/* token [p,e), look-ahead to total */
+static int ahead(ptb_hit *h, ptb_pos e, ptb_pos total)
+{
+    h->end = h->next = e;
+    h->total = total;
+    return e != NULL && total != NULL;
+}
+
+static int is_ins(unsigned c) { return c == ',' || c == ';' || c == ':' || c == 0x3001; }
+static int is_hyphen(unsigned c) { return c == '-' || c == '_' || c == 0x58a || c == 0x2010 || c == 0x2011; }
+static int is_gap(unsigned c) { return c == ' ' || c == PTB_NBSP; }
+static int al(unsigned c) { return ptb_is(c, C_AL); }
+static int an(unsigned c) { return ptb_is(c, C_AN); }
+static int up(unsigned c) { return ptb_is(c, C_UP); }
+
+RULE(1) { return all(h, ptb_lit(p, "c++")); }
+RULE(2)
+{
+    ptb_pos e = ptb_lit(p, "c#");
+    return all(h, e ? e : ptb_lit(p, "f#"));
+}
+RULE(3) { return ahead(h, p + 3, ptb_lit(p, "cannot")); }
+RULE(4)
+{
+    ptb_pos a = ptb_apos(p);
+    return a && ahead(h, a + 1, ptb_lit(a, "twas"));
+}
+RULE(5)
+{
+    ptb_pos a = ptb_apos(p);
+    return a && ahead(h, a + 1, ptb_lit(a, "tis"));
+}
+RULE(6)
+{
+    static const char *const word[] = {"gonna", "gotta", "lemme", "gimme", "wanna"};
+    for (int i = 0; i < 5; i++)
+        if (ptb_lit(p, word[i]))
+            return ahead(h, p + 3, p + 5);
+    return 0;
+}
+RULE(7) { return all(h, ptb_sgml(p)); }
+RULE(8)
+{
+    if (*p == 0x96 || *p == 0x97 || (*p >= 0x2013 && *p <= 0x2015))
+        return all(h, p + 1);
+    static const char *const name[] = {"&md;", "&mdash;", "&ndash;"};
+    ptb_pos e = NULL;
+    for (int i = 0; i < 3 && !e; i++)
+        e = ptb_lit(p, name[i]);
+    return all(h, e);
+}
+RULE(9) { return all(h, ptb_lit(p, "&amp;")); }
+RULE(10)
+{
+    static const char *const name[] = {"&ht;", "&tl;", "&ur;", "&lr;", "&qc;", "&ql;", "&qr;", "&odq;", "&cdq;"};
+    ptb_pos e = NULL;
+    for (int i = 0; i < 9 && !e; i++)
+        e = ptb_lit(p, name[i]);
+    if (!e && p[1] == '#' && ptb_is(p[2], C_D)) {
+        e = ptb_run(p + 2, C_D);
+        e = *e == ';' ? e + 1 : NULL;
+    }
+    return all(h, e);
+}
+/* WORD / REDAUX */
+RULE(11)
+{
+    ptb_pos e = ptb_word(p);
+    return e && ahead(h, e, ptb_redaux(e));
+}
+/* (al or sh)* [letter but n] sh*  /  n Q t */
+RULE(12)
+{
+    ptb_pos e = p;
+    while (al(*e) || *e == PTB_SHY)
+        e++;
+    if (e - p < 2 || !ptb_lit(e - 1, "n"))
+        return 0;
+    ptb_pos last = e - 2;
+    while (last > p && *last == PTB_SHY)
+        last--;
+    if (!al(*last) || *last == 'n' || *last == 'N')
+        return 0;
+    return ahead(h, e - 1, ptb_sredaux(e - 1));
+}
+RULE(13) { return all(h, ptb_word(p)); }
+
+static ptb_pos longer(ptb_pos a, ptb_pos b) { return !a || (b && b > a) ? b : a; }
+
+/* words with an apostrophe inside or at an end */
+RULE(14)
+{
+    static const char *const fixed[] = {"'twas", "nor'easter", "c'mon", "e'er", "s'mores", "ev'ry", "li'l", "nat'l"};
+    ptb_pos best = NULL, q, r, a = ptb_apos(p);
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) { /* ' stands for A */
+        const char *f = fixed[i], *mark = strchr(f, '\'');
+        for (q = p; q && f < mark; f++)
+            q = ptb_lit(q, (const char[]){*f, 0});
+        q = q ? ptb_apos(q) : NULL;
+        best = longer(best, q ? ptb_lit(q, mark + 1) : NULL);
+    }
+    if (a) {
+        q = ptb_lit(a, "n"); /* A n A? */
+        if (q) {
+            r = ptb_apos(q);
+            best = longer(best, r ? r : q);
+        }
+        best = longer(best, ptb_lit(a, "em"));
+        if (*a >= '2' && *a <= '9' && a[1] == '0')
+            best = longer(best, ptb_lit(a + 2, "s"));
+        q = ptb_lit(a, "til");
+        r = q ? ptb_lit(q, "l") : NULL;
+        best = longer(best, r ? r : q);
+        best = longer(best, ptb_lit(a, "cause"));
+    }
+    static const char *const stem[] = {"dunkin", "somethin", "ol"};
+    for (int i = 0; i < 3; i++) {
+        q = ptb_lit(p, stem[i]);
+        best = longer(best, q ? ptb_apos(q) : NULL);
+    }
+    if (ptb_in(*p, "lLdDjJ"))
+        best = longer(best, ptb_apos(p + 1));
+    q = ptb_quote(p + 1);
+    if (q && ((up(*p) && *p != 'I' && *p != 'Y') || *p == 'n') && ptb_is(*q, C_LT) && ptb_is(q[1], C_LT))
+        best = longer(best, ptb_run(q, C_LT));
+    r = q && ptb_lit(p, "o") ? ptb_lit(q, "o") : NULL; /* o Q o */
+    best = longer(best, r);
+    q = ptb_run(p, C_LT); /* LT+ vowel Q [aeiouA-Z] LT* */
+    if (q - p >= 2 && ptb_in(q[-1], "aeiouyAEIOUY")) {
+        r = ptb_quote(q);
+        if (r && (up(*r) || ptb_in(*r, "aeiou")))
+            best = longer(best, ptb_run(r, C_LT));
+    }
+    q = ptb_lit(p, "cont'd"); /* cont'd .? */
+    if (q)
+        best = longer(best, *q == '.' ? q + 1 : q);
+    return all(h, best);
+}
+RULE(15)
+{
+    ptb_pos a = ptb_lit(p, "y") ? ptb_apos(p + 1) : NULL;
+    return a && ptb_is(*a, C_LT) && ahead(h, a, a + 1);
+}
+
+static int url_out(unsigned c, const char *out) /* c cannot be in a URL part */
+{
+    return c == PTB_END || ptb_in(c, " \t\n\f\r\"<>|(") || ptb_in(c, out);
+}
+static int url_u(unsigned c) { return !url_out(c, "){};") && c != PTB_END; }
+static int url_v(unsigned c) { return url_u(c) && !ptb_in(c, ".!?,-"); }
+static int url_z(unsigned c) { return !url_out(c, ");"); }
+
+/* one or more of in(), then a V: where the last V ends */
+static ptb_pos url_tail(ptb_pos p, int (*in)(unsigned))
+{
+    ptb_pos e = p, best = NULL;
+    for (; in(*e); e++)
+        if (e > p && url_v(*e))
+            best = e + 1;
+    return best;
+}
+RULE(16)
+{
+    ptb_pos q = ptb_lit(p, "http");
+    if (q && ptb_lit(q, "s"))
+        q++;
+    q = q ? ptb_lit(q, "://") : NULL;
+    return q && all(h, url_tail(q, url_u));
+}
+
+static int url_x(unsigned c) { return url_u(c) && !ptb_in(c, ".!?,;"); }
+/* everything from U+002C to U+005F is out as well */
+static int url_y(unsigned c) { return url_x(c) && !ptb_in(c, "`'$") && !(c >= 0x2c && c <= 0x5f); }
+
+static ptb_pos url_path(ptb_pos e)
+{
+    ptb_pos t = *e == '/' ? url_tail(e + 1, url_z) : NULL;
+    return t ? t : e;
+}
+RULE(17)
+{
+    static const char *const top[] = {"com", "net", "org", "edu"};
+    ptb_pos best = NULL, q = ptb_lit(p, "www.");
+    while (q) { /* (X+ .)+ al{2,4} */
+        ptb_pos e = q;
+        while (url_x(*e))
+            e++;
+        if (e == q || *e != '.')
+            break;
+        q = e + 1;
+        for (int n = 1; n <= 4 && al(q[n - 1]); n++)
+            if (n >= 2)
+                best = longer(best, url_path(q + n));
+    }
+    for (q = p;;) { /* (Y+ .)+ (com|net|org|edu) */
+        ptb_pos e = q;
+        while (url_y(*e))
+            e++;
+        if (e == q || *e != '.')
+            break;
+        q = e + 1;
+        for (int i = 0; i < 4; i++)
+            if (ptb_lit(q, top[i]))
+                best = longer(best, url_path(q + 3));
+    }
+    return all(h, best);
+}
+
+static int mail_e(unsigned c) { return !url_out(c, "){};") && c != PTB_NBSP; }
+static int mail_w(unsigned c) { return mail_e(c) && c != '.'; }
+RULE(18)
+{
+    ptb_pos q = *p == '<' ? p + 1 : NULL, best = NULL;
+    if (!q)
+        q = ptb_lit(p, "&lt;");
+    if (!q)
+        q = p;
+    if (!an(*q))
+        return 0;
+    for (q++; mail_e(*q); q++) {
+        if (*q != '@')
+            continue;
+        ptb_pos e = q + 1;
+        while (mail_w(*e)) {
+            while (mail_w(*e)) {
+                e++;
+                ptb_pos close = ptb_lit(e, "&gt;");
+                best = longer(best, close);
+            }
+            best = longer(best, *e == '>' ? e + 1 : e);
+            if (*e != '.')
+                break;
+            e++;
+        }
+        if (best && mail_w(q[1]))
+            break; /* a later @ lies inside what was scanned */
+    }
+    return all(h, best);
+}
+RULE(19)
+{
+    ptb_pos q = p + 1;
+    if (*p == '@' && (al(*q) || *q == '_')) {
+        while (an(*q) || *q == '_')
+            q++;
+        return all(h, q);
+    }
+    ptb_pos e = *p == '#' ? ptb_letter(q) : NULL;
+    for (; e; e = ptb_letter(e))
+        q = e;
+    return q > p + 1 && all(h, q);
+}
+RULE(20)
+{
+    ptb_pos e = ptb_redaux(p);
+    return e && *e != PTB_END && !al(*e) && ahead(h, e, e + 1);
+}
+RULE(21)
+{
+    ptb_pos e = ptb_sredaux(p);
+    return e && *e != PTB_END && !al(*e) && ahead(h, e, e + 1);
+}
+RULE(22)
+{
+    ptb_pos q = ptb_count(p, C_DIG, 1, 2);
+    if (!q || !ptb_in(*q, "-/"))
+        return 0;
+    q = ptb_count(q + 1, C_DIG, 1, 2);
+    return q && ptb_in(*q, "-/") && all(h, ptb_count(q + 1, C_DIG, 2, 4));
+}
+/* [-+]? ( D+ | D* ([.:, sh U+066B U+066C] D+)+ ) */
+RULE(23)
+{
+    ptb_pos b = *p == '-' || *p == '+' ? p + 1 : p, q = ptb_run(b, C_DIG), e = q > b ? q : NULL;
+    while ((ptb_in(*q, ".:,") || *q == PTB_SHY || *q == 0x66b || *q == 0x66c) && ptb_is(q[1], C_DIG))
+        q = e = ptb_run(q + 1, C_DIG);
+    return all(h, e);
+}
+RULE(24)
+{
+    ptb_pos q = p;
+    while (*q == 0xb2 || *q == 0xb3 || *q == 0xb9 || *q == 0x2070 || (*q >= 0x2074 && *q <= 0x2079) || (*q >= 0x2080 && *q <= 0x2089))
+        q++;
+    return q > p && all(h, q);
+}
+
+static ptb_pos fraction(ptb_pos p)
+{
+    ptb_pos q = ptb_count(p, C_DIG, 1, 4);
+    if (!q)
+        return NULL;
+    if (*q == '\\' && q[1] == '/')
+        q += 2;
+    else if (*q == '/' || *q == 0x2044)
+        q++;
+    else
+        return NULL;
+    return ptb_count(q, C_DIG, 1, 4);
+}
+RULE(25)
+{
+    ptb_pos q = ptb_count(p, C_DIG, 1, 4);
+    ptb_pos e = q && (*q == '-' || is_gap(*q)) ? fraction(q + 1) : NULL;
+    return all(h, e ? e : fraction(p));
+}
+RULE(26) { return ((*p >= 0xbc && *p <= 0xbe) || (*p >= 0x2153 && *p <= 0x215e)) && all(h, p + 1); }
+RULE(27)
+{
+    static const char *const fixed[] = {"-lrb-", "-rrb-", "-lcb-", "-rcb-", "-lsb-", "-rsb-", "c.d.s", "pro-", "anti-", "s&p-500", "s&ls"};
+    ptb_pos best = NULL;
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        best = longer(best, ptb_lit(p, fixed[i]));
+    ptb_pos a = ptb_apos(p + 1);
+    if (a && up(*p))
+        best = longer(best, ptb_lit(a, "n"));
+    if (a && ptb_lit(p, "c"))
+        best = longer(best, ptb_lit(a, "est"));
+    return all(h, best);
+}
+
+/* an+ (-al+){0,2} */
+static ptb_pos part3(ptb_pos p)
+{
+    ptb_pos q = ptb_run(p, C_AN);
+    if (q == p)
+        return NULL;
+    for (int i = 0; i < 2 && *q == '-' && al(q[1]); i++)
+        q = ptb_run(q + 1, C_AL);
+    return q;
+}
+/* part ( (/ or \/) part ){1,2} */
+RULE(28)
+{
+    ptb_pos q = part3(p), e = NULL;
+    for (int i = 0; q && i < 2; i++) {
+        q = *q == '/' ? part3(q + 1) : *q == '\\' && q[1] == '/' ? part3(q + 2) : NULL;
+        e = q ? q : e;
+    }
+    return all(h, e);
+}
+RULE(29)
+{
+    ptb_pos q = ptb_run(p, C_UP);
+    return *q == '$' ? all(h, q + 1) : *p == '#' && all(h, p + 1);
+}
+RULE(30)
+{
+    static const uint16_t sign[] = {0x80, 0xa2, 0xa3, 0xa4, 0xa5, 0x60b, 0xe3f, 0x20a0, 0x20a4, 0x20ac, 0xffe0, 0xffe1, 0xffe5, 0xffe6};
+    for (size_t i = 0; i < sizeof sign / sizeof *sign; i++)
+        if (*p == sign[i])
+            return all(h, p + 1);
+    return 0;
+}
+/* ACRO "." / SN+ ACW SN; a single letter loses its dot */
+RULE(31)
+{
+    ptb_pos e = ptb_acro(p, 1);
+    if (!e || *e != '.')
+        return 0;
+    ptb_pos q = e + 1;
+    for (ptb_pos s = ptb_sn(q); s; s = ptb_sn(s))
+        q = s;
+    ptb_pos w = q > e + 1 ? ptb_acw(q) : NULL, t = w ? ptb_sn(w) : NULL;
+    if (!t)
+        return 0;
+    h->end = e - p == 1 ? e : e + 1;
+    h->next = e;
+    h->total = t;
+    return 1;
+}
+RULE(32)
+{
+    ptb_pos e = ptb_ab3(p), q = e ? ptb_sn(e) : NULL;
+    if (q && ptb_is(*q, C_DIG))
+        return ahead(h, e, q + 1);
+    return e && ptb_is(*e, C_DIG) && ahead(h, e, e + 1);
+}
+RULE(33)
+{
+    ptb_pos q = ptb_lit(p, "pt");
+    q = q && ptb_in(*q, "eyEY") && q[1] == '.' ? q + 2 : ptb_lit(p, "co.");
+    if (!q || !ptb_is(*q, C_S))
+        return 0;
+    ptb_pos t = ptb_lit(q + 1, "ltd");
+    return ahead(h, q, t ? t : ptb_lit(q + 1, "lim"));
+}
+/* AB1 / SN (SN | capital | SGML); the dot comes again as a token */
+RULE(34)
+{
+    ptb_pos e = ptb_ab1(p), q = e ? ptb_sn(e) : NULL;
+    if (!q)
+        return 0;
+    ptb_pos t = longer(ptb_sn(q), longer(up(*q) ? q + 1 : NULL, ptb_sgml(q)));
+    h->end = e;
+    h->next = e - 1;
+    h->total = t;
+    return t != NULL;
+}
+RULE(35)
+{
+    ptb_pos e = ptb_ab1(p);
+    return e && *e != PTB_END && e[1] != PTB_END && ahead(h, e, e + 2);
+}
+RULE(36)
+{
+    ptb_pos e = ptb_ab1(p);
+    h->end = h->total = e;
+    h->next = e ? e - 1 : NULL;
+    return e != NULL;
+}
+RULE(37)
+{
+    ptb_pos e = ptb_ab4(p);
+    return e && *e == '.' && all(h, e + 1);
+}
+RULE(38)
+{
+    ptb_pos e = ptb_ab4(p);
+    return e && ptb_is(*e, C_S) && ahead(h, e, e + 1);
+}
+RULE(39)
+{
+    ptb_pos e = ptb_acro(p, 1);
+    return e && ahead(h, e, ptb_sn(e));
+}
+RULE(40)
+{
+    ptb_pos a = ptb_apos(p);
+    a = a ? ptb_count(a, C_D, 2, 2) : NULL;
+    return a && ahead(h, a, ptb_sn(a));
+}
+/* (L|D)+ (. (L|D)+)* . ext / (SN or . ? ! ,) */
+RULE(41)
+{
+    static const char *const ext[] = {
+        "bat", "bmp", "c", "class", "cgi", "cpp", "dll", "doc", "docx", "exe", "gif", "gz", "h", "htm", "html", "jar", "java", "jpeg",
+        "jpg", "mov", "mp3", "pdf", "php", "pl", "png", "ppt", "ps", "py", "sql", "tar", "txt", "wav", "x", "xml", "zip"};
+    ptb_pos q = p, best = NULL, total = NULL;
+    for (;;) {
+        ptb_pos e = q, s = q;
+        for (; s; s = ptb_is(*e, C_DIG) ? e + 1 : ptb_letter(e))
+            e = s;
+        if (e == q || *e != '.')
+            break;
+        q = e + 1;
+        for (size_t i = 0; i < sizeof ext / sizeof *ext; i++) {
+            ptb_pos x = ptb_lit(q, ext[i]);
+            ptb_pos t = !x ? NULL : ptb_in(*x, ".?!,") ? x + 1 : ptb_sn(x);
+            if (t && (!total || t > total)) {
+                total = t;
+                best = x;
+            }
+        }
+    }
+    return best && ahead(h, best, total);
+}
+RULE(42)
+{
+    ptb_pos e = ptb_word(p);
+    return e && *e == '.' && is_ins(e[1]) && ahead(h, e + 1, e + 2);
+}
+
+/* d{3,4} sep? d{3,5}, sep a dot, or a gap or hyphen that may be absent */
+static ptb_pos phone_tail(ptb_pos p, int dotted)
+{
+    ptb_pos best = NULL;
+    for (int n = 3; n <= 4; n++) {
+        ptb_pos q = ptb_count(p, C_D, n, n);
+        if (!q)
+            break;
+        if (dotted ? *q == '.' : *q == '-' || is_gap(*q))
+            best = longer(best, ptb_count(q + 1, C_D, 3, 5));
+        if (!dotted)
+            best = longer(best, ptb_count(q, C_D, 3, 5));
+    }
+    return best;
+}
+RULE(43)
+{
+    ptb_pos best = NULL, q, r;
+    if (*p == '(') {
+        q = ptb_count(p + 1, C_D, 2, 3);
+        if (!q || *q != ')')
+            return 0;
+        return all(h, longer(phone_tail(q + 1, 0), is_gap(q[1]) ? phone_tail(q + 2, 0) : NULL));
+    }
+    q = p;
+    if (*q == '+')
+        q += q[1] == '+' ? 2 : 1;
+    for (int dotted = 0; dotted < 2; dotted++) { /* (d{2,4} sep)? d{2,4} sep tail */
+        r = q;
+        for (int n = 0; n < 2; n++) {
+            r = ptb_count(r, C_D, 2, 4);
+            if (!r || !(dotted ? *r == '.' : *r == '-' || is_gap(*r)))
+                break;
+            r++;
+            best = longer(best, phone_tail(r, dotted));
+        }
+    }
+    return all(h, best);
+}
+
+static ptb_pos dquote(ptb_pos p) { return *p == '"' ? p + 1 : ptb_lit(p, "&quot;"); }
+RULE(44)
+{
+    ptb_pos e = dquote(p);
+    return e && (an(*e) || *e == '$') && ahead(h, e, e + 1);
+}
+RULE(45) { return all(h, dquote(p)); }
+RULE(46) { return *p == 0x7f && all(h, p + 1); }
+RULE(47) { return all(h, *p == '<' ? p + 1 : ptb_lit(p, "&lt;")); }
+RULE(48) { return all(h, *p == '>' ? p + 1 : ptb_lit(p, "&gt;")); }
+RULE(49)
+{
+    ptb_pos q = *p == '<' || *p == '>' ? p + 1 : p;
+    if (!ptb_in(*q, ":;="))
+        return 0;
+    q++;
+    if (ptb_in(*q, "-o*'") && ptb_in(q[1], "()DPdpO\\{@|[]") && q[2] != PTB_END && !an(q[2]))
+        return ahead(h, q + 2, q + 3);
+    return ptb_in(*q, "()DPdpO\\{@|[]") && q[1] != PTB_END && !an(q[1]) && ahead(h, q + 1, q + 2);
+}
+RULE(50)
+{
+    const char *f = "^x=~<>'", *e = "-^x=~<>'";
+    if (ptb_in(*p, e) && p[1] == '_' && p[2] == *p)
+        return all(h, p + 3);
+    if (*p != '(')
+        return 0;
+    unsigned c = p[1];
+    ptb_pos q = p + 2;
+    if (ptb_in(c, e)) {
+        if ((*q == '_' || *q == '.') && q[1] == c && q[2] == ')')
+            return all(h, q + 3);
+        if (*q == c && q[1] == ')')
+            return all(h, q + 2);
+    }
+    return ptb_in(c, f) && *q == '-' && (q[1] == c || q[1] == '`') && q[2] == ')' && all(h, q + 3);
+}
+RULE(51) { return *p == '{' && all(h, p + 1); }
+RULE(52) { return *p == '}' && all(h, p + 1); }
+RULE(53) { return *p == '[' && all(h, p + 1); }
+RULE(54) { return *p == ']' && all(h, p + 1); }
+RULE(55) { return *p == '(' && all(h, p + 1); }
+RULE(56) { return *p == ')' && all(h, p + 1); }
+
+static ptb_pos same(ptb_pos p, unsigned c)
+{
+    while (*p == c)
+        p++;
+    return p;
+}
+RULE(57) { return *p == '-' && all(h, same(p, '-')); }
+RULE(58)
+{
+    if (*p == 0x85 || *p == 0x2026)
+        return all(h, p + 1);
+    if (*p != '.')
+        return 0;
+    ptb_pos e = same(p, '.'), q = p, best = e - p < 3 ? NULL : e - p > 5 ? p + 5 : e;
+    for (int n = 1; n <= 5 && *q == '.'; n++, q += 2) { /* (. gap){2,4} . */
+        if (n >= 3)
+            best = longer(best, q + 1);
+        if (!is_gap(q[1]))
+            break;
+    }
+    return all(h, best);
+}
+RULE(59) { return ptb_in(*p, "@#_") && all(h, same(p, *p)); }
+RULE(60)
+{
+    ptb_pos e = same(p, '*');
+    for (int n = 0; e == p + 2 * n && n < 3 && *e == '\\' && e[1] == '*'; n++)
+        e += 2;
+    return e > p && all(h, e);
+}
+RULE(61) { return is_ins(*p) && all(h, p + 1); }
+RULE(62)
+{
+    ptb_pos e = p;
+    while (*e == '?' || *e == '!')
+        e++;
+    return e > p && all(h, e);
+}
+RULE(63)
+{
+    static const uint16_t mark[] = {'.', 0xa1, 0xbf, 0x37e, 0x589, 0x61f, 0x6d4, 0x700, 0x701, 0x702, 0x7fa, 0x3002};
+    for (size_t i = 0; i < sizeof mark / sizeof *mark; i++)
+        if (*p == mark[i])
+            return all(h, p + 1);
+    return 0;
+}
+RULE(64) { return *p == '=' && all(h, p + 1); }
+RULE(65) { return *p == '/' && all(h, p + 1); }
+
+/* an (an . , sh)* ( - ( (an|sh)+ | ACRO2 . ) )+ ; dot: the longest one that a dot and an INS follow */
+static ptb_pos hthing(ptb_pos p, int dot)
+{
+    if (!an(*p))
+        return NULL;
+    ptb_pos best = NULL, todo[2] = {p, NULL};
+    while (an(*todo[0]) || *todo[0] == '.' || *todo[0] == ',' || *todo[0] == PTB_SHY)
+        todo[0]++;
+    while (todo[0] && *todo[0] == '-') {
+        ptb_pos q = todo[0] + 1, run = q, acro = ptb_acro(q, 2);
+        while (an(*run) || *run == PTB_SHY)
+            run++;
+        run = run > q ? run : NULL;
+        while (acro && *acro != '.') /* the last letter that has a dot behind it */
+            acro = acro - 2 > q + 2 && acro[-2] == '.' ? acro - 2 : NULL;
+        acro = acro ? acro + 1 : NULL;
+        ptb_pos end[2] = {run, acro};
+        todo[0] = NULL;
+        for (int i = 0; i < 2; i++) {
+            ptb_pos e = end[i];
+            if (e && (!dot || (*e == '.' && is_ins(e[1]))))
+                best = longer(best, e);
+            if (e && *e == '-')
+                todo[0] = longer(todo[0], e);
+        }
+    }
+    return best;
+}
+RULE(66)
+{
+    ptb_pos e = hthing(p, 1);
+    return e && ahead(h, e + 1, e + 2);
+}
+RULE(67) { return all(h, hthing(p, 0)); }
+
+/* ([dDoOlL] Q LD)? LD+ */
+static ptb_pos thing_part(ptb_pos p)
+{
+    ptb_pos q = ptb_in(*p, "dDoOlL") ? ptb_quote(p + 1) : NULL;
+    if (q && ptb_is(*q, C_LT | C_DIG) && ptb_is(q[1], C_LT | C_DIG))
+        p = q;
+    q = ptb_run(p, C_LT | C_DIG);
+    return q > p ? q : NULL;
+}
+static ptb_pos thing(ptb_pos p)
+{
+    ptb_pos e = thing_part(p);
+    for (ptb_pos q = e; q; q = is_hyphen(*q) ? thing_part(q + 1) : NULL)
+        e = q;
+    return e;
+}
+RULE(68)
+{
+    ptb_pos e = thing(p);
+    return e && *e == '.' && is_ins(e[1]) && ahead(h, e + 1, e + 2);
+}
+RULE(69) { return all(h, thing(p)); }
+
+/* [A-Z]+ ( (+ | & | &amp;) [A-Z]+ )+ */
+static ptb_pos thinga(ptb_pos p)
+{
+    ptb_pos q = ptb_run(p, C_UP), e = NULL;
+    while (q > p && (*q == '+' || *q == '&')) {
+        ptb_pos r = ptb_lit(q, "&amp;");
+        r = r && up(*r) ? r : q + 1;
+        if (!up(*r))
+            break;
+        q = e = ptb_run(r, C_UP);
+    }
+    return e;
+}
+RULE(70)
+{
+    ptb_pos e = thinga(p);
+    return e && *e == '.' && is_ins(e[1]) && ahead(h, e + 1, e + 2);
+}
+RULE(71) { return all(h, thinga(p)); }
+RULE(72)
+{
+    return *p == '\'' && al(p[1]) && p[2] != PTB_END && !ptb_in(p[2], " \t\n\r") && p[2] != PTB_NBSP && ahead(h, p + 1, p + 3);
+}
+RULE(73) { return all(h, ptb_redaux(p)); }
+RULE(74) { return all(h, ptb_sredaux(p)); }
+
+static int curly(unsigned c)
+{
+    return c == '`' || (c >= 0x2018 && c <= 0x201f) || c == 0x2039 || c == 0x203a || c == 0xab || c == 0xbb || (c >= 0x91 && c <= 0x94);
+}
+RULE(75)
+{
+    if (*p == '\'' && p[1] == '\'')
+        return all(h, p + 2);
+    return all(h, longer(ptb_apos(p), !curly(*p) ? NULL : curly(p[1]) ? p + 2 : p + 1));
+}
+RULE(76)
+{
+    return ((*p == '<' && p[1] == '<') || (*p == '>' && p[1] == '>')) && all(h, p + 2);
+}
+RULE(77)
+{
+    static const uint16_t range[][2] = {
+        {0xa6, 0xa9}, {0xac, 0xac}, {0xae, 0xba}, {0xd7, 0xd7}, {0xf7, 0xf7}, {0x387, 0x387}, {0x2016, 0x2017}, {0x2020, 0x2023},
+        {0x2030, 0x2038}, {0x203b, 0x203b}, {0x203e, 0x2042}, {0x2044, 0x2044}, {0x207a, 0x207f}, {0x208a, 0x208e}, {0x2100, 0x214f},
+        {0x2190, 0x21ff}, {0x2200, 0x2bff}, {0x3012, 0x3012}, {0x30fb, 0x30fb}, {0xff01, 0xff0f}, {0xff1a, 0xff20}, {0xff3b, 0xff40},
+        {0xff5b, 0xff65}};
+    if (ptb_in(*p, "+%&~^|\\"))
+        return all(h, p + 1);
+    for (size_t i = 0; *p >= 0x80 && i < sizeof range / sizeof *range; i++)
+        if (*p >= range[i][0] && *p <= range[i][1])
+            return all(h, p + 1);
+    return 0;
+}
+RULE(78)
+{
+    ptb_pos e = ptb_run(p, C_S);
+    return all(h, e > p ? e : *p == 0 || *p == 0x200b || *p == 0x200e || *p == 0x200f || *p == 0xfeff ? p + 1 : NULL);
+}
+RULE(79) { return all(h, ptb_newline(p)); }
+RULE(80) { return all(h, ptb_lit(p, "&nbsp;")); }
+RULE(81) { return all(h, p + 1); }
+
+/* Kinds of first characters. */
+enum { AL = 1, DG = 2, WIDE = 4, AMP = 8, SQ = 16, DASH = 32, PLUS = 64, DOT = 128, LT = 256, PAR = 512, OTHER = 1024, ANY = 2047 };
+static unsigned kind(unsigned c)
+{
+    if (c >= 128)
+        return WIDE;
+    if (al(c))
+        return AL;
+    if (ptb_is(c, C_D))
+        return DG;
+    switch (c) {
+    case '&': return AMP;
+    case '\'': case '`': return SQ;
+    case '-': return DASH;
+    case '+': return PLUS;
+    case '.': return DOT;
+    case '<': return LT;
+    case '(': return PAR;
+    default: return OTHER;
+    }
+}
+
+#define W (AL | WIDE)
+#define K(n, first) {n, first, r##n, ACT_KEEP, NULL}
+#define T(n, first, text) {n, first, r##n, ACT_TEXT, text}
+#define X(n, first, act) {n, first, r##n, ACT_##act, NULL}
+static const ptb_rule rules[] = {
+    K(1, AL), K(2, AL), K(3, AL), K(4, SQ | WIDE | AMP), K(5, SQ | WIDE | AMP), K(6, AL), X(7, LT, NBSP),
+    T(8, WIDE | AMP, "--"), T(9, AMP, "&"), K(10, AMP), X(11, W | AMP, SHY), X(12, W, SHY), X(13, W | AMP, SHY),
+    K(14, W | SQ | AMP), K(15, AL), K(16, AL), K(17, ANY), K(18, AL | DG | LT | AMP), K(19, OTHER), X(20, SQ | WIDE | AMP, QUOTE),
+    X(21, AL, QUOTE), K(22, DG | WIDE), X(23, DG | WIDE | DASH | PLUS | DOT | OTHER, SHY), K(24, WIDE), X(25, DG | WIDE, NBSP),
+    X(26, WIDE, FRACTION), K(27, AL | DASH), K(28, AL | DG), K(29, AL | OTHER), X(30, WIDE, MONEY), K(31, AL), K(32, W), K(33, AL),
+    K(34, W), K(35, W), K(36, W), K(37, W), K(38, W), K(39, AL), K(40, SQ | WIDE | AMP), K(41, W | DG | AMP), K(42, W | AMP),
+    X(43, DG | PLUS | PAR, PHONE), T(44, OTHER | AMP, "``"), T(45, OTHER | AMP, "''"), X(46, OTHER, SKIP), T(47, LT | AMP, "<"),
+    T(48, OTHER | AMP, ">"), X(49, LT | OTHER, PAREN), X(50, AL | SQ | DASH | LT | PAR | OTHER, PAREN), T(51, OTHER, "-LCB-"),
+    T(52, OTHER, "-RCB-"), T(53, OTHER, "-LSB-"), T(54, OTHER, "-RSB-"), T(55, PAR, "-LRB-"), T(56, OTHER, "-RRB-"), K(57, DASH),
+    T(58, DOT | WIDE, "..."), K(59, OTHER), K(60, OTHER), K(61, OTHER | WIDE), K(62, OTHER), K(63, DOT | WIDE), K(64, OTHER),
+    K(65, OTHER), X(66, AL | DG, SHY), X(67, AL | DG, SHY), K(68, W | DG), K(69, W | DG), X(70, AL, AMP), X(71, AL, AMP),
+    T(72, SQ, "`"), X(73, SQ | WIDE | AMP, QUOTE), X(74, AL, QUOTE), X(75, SQ | WIDE | AMP, QUOTE), K(76, LT | OTHER), K(77, ANY),
+    X(78, OTHER | WIDE, SKIP), X(79, OTHER | WIDE, NEWLINE), X(80, AMP, SKIP), X(81, ANY, SKIP),
+};
+
+const ptb_rule *ptb_match(ptb_pos p, ptb_hit *h)
+{
+    const ptb_rule *won = NULL;
+    unsigned k = kind(*p);
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        ptb_hit t;
+        if ((rules[i].first & k) && rules[i].match(p, &t) && (!won || t.total > h->total)) {
+            *h = t;
+            won = &rules[i];
+        }
+    }
+    return won;
+}
