@@ -1,0 +1,69 @@
+/* Feature stores: one LMDB file, a manifest and one value an image (store/feature.h).
+ *
+ * Writing goes to PATH.part, 128 records a transaction with full syncs; finish copies it in key order to a file whose bytes
+ * depend on the records and the manifest alone (not on the order of puts, shards or resumes) and renames it to PATH. A killed
+ * run leaves PATH.part consistent for resume. One thread writes. Reading: any number of threads may get from one open store;
+ * what they get points into the map and lives until the store is closed. A store is refused when it is cut short, unfinished
+ * or of the other byte order, and a record when its checksum is wrong (computed once, when it is first read).
+ * A store made by a stranger can crash its reader (LMDB trusts its pages): exchange with `capt-store dump` and `load`. */
+#ifndef CAPT_STORE_STORE_H
+#define CAPT_STORE_STORE_H
+#include <jansson.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "base/id.h"
+#include "store/feature.h"
+
+typedef struct capt_store_section { char name[CAPT_SECTION_NAME + 1]; capt_dtype dtype; int rows /* 0: varies */, dim; } capt_store_section;
+
+typedef struct capt_store_meta {
+    int int_ids; /* 1 integers, 0 strings; -1: the first put decides */
+    capt_dtype dtype;
+    int n_sections; /* every image has all of them, in this order */
+    capt_store_section section[CAPT_SECTIONS_MAX];
+    const char *encoder, *encoder_hash; /* name, hash of its tensors; NULL: unknown */
+    json_t *preprocess; /* any JSON, or NULL */
+    json_t *provenance; /* array of entries (base/prov.h), or NULL */
+    /* filled in when a store is opened */
+    int64_t count;
+    uint64_t checksum; /* sum of the records' CRCs */
+} capt_store_meta;
+
+typedef struct capt_store capt_store;
+
+/* Starts PATH.part, or with resume continues it (starts if there is none; refuses other options, naming the first that
+ * differs). A left-over PATH.part without resume is an error. meta is copied. NULL on failure. */
+capt_store *capt_store_create(const char *path, const capt_store_meta *meta, int resume, capt_err *err);
+/* 1 if PATH is a complete store made with these options: a resumed run has nothing to do. */
+int capt_store_is_done(const char *path, const capt_store_meta *meta);
+int capt_store_has(capt_store *s, const capt_id *id); /* while writing or reading: 1, 0 */
+/* Adds one image; sections as the manifest says, finite numbers only, ids new and of one kind. */
+int capt_store_put(capt_store *s, const capt_id *id, const capt_section *sections, int n, capt_err *err);
+int64_t capt_store_count(const capt_store *s); /* records so far, or in the store */
+int capt_store_flush(capt_store *s, capt_err *err); /* commits the transaction under way */
+/* Publishes PATH; frees s in every case. On failure PATH is untouched and PATH.part stays for resume. */
+int capt_store_finish(capt_store *s, capt_err *err);
+/* Commits what it can, keeps PATH.part for resume, frees s. NULL is fine. */
+void capt_store_abandon(capt_store *s);
+
+/* Read-only, without locks, on any file system. NULL on failure. */
+capt_store *capt_store_open(const char *path, capt_err *err);
+void capt_store_close(capt_store *s); /* NULL is fine */
+const capt_store_meta *capt_store_meta_of(const capt_store *s); /* borrowed */
+const json_t *capt_store_manifest(const capt_store *s);          /* borrowed */
+const capt_store_section *capt_store_section_of(const capt_store *s, const char *name); /* NULL: none */
+/* 1 found, 0 not there, -1 damaged. Threads may call it at once. */
+int capt_store_get(capt_store *s, const capt_id *id, capt_feature *f, capt_err *err);
+
+/* All records in key order (bytes of the id's text). id and f (may be NULL) are valid until the next call / the store closes. */
+typedef struct capt_store_iter capt_store_iter;
+capt_store_iter *capt_store_iter_new(capt_store *s, capt_err *err);
+int capt_store_iter_next(capt_store_iter *it, capt_id *id, capt_feature *f, capt_err *err); /* 1, 0 at the end, -1 */
+void capt_store_iter_free(capt_store_iter *it);
+
+/* Reads everything: checksums, structure, order, finite numbers, count and sum. On a badly damaged file the process may die
+ * by a signal inside LMDB: run it in a child. quick: open, first and last record only. */
+int capt_store_verify(capt_store *s, int quick, capt_err *err);
+/* Complete stores with disjoint ids and equal manifests -> one: the same bytes as if it had been written whole. */
+int capt_store_merge(const char *const *paths, int n, const char *out, capt_err *err);
+#endif

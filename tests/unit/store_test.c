@@ -1,0 +1,363 @@
+/* Stores: same bytes for any order, shards and resumes; what is cut, flipped, foreign, unfinished or not finite is refused. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "base/bf16.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "store/store.h"
+
+static char dir[] = "/tmp/capt-store-test.XXXXXX";
+static char names[16][64];
+enum { N = 300, ROWS = 3, DIM = 40 };
+
+static const char *at(int i, const char *name)
+{
+    snprintf(names[i], sizeof names[i], "%s/%s", dir, name);
+    return names[i];
+}
+
+static capt_store_meta meta(void)
+{
+    capt_store_meta m = {.int_ids = -1, .dtype = CAPT_F16, .n_sections = 2, .encoder = "test", .encoder_hash = "00ff"};
+    m.section[0] = (capt_store_section){"global", CAPT_F16, 1, DIM};
+    m.section[1] = (capt_store_section){"grid", CAPT_F32, 0, DIM};
+    return m;
+}
+
+static void put(capt_store *s, int i)
+{
+    uint16_t global[DIM];
+    float grid[ROWS * DIM];
+    for (int k = 0; k < DIM; k++)
+        global[k] = capt_f16_from_f32((float)(i + k));
+    for (int k = 0; k < ROWS * DIM; k++)
+        grid[k] = (float)i * 0.5f + (float)k;
+    capt_section sec[2] = {{"global", CAPT_F16, 1, DIM, global}, {"grid", CAPT_F32, 1 + i % ROWS, DIM, grid}};
+    capt_id id = capt_id_int(i * 7 - 100);
+    capt_err err = CAPT_ERR_INIT;
+    if (capt_store_put(s, &id, sec, 2, &err))
+        fail_msg("%s", err.text);
+}
+
+static void make(const char *path, int from, int to, int stride)
+{
+    capt_err err = CAPT_ERR_INIT;
+    capt_store_meta m = meta();
+    capt_store *s = capt_store_create(path, &m, 0, &err);
+    if (!s)
+        fail_msg("%s", err.text);
+    for (int k = from; k < to; k++)
+        put(s, from + (k - from) * stride % (to - from));
+    if (capt_store_finish(s, &err))
+        fail_msg("%s", err.text);
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    size_t n, m;
+    char *x = capt_file_read(a, 0, &n, NULL), *y = capt_file_read(b, 0, &m, NULL);
+    assert_non_null(x);
+    assert_non_null(y);
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+}
+
+static void same_bytes(void **state)
+{
+    capt_err err = CAPT_ERR_INIT;
+    make(at(0, "a"), 0, N, 1);
+    make(at(1, "b"), 0, N, 7); /* another order */
+    assert_same_file(names[0], names[1]);
+    make(at(2, "s0"), 0, 100, 3);
+    make(at(3, "s1"), 100, 250, 1);
+    make(at(4, "s2"), 250, N, 1);
+    const char *shards[] = {names[3], names[2], names[4]};
+    assert_int_equal(capt_store_merge(shards, 3, at(5, "m"), &err), 0);
+    assert_same_file(names[0], names[5]);
+    /* interrupted after some records, resumed */
+    capt_store_meta m = meta();
+    capt_store *s = capt_store_create(at(6, "r"), &m, 0, &err);
+    for (int i = 0; i < 150; i++)
+        put(s, i);
+    capt_store_abandon(s);
+    assert_null(capt_store_create(names[6], &m, 0, &err));
+    assert_non_null(strstr(err.text, "--resume"));
+    err.code = 0;
+    s = capt_store_create(names[6], &m, 1, &err);
+    assert_non_null(s);
+    assert_int_equal(capt_store_count(s), 150);
+    for (int i = 0; i < N; i++) {
+        capt_id id = capt_id_int(i * 7 - 100);
+        assert_int_equal(capt_store_has(s, &id), i < 150);
+        if (i >= 150)
+            put(s, i);
+    }
+    assert_int_equal(capt_store_finish(s, &err), 0);
+    assert_same_file(names[0], names[6]);
+    assert_int_equal(capt_store_is_done(names[6], &m), 1);
+    m.encoder_hash = "other";
+    assert_int_equal(capt_store_is_done(names[6], &m), 0);
+}
+
+/* Less address space than the map would like: the bytes do not change. */
+static void small_address_space(void **state)
+{
+#ifndef __SANITIZE_ADDRESS__
+    pid_t p = fork();
+    if (p == 0) {
+        struct rlimit r = {(rlim_t)3 << 30, (rlim_t)3 << 30};
+        setrlimit(RLIMIT_AS, &r);
+        make(at(1, "small"), 0, N, 1);
+        _exit(0);
+    }
+    int status;
+    waitpid(p, &status, 0);
+    assert_int_equal(status, 0);
+    assert_same_file(at(0, "a"), at(1, "small"));
+#endif
+}
+
+static void killed(void **state)
+{
+    pid_t p = fork();
+    if (p == 0) {
+        capt_store_meta m = meta();
+        capt_store *s = capt_store_create(at(0, "k"), &m, 0, NULL);
+        for (int i = 0; i < 200; i++)
+            put(s, i);
+        _exit(0); /* nothing is closed; the batch under way is lost */
+    }
+    waitpid(p, NULL, 0);
+    capt_err err = CAPT_ERR_INIT;
+    capt_store_meta m = meta();
+    m.dtype = CAPT_BF16;
+    assert_null(capt_store_create(at(0, "k"), &m, 1, &err));
+    assert_non_null(strstr(err.text, "other options"));
+    err.code = 0;
+    m.dtype = CAPT_F16;
+    capt_store *s = capt_store_create(names[0], &m, 1, &err);
+    assert_int_equal(capt_store_count(s), 128);
+    for (int i = N; i-- > 0;) {
+        capt_id id = capt_id_int(i * 7 - 100);
+        if (!capt_store_has(s, &id))
+            put(s, i);
+    }
+    assert_int_equal(capt_store_finish(s, &err), 0);
+    assert_same_file(at(1, "a"), names[0]);
+}
+
+static void reading(void **state)
+{
+    capt_err err = CAPT_ERR_INIT;
+    capt_store *s = capt_store_open(at(0, "a"), &err);
+    assert_non_null(s);
+    assert_int_equal(capt_store_count(s), N);
+    assert_int_equal(capt_store_meta_of(s)->int_ids, 1);
+    assert_string_equal(capt_store_meta_of(s)->encoder, "test");
+    capt_feature f;
+    capt_real x[ROWS * DIM];
+    for (int i = 0; i < N; i++) {
+        capt_id id = capt_id_int(i * 7 - 100);
+        assert_int_equal(capt_store_get(s, &id, &f, &err), 1);
+        assert_int_equal(f.n, 2);
+        const capt_section *grid = capt_feature_section(&f, "grid"), *global = capt_feature_section(&f, "global");
+        assert_int_equal((uintptr_t)grid->data % 64, 0);
+        assert_int_equal((uintptr_t)global->data % 64, 0);
+        assert_int_equal(grid->rows, 1 + i % ROWS);
+        capt_feature_to_real(grid, x);
+        assert_true(x[5] == (capt_real)(i * 0.5 + 5));
+        capt_feature_to_real(global, x);
+        assert_true(x[33] == (capt_real)(i + 33));
+    }
+    capt_id none = capt_id_int(3), text = capt_id_str("x");
+    assert_int_equal(capt_store_get(s, &none, &f, &err), 0);
+    assert_int_equal(capt_store_get(s, &text, &f, &err), -1);
+    assert_int_equal(capt_store_verify(s, 0, NULL), 0);
+    assert_int_equal(capt_store_verify(s, 1, NULL), 0);
+    capt_store_iter *it = capt_store_iter_new(s, NULL);
+    capt_id id;
+    char last[CAPT_ID_KEY] = "", key[CAPT_ID_KEY];
+    int n = 0;
+    while (capt_store_iter_next(it, &id, NULL, NULL) == 1) {
+        capt_id_key(&id, key);
+        assert_true(strcmp(last, key) < 0);
+        strcpy(last, key);
+        n++;
+    }
+    assert_int_equal(n, N);
+    capt_store_iter_free(it);
+    capt_store_close(s);
+}
+
+static void *read_many(void *arg)
+{
+    uintptr_t bad = 0;
+    for (int k = 0; k < 4 * N; k++) {
+        capt_id id = capt_id_int(k * 11 % N * 7 - 100);
+        capt_feature f;
+        bad += capt_store_get(arg, &id, &f, NULL) != 1;
+    }
+    return (void *)bad;
+}
+
+static void threads(void **state)
+{
+    capt_store *s = capt_store_open(at(0, "a"), NULL);
+    pthread_t t[4];
+    for (int i = 0; i < 4; i++)
+        pthread_create(&t[i], NULL, read_many, s);
+    for (int i = 0; i < 4; i++) {
+        void *bad;
+        pthread_join(t[i], &bad);
+        assert_null(bad);
+    }
+    capt_store_close(s);
+}
+
+static void refuses(void **state)
+{
+    capt_err err = CAPT_ERR_INIT;
+    capt_store_meta m = meta();
+    capt_store *s = capt_store_create(at(0, "bad"), &m, 0, &err);
+    uint16_t global[DIM] = {0};
+    float grid[DIM] = {0};
+    capt_section sec[2] = {{"global", CAPT_F16, 1, DIM, global}, {"grid", CAPT_F32, 1, DIM, grid}};
+    capt_id one = capt_id_int(1), text = capt_id_str("one"), two = capt_id_int(2);
+    assert_int_equal(capt_store_put(s, &one, sec, 2, &err), 0);
+    struct { const char *what; } cases[] = {{"already"}, {"string"}, {"NaN"}, {"NaN"}, {"the manifest has"}, {"sections"}};
+    for (int i = 0; i < 6; i++) {
+        err.code = 0;
+        capt_section use[2] = {sec[0], sec[1]};
+        global[3] = i == 2 ? 0x7c00 : 0;
+        grid[39] = i == 3 ? (float)NAN : 0;
+        use[1].dim = i == 4 ? DIM - 1 : DIM;
+        assert_int_equal(capt_store_put(s, i == 0 ? &one : i == 1 ? &text : &two, use, i == 5 ? 1 : 2, &err), -1);
+        assert_non_null(strstr(err.text, cases[i].what));
+    }
+    err.code = 0;
+    assert_null(capt_store_create(names[0], &m, 1, &err)); /* a second writer */
+    assert_non_null(strstr(err.text, "another process"));
+    capt_store_abandon(s);
+    err.code = 0;
+    char part[80];
+    snprintf(part, sizeof part, "%s.part", names[0]);
+    assert_null(capt_store_open(part, &err));
+    assert_non_null(strstr(err.text, "unfinished"));
+    const char *twice[] = {at(1, "s1"), at(1, "s1")};
+    err.code = 0;
+    assert_int_equal(capt_store_merge(twice, 2, at(2, "twice"), &err), -1);
+    assert_non_null(strstr(err.text, "is in"));
+    assert_int_equal(access(names[2], F_OK), -1);
+    err.code = 0;
+    assert_null(capt_store_open(dir, &err));
+    assert_non_null(strstr(err.text, "not a regular file"));
+}
+
+/* 0 whole, 1 refused with a message, 2 died by a signal (LMDB follows damaged page pointers). */
+static int verdict(const char *path)
+{
+    pid_t p = fork();
+    if (p == 0) {
+        int null = open("/dev/null", O_WRONLY);
+        dup2(null, 2);
+        alarm(10);
+        capt_store *s = capt_store_open(path, NULL);
+        _exit(!s || capt_store_verify(s, 0, NULL));
+    }
+    int status;
+    waitpid(p, &status, 0);
+    return WIFSIGNALED(status) || WEXITSTATUS(status) > 1 ? 2 : WEXITSTATUS(status);
+}
+
+static void damage(void **state)
+{
+    size_t n;
+    char *x = capt_file_read(at(0, "a"), 0, &n, NULL);
+    const char *path = at(1, "damaged");
+    for (int i = 0; i < 40; i++) { /* cut anywhere: refused, no signal */
+        size_t cut = (n - 1) * (size_t)i / 40;
+        FILE *f = fopen(path, "wb");
+        fwrite(x, 1, cut, f);
+        fclose(f);
+        assert_int_equal(verdict(path), 1);
+    }
+    unsigned seed = 1;
+    for (int i = 0; i < 60; i++) { /* one bit of a payload: always noticed */
+        capt_store *s = capt_store_open(names[0], NULL);
+        capt_id id = capt_id_int(i * 7 - 100);
+        capt_feature f;
+        capt_store_get(s, &id, &f, NULL);
+        char mark[64];
+        memcpy(mark, f.section[1].data, sizeof mark);
+        capt_store_close(s);
+        char *found = memmem(x, n, mark, sizeof mark);
+        assert_non_null(found);
+        size_t off = (size_t)(found - x) + (size_t)(rand_r(&seed) % 160);
+        x[off] ^= (char)(1 << rand_r(&seed) % 8);
+        FILE *o = fopen(path, "wb");
+        fwrite(x, 1, n, o);
+        fclose(o);
+        assert_int_equal(verdict(path), 1);
+        free(x);
+        x = capt_file_read(names[0], 0, &n, NULL);
+    }
+    free(x);
+}
+
+static void numbers(void **state)
+{
+    float x[19], y[19];
+    uint16_t h[19];
+    for (int i = 0; i < 19; i++)
+        x[i] = (float)(i - 9) * 0.3701f;
+    static const capt_dtype types[] = {CAPT_F16, CAPT_BF16, CAPT_F32};
+    for (int t = 0; t < 2; t++) {
+        assert_int_equal(capt_feature_from_f32(x, 19, types[t], h), -1);
+        capt_section s = {"x", types[t], 1, 19, h};
+        capt_feature_to_f32(&s, y);
+        for (int i = 0; i < 19; i++)
+            assert_true(y[i] == (t ? capt_bf16_to_f32(capt_bf16_from_f32(x[i])) : capt_f16_to_f32(capt_f16_from_f32(x[i]))));
+    }
+    x[17] = 70000.f;
+    assert_int_equal(capt_feature_from_f32(x, 19, CAPT_F16, h), 17);
+    assert_int_equal(capt_feature_from_f32(x, 19, CAPT_BF16, h), -1);
+    x[4] = (float)NAN;
+    assert_int_equal(capt_feature_from_f32(x, 19, CAPT_F32, y), 4);
+}
+
+static int clean(void **state)
+{
+    DIR *d = opendir(dir);
+    for (struct dirent *e = readdir(d); e; e = readdir(d)) {
+        char path[400];
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        unlink(path);
+    }
+    closedir(d);
+    return rmdir(dir);
+}
+
+int main(void)
+{
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    if (!mkdtemp(dir))
+        return 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_bytes), cmocka_unit_test(small_address_space), cmocka_unit_test(killed),  cmocka_unit_test(reading),
+        cmocka_unit_test(threads),    cmocka_unit_test(refuses),             cmocka_unit_test(damage), cmocka_unit_test(numbers)};
+    return cmocka_run_group_tests(tests, NULL, clean);
+}
