@@ -78,7 +78,7 @@ extern const char capt_backend_abi[];
  * The environment variable CAPT_CPU_ISA (portable, avx2, avx512, avx512bf16) lowers what the cpu backend uses. pool is borrowed. */
 capt_backend *capt_backend_open(const char *name, capt_pool *pool, capt_err *err);
 void capt_backend_close(capt_backend *be); /* NULL is fine */
-const char *capt_backend_list(void);       /* "cpu (avx512bf16), ref, guard; cuda: ..." */
+const char *capt_backend_list(void);       /* "cpu (avx512bf16), ref, guard; cuda: ..."; this thread's, until its next call */
 /* the constructors behind the names */
 capt_backend *capt_backend_ref_new(capt_pool *pool, capt_err *err);
 capt_backend *capt_backend_guard_new(capt_pool *pool, capt_err *err);
