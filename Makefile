@@ -67,10 +67,88 @@ $(B)/libcapt.pc: Makefile VERSION
 	@mkdir -p $(@D)
 	@printf 'prefix=%s\nName: capt\nDescription: image captioning toolkit\nVersion: %s\nCflags: -I$${prefix}/include/capt\nLibs: -L$${prefix}/lib -lcapt\nLibs.private: %s\n' '$(PREFIX)' '$(VERSION)' '$(LDLIBS)' >$@
 
+# ---- Debian packages: to build, to test, to lint
+DEPS := gcc make libc6-dev pkg-config libjpeg-dev liblmdb-dev libjansson-dev libxxhash-dev libunistring-dev
+DEPS_CHECK := libcmocka-dev perl jq python3 bash
+DEPS_LINT := cppcheck shellcheck mandoc
+
+# installs those of $(1) that are missing; silent when none is
+define install_packages
+@missing=; for p in $(1); do \
+    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+done; \
+if [ -z "$$missing" ]; then exit 0; fi; \
+if ! command -v apt-get >/dev/null; then echo "not a Debian system; needed:$$missing"; exit 0; fi; \
+echo "installing:$$missing"; \
+if [ "$$(id -u)" = 0 ]; then as=; elif command -v sudo >/dev/null; then as=sudo; \
+else echo "run as root: apt-get install$$missing" >&2; exit 1; fi; \
+$$as env DEBIAN_FRONTEND=noninteractive sh -c "apt-get -qq update && apt-get -qq -y --no-install-recommends install$$missing >/dev/null"
+endef
+
+deps:
+	$(call install_packages,$(DEPS) $(DEPS_CHECK) $(DEPS_LINT))
+deps-build:
+	$(call install_packages,$(DEPS))
+deps-check:
+	$(call install_packages,$(DEPS) $(DEPS_CHECK))
+deps-lint:
+	$(call install_packages,$(DEPS_LINT))
+
+# a second make, because pkg-config answers only once the packages are there
+AGAIN = $(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
+
+check: deps-check
+	@+$(AGAIN) check-built
+
+check-built: all $(UNIT_BIN)
+	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(UNIT_BIN) $(sort $(wildcard tests/*.t tests/cli/*.t))
+
+lint: deps-lint
+	@+$(AGAIN) lint-code lint-shell lint-man
+
+lint-code:
+	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr --suppress=missingIncludeSystem \
+	    --suppress=normalCheckLevelMaxBranches --error-exitcode=1 -DCAPT_VERSION='"x"' -Ilib -Ibin lib bin
+lint-shell:
+	shellcheck -x $(wildcard tests/*.sh tests/*.t tests/cli/*.t) $(shell grep -lE '^#!.*sh$$' pipelines/* .ci/* 2>/dev/null)
+lint-man:
+	$(if $(wildcard man/*.[1-8]),mandoc -T lint -W warning $(wildcard man/*.[1-8]),@:)
+
+# ---- installation
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+LIBDIR = $(DESTDIR)$(PREFIX)/lib
+INCDIR = $(DESTDIR)$(PREFIX)/include/capt
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
+COMPDIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+HEADERS = $(patsubst lib/%,%,$(filter-out %_priv.h,$(foreach d,$(LAYERS),$(wildcard lib/$(d)/*.h lib/$(d)/*.def))))
+MAN = $(wildcard man/*.[1-8])
+
+install: all
+	install -d $(BINDIR) $(LIBDIR)/pkgconfig $(COMPDIR)
+	$(if $(PROG_BIN),install -m 755 $(PROG_BIN) $(BINDIR))
+	install -m 644 $(B)/libcapt.a $(LIBDIR)
+	sed 's|^prefix=.*|prefix=$(PREFIX)|' $(B)/libcapt.pc >$(LIBDIR)/pkgconfig/libcapt.pc
+	for h in $(HEADERS); do install -D -m 644 lib/$$h $(INCDIR)/$$h || exit 1; done
+	for m in $(MAN); do install -D -m 644 $$m $(MANDIR)/man$${m##*.}/$${m##*/} || exit 1; done
+	for p in $(PROGS); do $(B)/bin/$$p --complete bash >$(COMPDIR)/$$p || exit 1; done
+
+uninstall:
+	rm -f $(PROGS:%=$(BINDIR)/%) $(PROGS:%=$(COMPDIR)/%) $(LIBDIR)/libcapt.a $(LIBDIR)/pkgconfig/libcapt.pc
+	for m in $(MAN); do rm -f $(MANDIR)/man$${m##*.}/$${m##*/}; done
+	rm -rf $(INCDIR)
+
+help:
+	@echo 'make [all]         programs and library in build/$$CONF (CONF=release, debug or real64; CI=1: -Werror)'
+	@echo 'make check         installs what is missing, builds, runs all tests'
+	@echo 'make lint          cppcheck, shellcheck, mandoc'
+	@echo 'make deps          installs the Debian packages to build, test and lint'
+	@echo 'make install       to PREFIX (/usr/local) under DESTDIR; uninstall takes it away'
+	@echo 'make clean         removes build/'
+
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 clean:
 	rm -rf build
 
-.PHONY: all clean FORCE
+.PHONY: all clean FORCE deps deps-build deps-check deps-lint check check-built lint lint-code lint-shell lint-man install uninstall help
 .SECONDARY:
