@@ -233,9 +233,9 @@ end:
 }
 
 static const capt_opt options[] = {
-    {"out", CAPT_O_STR, &out_dir, "DIR", "The folder to write; it must not exist, or be empty.", 0, 0, 1, 1},
-    {"images", CAPT_O_INT, &n_images, "N", "How many images.", 1, 20000, 0, 0},
-    {"size", CAPT_O_INT, &size, "PX", "Side of an image in pixels.", 32, 1024, 0, 0},
+    {"out", CAPT_O_STR, &out_dir, "DIR", "the folder to write; it must not exist, or be empty", 0, 0, 1, 1},
+    {"images", CAPT_O_INT, &n_images, "N", "how many images", 1, 20000, 0, 0},
+    {"size", CAPT_O_INT, &size, "PX", "side of an image in pixels", 32, 1024, 0, 0},
     {0},
 };
 static capt_prog prog = {
