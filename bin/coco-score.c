@@ -470,9 +470,10 @@ static int work_all(work *w)
             return -1;
     if (per_image && put_per_image(w, &w->a[0]))
         return -1;
-    for (int f = 0; as_json && f < w->n_files; f++)
+    int stdout_taken = (per_image && !strcmp(per_image, "-")) || (write_df && !strcmp(write_df, "-"));
+    for (int f = 0; as_json && !stdout_taken && f < w->n_files; f++)
         put_json(w, &w->a[f]);
-    if (!as_json && w->n_files)
+    if (!as_json && !stdout_taken && w->n_files)
         put_table(w);
     return 0;
 }

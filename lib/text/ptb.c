@@ -147,6 +147,7 @@ static int emit_hit(lexer *x, const ptb_rule *r, ptb_pos p, const ptb_hit *h, ca
     const char *text = r->text;
     capt_str raw = x->tok;
     capt_str_clear(&raw);
+    x->tok = raw; /* the first clear allocates */
     switch (r->act) {
     case ACT_SKIP:
         return 0;

@@ -1,0 +1,204 @@
+#!/bin/sh
+# coco-score: layouts, joins, refusals, warnings, comparison, document frequency files.
+. "${0%/*}/../lib.sh"
+
+cat >"$T/refs.ndjson" <<'X'
+{"id":1,"file":"1.jpg","split":"test","captions":["A man rides a horse.","A man on a brown horse"]}
+{"id":2,"file":"2.jpg","split":"test","captions":["Two dogs play in the snow.","Dogs are playing outside."]}
+{"id":3,"file":"3.jpg","split":"test","captions":["A red bus on the street","The bus is red!"]}
+{"id":4,"file":"4.jpg","split":"train","captions":["A cat sleeps."]}
+X
+cat >"$T/hyps.ndjson" <<'X'
+{"id":3,"caption":"a red bus in the street","logprob":-3.5}
+{"id":1,"caption":"A man rides a brown horse.","logprob":-2,"model":"abc","trained_on":true}
+{"id":2,"caption":"dogs in the snow","logprob":-4}
+X
+cat >"$T/results.json" <<'X'
+[{"image_id": 1, "caption": "A man rides a brown horse."},
+ {"image_id": 2, "caption": "dogs in the snow"}, {"image_id": 3, "caption": "a red bus in the street"}]
+X
+cat >"$T/coco.json" <<'X'
+{"info": {}, "images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "2.jpg"}, {"id": 3, "file_name": "3.jpg"}],
+ "annotations": [{"id": 1, "image_id": 1, "caption": "A man rides a horse."}, {"id": 2, "image_id": 3, "caption": "A red bus on the street"},
+  {"id": 3, "image_id": 2, "caption": "Two dogs play in the snow."}, {"id": 4, "image_id": 1, "caption": "A man on a brown horse"},
+  {"id": 5, "image_id": 2, "caption": "Dogs are playing outside."}, {"id": 6, "image_id": 3, "caption": "The bus is red!"}]}
+X
+jq -c '{images: [.[] | {filename: .file, cocoid: .id, split, sentences: [.captions[] | {raw: .}]}], dataset: "x"}' --slurp \
+    "$T/refs.ndjson" >"$T/karpathy.json"
+jq -c '{image_id: .id, refs: .captions, split}' "$T/refs.ndjson" >"$T/plain.ndjson"
+score()
+{
+    coco-score --refs "$T/refs.ndjson" "$@"
+}
+
+# counts: by hand from the definition of BLEU
+ok 'caption records' score --json "$T/hyps.ndjson"
+first=$(cat "$OUT")
+like 'trained images are counted' "$(cat "$ERR")" '1 of 3 captions are of images the model was trained on'
+like 'few images with their own document frequencies' "$(cat "$ERR")" 'these 3 images alone; give --df'
+is 'keys of --json' "$(printf %s "$first" | jq -c 'keys_unsorted[:9]')" \
+    '["n","Bleu_1","Bleu_2","Bleu_3","Bleu_4","ROUGE_L","CIDEr","signature","meteor"]'
+is 'counts' "$(printf %s "$first" | jq -c '[.n, .meteor, .bleu_counts]')" \
+    '[3,"absent",{"testlen":16,"reflen":16,"guess":[16,13,10,7],"correct":[15,10,5,1]}]'
+for layout in coco.json karpathy.json plain.ndjson; do
+    ok "references in $layout" coco-score --refs "$T/$layout" --json "$T/results.json"
+    is "$layout gives the same" "$(cat "$OUT")" "$first"
+done
+ok 'one thread' score --threads 1 --json "$T/hyps.ndjson"
+is 'threads change nothing' "$(cat "$OUT")" "$first"
+from_stdin()
+{
+    coco-score --refs "$T/refs.ndjson" --json - <"$T/hyps.ndjson"
+}
+ok 'standard input' from_stdin
+is 'standard input gives the same' "$(cat "$OUT")" "$first"
+if localedef -i de_DE -f UTF-8 "$T/de_DE.UTF-8" 2>/dev/null; then
+    ok 'a locale with decimal commas' env LOCPATH="$T" LC_ALL=de_DE.UTF-8 coco-score --refs "$T/refs.ndjson" --json "$T/hyps.ndjson"
+    is 'decimal commas change nothing' "$(cat "$OUT")" "$first"
+else
+    skip 'a locale with decimal commas' 'localedef cannot make de_DE'
+fi
+mkdir "$T/a b"
+cp "$T/refs.ndjson" "$T/a b/re fs.ndjson"
+cp "$T/hyps.ndjson" "$T/a b/hy ps.ndjson"
+ok 'names with blanks' coco-score --refs "$T/a b/re fs.ndjson" --json "$T/a b/hy ps.ndjson"
+is 'names with blanks give the same' "$(cat "$OUT")" "$first"
+
+ok 'a table' score --metrics cider-plain,bleu "$T/hyps.ndjson"
+like 'the table has BLEU' "$(cat "$OUT")" '^Bleu_1 +0\.9375$'
+like 'and ends with the signature' "$(tail -n 1 "$OUT")" '^images:3\|refs:2\|split:test\|.*df:corpus,N=3'
+is 'no METEOR in it' "$(grep -ci meteor "$OUT")" 0
+ok 'per image' score --per-image "$T/each.ndjson" "$T/hyps.ndjson"
+is 'one record an image, in the order of the references' "$(jq -c '[.id, .ROUGE_L > 0, .trained_on]' "$T/each.ndjson" | tr '\n' ' ')" \
+    '[1,true,true] [2,true,null] [3,true,null] '
+sed 's/brown horse/horse/' "$T/hyps.ndjson" >"$T/other.ndjson"
+ok 'two files' score "$T/hyps.ndjson" "$T/other.ndjson"
+like 'the difference is shown' "$(cat "$OUT")" '^Bleu_1 .* 0\.9375 .* [+-]0\.[0-9]+$'
+ok 'two files as JSON' score --json "$T/hyps.ndjson" "$T/other.ndjson"
+is 'one object a file' "$(wc -l <"$OUT" | tr -d ' ')" 2
+
+# joins
+head -n 2 "$T/hyps.ndjson" >"$T/part.ndjson"
+status 1 'an image without a hypothesis' score "$T/part.ndjson"
+like 'is named' "$(cat "$ERR")" 'part.ndjson: 1 images have no hypothesis: 2 \(--subset'
+is 'and no number is printed' "$(cat "$OUT")" ''
+ok '--subset' score --subset --json "$T/part.ndjson"
+is '--subset scores the others' "$(jq .n "$OUT")" 2
+echo '{"id":9,"caption":"what"}' | cat "$T/hyps.ndjson" - >"$T/bad.ndjson"
+status 1 'an unknown image' score --subset "$T/bad.ndjson"
+like 'unknown: named' "$(cat "$ERR")" '1 images are not among the references: 9'
+echo '{"id":4,"caption":"what"}' | cat "$T/hyps.ndjson" - >"$T/bad.ndjson"
+status 1 'an image of another split' score "$T/bad.ndjson"
+like 'other split: named' "$(cat "$ERR")" 'another split than --split names: 4'
+ok 'all splits' score --split all --json "$T/bad.ndjson"
+ok 'a list of splits' score --split train,test --json "$T/bad.ndjson"
+echo '{"id":2,"caption":"again"}' | cat "$T/hyps.ndjson" - >"$T/bad.ndjson"
+status 1 'two captions for one image' score "$T/bad.ndjson"
+like 'twice: named' "$(cat "$ERR")" 'bad.ndjson: 1 image is given twice: 2'
+ok '--dup first' score --dup first --json "$T/bad.ndjson"
+is '--dup first takes the first' "$(jq .CIDEr "$OUT")" "$(printf %s "$first" | jq .CIDEr)"
+sed 's/"id":\([0-9]\)/"id":"\1"/' "$T/hyps.ndjson" >"$T/bad.ndjson"
+status 1 'strings for integers' score "$T/bad.ndjson"
+like 'kinds: named' "$(cat "$ERR")" 'its ids are strings, those of .* are integers'
+echo '{"id":1,"split":"test"}' >"$T/bare.ndjson"
+status 1 'an image without references' coco-score --refs "$T/bare.ndjson" --subset "$T/hyps.ndjson"
+
+# bad bytes
+bad() # NAME CONTENT REGEX
+{
+    printf "$2" >"$T/bad.ndjson"
+    status 1 "$1" score "$T/bad.ndjson"
+    like "$1: said" "$(cat "$ERR")" "$3"
+    is "$1: nothing printed" "$(cat "$OUT")" ''
+    status 1 "$1, as references" coco-score --refs "$T/bad.ndjson" "$T/hyps.ndjson"
+}
+bad 'an empty file' '' 'bad.ndjson: the file is empty'
+bad 'blank lines only' '\n \n' 'bad.ndjson: the file is empty'
+bad 'an empty array' '[]' 'bad.ndjson: no records'
+bad 'no JSON' 'a man on a horse\n' 'bad.ndjson:1: bad JSON'
+bad 'a cut line' '{"id":1,"caption":"a"}\n{"id":2,"capt' 'bad.ndjson:2: bad JSON'
+bad 'a cut array' '[{"image_id":1,"caption":"a"},' 'bad.ndjson: bad JSON'
+bad 'a missing caption' '{"id":1,"caption":"a"}\n{"id":2}\n' 'bad.ndjson:2: "caption" is missing'
+bad 'a caption that is a number' '{"id":1,"caption":7}\n' 'bad.ndjson:1: "caption" is not a string'
+bad 'bytes that are not UTF-8' '{"id":1,"caption":"a"}\n{"id":2,"caption":"caf\351"}\n' 'bad.ndjson:2: byte .* not UTF-8'
+bad 'mixed ids' '{"id":1,"caption":"a"}\n{"id":"2","caption":"b"}\n' 'bad.ndjson:2: the id is a string'
+bad 'annotations without captions' '{"images":[{"id":1}]}' 'bad.ndjson: '
+for c in '' '. ,' '   '; do
+    printf '{"id":1,"caption":"%s"}\n{"id":2,"caption":"%s"}\n{"id":3,"caption":"%s"}\n' "$c" "$c" "$c" >"$T/bad.ndjson"
+    status 1 "all captions empty: '$c'" score "$T/bad.ndjson"
+    like 'empty captions: said' "$(cat "$ERR")" 'all 3 captions are empty'
+done
+sed 's/dogs in the snow//' "$T/hyps.ndjson" >"$T/bad.ndjson"
+ok 'one empty caption' score "$T/bad.ndjson"
+like 'is counted' "$(cat "$ERR")" '1 of 3 captions are empty'
+status 1 'a missing file' score "$T/none.ndjson"
+status 1 'a folder' score "$T"
+
+# line breaks inside captions
+sed 's/dogs in the snow/dogs in\\r\\nthe\\u2028snow\\u000b/' "$T/hyps.ndjson" >"$T/bad.ndjson"
+ok 'line breaks in a caption' score --json "$T/bad.ndjson"
+is 'line breaks are blanks' "$(cat "$OUT")" "$first"
+like 'line breaks are counted' "$(cat "$ERR")" '3 line breaks inside captions'
+
+# one image: its own document frequencies weigh nothing
+head -n 1 "$T/refs.ndjson" >"$T/one.ndjson"
+echo '{"id":1,"caption":"A man rides a horse."}' >"$T/hyp1.ndjson"
+ok 'one image' coco-score --refs "$T/one.ndjson" --json "$T/hyp1.ndjson"
+is 'one image has CIDEr 0' "$(jq .CIDEr "$OUT")" 0
+like 'and a warning' "$(cat "$ERR")" 'these 1 images alone'
+
+# tokens, repeats
+ok '--tokenize none' score --tokenize none --json "$T/hyps.ndjson"
+is 'capitals and dots count then' "$(jq -c .bleu_counts.correct "$OUT")" '[13,7,2,1]'
+sed 's/dogs in the snow/dogs dogs in in in the snow/' "$T/hyps.ndjson" >"$T/rep.ndjson"
+ok '--collapse-repeats' score --collapse-repeats --json "$T/rep.ndjson"
+is 'repeats are one' "$(jq .CIDEr "$OUT")" "$(printf %s "$first" | jq .CIDEr)"
+
+# document frequencies
+ok '--write-df alone' score --split train,test --write-df "$T/a.df"
+is 'nothing on stdout' "$(cat "$OUT")" ''
+ok '--df' score --df "$T/a.df" --json "$T/hyps.ndjson"
+like 'N of the file is in the signature' "$(jq -r .signature "$OUT")" 'df:[0-9a-f]{8},N=4'
+is 'no warning about few images' "$(grep -c alone "$ERR")" 0
+ok '--write-df of the images scored' score --write-df "$T/b.df" --json "$T/hyps.ndjson"
+ok 'and back' score --df "$T/b.df" --json "$T/hyps.ndjson"
+is 'gives the corpus value' "$(jq .CIDEr "$OUT")" "$(printf %s "$first" | jq .CIDEr)"
+ok 'with the end of a sentence' score --df-eos --write-df "$T/c.df"
+ok 'is another score' score --df "$T/c.df" --json "$T/hyps.ndjson"
+like 'eos is in the signature' "$(jq -r .signature "$OUT")" ',eos'
+status 1 'a df of another tokenizer' score --df "$T/b.df" --tokenize none "$T/hyps.ndjson"
+head -c 300 "$T/a.df" >"$T/cut.df"
+status 1 'a cut df' score --df "$T/cut.df" "$T/hyps.ndjson"
+like 'cut df: named' "$(cat "$ERR")" 'cut.df: '
+status 1 'no df at all' score --df "$T/refs.ndjson" "$T/hyps.ndjson"
+
+# wrong usage
+for m in meteor spice clipscore Bleu; do
+    status 2 "--metrics $m" score --metrics "bleu,$m" "$T/hyps.ndjson"
+    is "$m: the known ones are listed" "$(cat "$ERR")" \
+        "coco-score: --metrics $m: not one of bleu, rouge, cider, cider-plain (see --help)"
+done
+status 2 'no hypotheses' score
+status 2 'no references' coco-score "$T/hyps.ndjson"
+status 2 'three files' score "$T/hyps.ndjson" "$T/hyps.ndjson" "$T/hyps.ndjson"
+status 2 '--per-image of two files' score --per-image "$T/x" "$T/hyps.ndjson" "$T/other.ndjson"
+to_full()
+{
+    score "$T/hyps.ndjson" >/dev/full
+}
+status 1 'a full disk' to_full
+is 'nothing is left behind' "$(find "$T" -name '*.part')" ''
+
+# the public scorer's values on the official demo, digit for digit
+if [ -n "$SHARED" ]; then
+    jq -c '.[] | {image_id, caption: .test}' "$SHARED/data/scoring/fakecap_tokenized.json" >"$T/demo.ndjson"
+    ok 'the official demo' coco-score --refs "$SHARED/data/scoring/fakecap_tokenized.json" --tokenize none --json "$T/demo.ndjson"
+    like 'demo: CIDEr' "$(cat "$OUT")" '"CIDEr":0\.5997905185184199'
+    like 'demo: ROUGE-L and BLEU-4' "$(cat "$OUT")" '"Bleu_4":0\.19082904376742529,"ROUGE_L":0\.39625269357570847'
+    K=$SHARED/data/karpathy_test
+    ok 'Karpathy test' coco-score --refs "$K/captions_karpathy_test.json" --json "$K/sparse_caption_00156000.json"
+    like 'Karpathy test: values' "$(cat "$OUT")" '"ROUGE_L":0\.58443562420059847,"CIDEr":1\.3105541570391401'
+else
+    skip 'the official demo' 'no shared data'
+fi
+done_testing
