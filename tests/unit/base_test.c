@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -67,6 +69,7 @@ static void random_numbers(void **state)
 {
     uint64_t key = capt_rng_key(1, CAPT_RNG_SAMPLE, 2, 3);
     assert_int_not_equal(key, capt_rng_key(1, CAPT_RNG_SAMPLE, 3, 2));
+    assert_int_not_equal(key, capt_rng_key(1, CAPT_RNG_SAMPLE, 2, 4));
     assert_int_not_equal(key, capt_rng_key(1, CAPT_RNG_LABEL, 2, 3));
     assert_int_not_equal(key, capt_rng_key(2, CAPT_RNG_SAMPLE, 2, 3));
     enum { N = 100000 };
@@ -301,6 +304,21 @@ static void files(void **state)
     assert_false(capt_file_exists("out.part"));
     assert_content("out", "new");
 
+    struct rlimit was, small;
+    getrlimit(RLIMIT_FSIZE, &was);
+    small = (struct rlimit){100, was.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    o = capt_out_open("out", &e);
+    setrlimit(RLIMIT_FSIZE, &small);
+    for (int i = 0; i < 10000; i++)
+        fputs("text", capt_out_file(o));
+    assert_int_equal(capt_out_finish(o, &e), -1);
+    setrlimit(RLIMIT_FSIZE, &was);
+    assert_string_equal(e.text, "out: File too large");
+    assert_false(capt_file_exists("out.part"));
+    assert_content("out", "new");
+    e = (capt_err)CAPT_ERR_INIT;
+
     o = capt_out_open("/dev/full", &e);
     fputs("x", capt_out_file(o));
     assert_int_equal(capt_out_finish(o, &e), -1);
@@ -377,6 +395,25 @@ static void touch(void *arg, int64_t task, int worker)
     }
 }
 
+static void slow(void *arg, int64_t task, int worker)
+{
+    usleep(task ? 400 : 1);
+    ((struct job *)arg)->hits[task]++;
+}
+
+static void pool_waits(void **state)
+{
+    capt_pool *p = capt_pool_new(3, NULL);
+    struct job *j = calloc(1, sizeof *j);
+    for (int r = 1; r <= 50; r++) {
+        capt_pool_run(p, 3, slow, j);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(j->hits[i], r); /* at once: a run returns when all is done */
+    }
+    free(j);
+    capt_pool_free(p);
+}
+
 static void pool(void **state)
 {
     static const int sizes[] = {1, 2, 3, 8};
@@ -427,7 +464,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors),  cmocka_unit_test(philox), cmocka_unit_test(random_numbers), cmocka_unit_test(hashes),
         cmocka_unit_test(half_floats), cmocka_unit_test(utf8), cmocka_unit_test(strings), cmocka_unit_test(memory),
-        cmocka_unit_test(json),    cmocka_unit_test(files),  cmocka_unit_test(pool),           cmocka_unit_test(provenance),
+        cmocka_unit_test(json),    cmocka_unit_test(files),  cmocka_unit_test(pool), cmocka_unit_test(pool_waits),           cmocka_unit_test(provenance),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
