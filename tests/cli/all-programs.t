@@ -8,7 +8,6 @@ to_full()
 }
 
 version=$(cat "$TOP/VERSION")
-pages=$(find "$TOP/man" -name '*.1' 2>/dev/null)
 n=0
 for src in "$TOP"/bin/*.c; do
     [ -f "$src" ] || continue
@@ -32,8 +31,7 @@ for src in "$TOP"/bin/*.c; do
     ok "$p --print-options has complete rows" jq -e --arg p "$p" '.program == $p and .synopsis != "" and .about != "" and
         all(.options[]; has("name") and has("type") and .help != "" and (.type == "flag" or has("arg"))) and
         ([.options[].name] | length == (unique | length))' "$T/options.json"
-    [ -n "$pages" ] || continue
-    ok "$p has a manual page" test -f "$TOP/man/$p.1"
+    [ -z "$CI" ] || ok "$p has a manual page" test -f "$TOP/man/$p.1"
     [ -f "$TOP/man/$p.1" ] || continue
     absent=$(jq -r '.options[] | select(.common | not) | .name' "$T/options.json" | while read -r o; do
         grep -Eq "Fl (\\\\?-)+$o( |\$)" "$TOP/man/$p.1" || echo "--$o"
