@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unicase.h>
+#include <unictype.h>
+#include <unistr.h>
 #include "base/mem.h"
 #include "text/ptb_priv.h"
 
@@ -41,7 +43,30 @@ static void put_units(capt_str *b, ptb_pos p, ptb_pos e)
     }
 }
 
-/* Full lower case, as Java's toLowerCase(ENGLISH) on the token alone. */
+static int letter_in_word(uint32_t c)
+{
+    return uc_is_property_alphabetic(c) && !(c >= 0x2e80 && c < 0xe000); /* ideographs and kana are words of their own */
+}
+
+/* A cased letter stands on that side of the capital sigma at p[at], within the same word: letters, digits, marks, low lines,
+ * and one hyphen, dot or apostrophe between two letters. */
+static int cased_beside(const uint32_t *p, size_t n, size_t at, int step)
+{
+    for (size_t i = at + (size_t)step; i < n; i += (size_t)step) {
+        uint32_t c = p[i];
+        if (uc_is_property_lowercase(c) || uc_is_property_uppercase(c))
+            return 1;
+        if (letter_in_word(c) || c == '_' || uc_is_general_category_withtable(c, UC_CATEGORY_MASK_N | UC_CATEGORY_MASK_M))
+            continue;
+        int joins = c == '-' || c == '.' || c == '\'' || c == PTB_SHY || c == 0x2019;
+        if (!joins || i == 0 || i + 1 >= n || !letter_in_word(p[i - 1]) || !letter_in_word(p[i + 1]))
+            return 0;
+    }
+    return 0;
+}
+
+/* Full lower case, as Java's toLowerCase(ENGLISH) on the token alone: a final sigma is judged by Java's notion of a word,
+ * which reaches over hyphens and digits, everything else by Unicode's tables. */
 static int put_lower(capt_str *out, const char *s, size_t n)
 {
     size_t i = 0;
@@ -52,21 +77,40 @@ static int put_lower(capt_str *out, const char *s, size_t n)
             capt_str_putc(out, s[i] >= 'A' && s[i] <= 'Z' ? s[i] + 32 : s[i]);
         return 0;
     }
-    size_t len = 0;
-    uint8_t *low = u8_tolower((const uint8_t *)s, n, "en", NULL, NULL, &len);
-    if (!low)
+    size_t len = 0, k = 0;
+    uint32_t *u = u8_to_u32((const uint8_t *)s, n, NULL, &len);
+    if (!u)
         return -1;
-    capt_str_add(out, (const char *)low, len);
-    free(low);
+    for (i = 0; i < len; i++)
+        if (u[i] == 0x3a3) {
+            capt_utf8_put(out, cased_beside(u, len, i, -1) && !cased_beside(u, len, i, 1) ? 0x3c2 : 0x3c3);
+        } else {
+            uint32_t buf[8], *low;
+            k = sizeof buf / sizeof *buf;
+            low = u32_tolower(u + i, 1, "en", NULL, buf, &k);
+            for (size_t j = 0; low && j < k; j++)
+                capt_utf8_put(out, low[j]);
+            if (low != buf)
+                free(low);
+        }
+    free(u);
     return 0;
 }
 
-/* Closing quotes become ' and '', opening ones ` and ``. */
-static void put_quotes(capt_str *b, ptb_pos p, ptb_pos e)
+/* Where the ASCII text s ends if it stands at p: entities in capitals match the rules but are not replaced. */
+static ptb_pos exact(ptb_pos p, const char *s)
+{
+    while (*s && *p == (unsigned char)*s)
+        p++, s++;
+    return *s ? NULL : p;
+}
+
+/* Quotes become ' and '' or ` and `` by their shape, the straight double one dquote. */
+static void put_quotes(capt_str *b, ptb_pos p, ptb_pos e, const char *dquote)
 {
     while (p < e) {
-        ptb_pos a = *p == '&' ? ptb_apos(p) : NULL;
-        const char *s = a ? "'" : *p == '"' ? "''" : NULL;
+        ptb_pos a = exact(p, "&apos;"), q = exact(p, "&quot;");
+        const char *s = a ? "'" : *p == '"' || q ? dquote : NULL;
         switch (*p) {
         case 0x91: case 0x2018: case 0x201b: case 0x2039: s = "`"; break;
         case 0x92: case 0x2019: case 0x203a: s = "'"; break;
@@ -78,7 +122,7 @@ static void put_quotes(capt_str *b, ptb_pos p, ptb_pos e)
             capt_str_puts(b, s);
         else
             put_units(b, p, p + 1);
-        p = a ? a : p + 1;
+        p = a ? a : q ? q : p + 1;
     }
 }
 
@@ -144,7 +188,7 @@ static void end_line(lexer *x)
 
 static int emit_hit(lexer *x, const ptb_rule *r, ptb_pos p, const ptb_hit *h, capt_err *err)
 {
-    const char *text = r->text;
+    const char *text = r->act == ACT_TEXT ? r->text : NULL;
     capt_str raw = x->tok;
     capt_str_clear(&raw);
     x->tok = raw; /* the first clear allocates */
@@ -156,7 +200,7 @@ static int emit_hit(lexer *x, const ptb_rule *r, ptb_pos p, const ptb_hit *h, ca
         return 0;
     case ACT_FRACTION: text = fraction_text(*p); break;
     case ACT_MONEY: text = money_text(*p); break;
-    case ACT_QUOTE: put_quotes(&raw, p, h->end); break;
+    case ACT_QUOTE: put_quotes(&raw, p, h->end, r->text ? r->text : "''"); break;
     case ACT_KEEP: case ACT_TEXT: break;
     default: put_replaced(&raw, p, h->end, r->act);
     }
@@ -164,8 +208,10 @@ static int emit_hit(lexer *x, const ptb_rule *r, ptb_pos p, const ptb_hit *h, ca
         text = "--";
     if (text)
         capt_str_puts(&raw, text);
-    else if (raw.n == 0)
+    else if (r->act == ACT_KEEP || r->act == ACT_FRACTION || r->act == ACT_MONEY)
         put_units(&raw, p, h->end);
+    else if (r->act == ACT_SHY && raw.n == 0)
+        capt_str_putc(&raw, '-'); /* nothing but soft hyphens */
     for (size_t i = 0; x->keep_lines && i < raw.n; i++) /* a tag's quoted part may hold line breaks */
         if (raw.s[i] == '\n') {
             raw.s[i] = '\t';
@@ -197,7 +243,7 @@ static int lex(lexer *x, ptb_pos p, capt_err *err)
     char w[64];
     while (*p != PTB_END) {
         if (*p == ' ') {
-            p++;
+            p = ptb_run(p, C_S);
             continue;
         }
         ptb_pos e = fast_word(p);

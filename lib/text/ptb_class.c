@@ -13,21 +13,72 @@ const uint8_t ptb_ascii[128] = {
     ['a'] = LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO, LO,
 };
 
+static const uint16_t marks[][2] = { /* join words like letters: soft hyphen, combining marks, vowel signs, some modifiers */
+    {0xad, 0xad}, {0x2c2, 0x2c5}, {0x2d2, 0x2df}, {0x2e5, 0x2eb}, {0x2ed, 0x2ed}, {0x2ef, 0x36f}, {0x375, 0x375},
+    {0x378, 0x379}, {0x384, 0x385}, {0x3f6, 0x3f6}, {0x483, 0x487}, {0x55a, 0x55f}, {0x591, 0x5bd}, {0x5bf, 0x5bf},
+    {0x5c1, 0x5c2}, {0x5c4, 0x5c5}, {0x5c7, 0x5c7}, {0x615, 0x61a}, {0x64b, 0x65e}, {0x670, 0x670}, {0x6d6, 0x6e4},
+    {0x6e7, 0x6ed}, {0x6fd, 0x6fe}, {0x70f, 0x70f}, {0x711, 0x711}, {0x730, 0x74c}, {0x7a6, 0x7b0}, {0x7eb, 0x7f3},
+    {0x900, 0x903}, {0x93c, 0x93c}, {0x93e, 0x94e}, {0x951, 0x955}, {0x962, 0x963}, {0x981, 0x983}, {0x9bc, 0x9bc},
+    {0x9be, 0x9c4}, {0x9c7, 0x9c8}, {0x9cb, 0x9cd}, {0x9d7, 0x9d7}, {0x9e2, 0x9e3}, {0xa01, 0xa03}, {0xa3c, 0xa3c},
+    {0xa3e, 0xa4f}, {0xa81, 0xa83}, {0xabc, 0xabc}, {0xabe, 0xacf}, {0xb82, 0xb82}, {0xbbe, 0xbc2}, {0xbc6, 0xbc8},
+    {0xbca, 0xbcd}, {0xc01, 0xc03}, {0xc3e, 0xc56}, {0xd3e, 0xd44}, {0xd46, 0xd48}, {0xe31, 0xe31}, {0xe34, 0xe3a},
+    {0xe47, 0xe4e}, {0xeb1, 0xeb1}, {0xeb4, 0xebc}, {0xec8, 0xecd},
+};
+static const uint16_t newer[][2] = { /* letters and digits younger than the Unicode version of the official lexer, unknown to it */
+    {0x37f, 0x37f}, {0x528, 0x52f}, {0x560, 0x560}, {0x588, 0x588}, {0x5ef, 0x5ef}, {0x860, 0x86a}, {0x870, 0x887},
+    {0x889, 0x88e}, {0x8a1, 0x8a1}, {0x8ad, 0x8c9}, {0x978, 0x978}, {0x980, 0x980}, {0x9fc, 0x9fc}, {0xaf9, 0xaf9},
+    {0xc34, 0xc34}, {0xc5a, 0xc5a}, {0xc5d, 0xc5d}, {0xc80, 0xc80}, {0xcdd, 0xcdd}, {0xd04, 0xd04}, {0xd54, 0xd56},
+    {0xd5f, 0xd5f}, {0xde6, 0xdef}, {0xe86, 0xe86}, {0xe89, 0xe89}, {0xe8c, 0xe8c}, {0xe8e, 0xe93}, {0xe98, 0xe98},
+    {0xea0, 0xea0}, {0xea8, 0xea9}, {0xeac, 0xeac}, {0x13f5, 0x13f5}, {0x13f8, 0x13fd}, {0x16f1, 0x16f8},
+    {0x170d, 0x170d}, {0x171f, 0x171f}, {0x1878, 0x1878}, {0x191d, 0x191e}, {0x19b0, 0x19c0}, {0x19c8, 0x19c9},
+    {0x1b4c, 0x1b4c}, {0x1c80, 0x1c88}, {0x1c90, 0x1cba}, {0x1cbd, 0x1cbf}, {0x1cf2, 0x1cf3}, {0x1cfa, 0x1cfa},
+    {0x2c2f, 0x2c2f}, {0x2c5f, 0x2c5f}, {0x312e, 0x312f}, {0x31bb, 0x31bf}, {0x4db6, 0x4dbf}, {0x9fcd, 0x9fff},
+    {0xa698, 0xa69d}, {0xa78f, 0xa78f}, {0xa794, 0xa79f}, {0xa7ab, 0xa7ca}, {0xa7d0, 0xa7d1}, {0xa7d3, 0xa7d3},
+    {0xa7d5, 0xa7d9}, {0xa7f2, 0xa7f7}, {0xa8fd, 0xa8fe}, {0xa9e0, 0xa9e4}, {0xa9e6, 0xa9fe}, {0xaa7e, 0xaa7f},
+    {0xab30, 0xab5a}, {0xab5c, 0xab69}, {0xab70, 0xabbf},
+};
+
+static int in_ranges(const uint16_t (*r)[2], size_t n, unsigned c)
+{
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (c > r[mid][1])
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < n && c >= r[lo][0];
+}
+#define IN_RANGES(r, c) in_ranges(r, sizeof(r) / sizeof *(r), c)
+
 unsigned ptb_class_wide(unsigned c)
 {
-    if (c == PTB_SHY || (c >= 0x300 && c <= 0x36f))
-        return C_MARK;
     if (c == PTB_NBSP || (c >= 0x2000 && c <= 0x200a) || c == 0x3000)
         return C_S;
     if (c == 0x85 || c == 0x2028 || c == 0x2029)
         return C_N;
     if (c >= 0xd800 && c <= 0xdfff)
+        return 0; /* characters above U+FFFF are two units to the lexer, neither of them a letter */
+    if (IN_RANGES(marks, c))
+        return C_MARK;
+    if (IN_RANGES(newer, c))
         return 0;
+    if (c == 0x1885 || c == 0x1886)
+        return C_LT; /* letters then, marks since Unicode 9 */
     if (uc_is_general_category_withtable(c, UC_CATEGORY_MASK_L))
         return C_LT;
     if (uc_is_general_category(c, UC_CATEGORY_Nd))
         return C_DIG;
     return 0;
+}
+
+int ptb_is_capital(unsigned c)
+{
+    if (c < 128)
+        return ptb_is(c, C_UP);
+    return c != PTB_END && !(c >= 0x13a0 && c <= 0x13f5) /* Cherokee had no case then */ && !IN_RANGES(newer, c) &&
+           uc_is_property_uppercase(c);
 }
 
 int ptb_in(unsigned c, const char *set)
@@ -160,7 +211,7 @@ static ptb_pos blanks(ptb_pos p)
     return p;
 }
 
-/* A quoted value, or NULL. */
+/* A quoted value; it may span lines. */
 static ptb_pos quoted(ptb_pos p)
 {
     unsigned mark = *p;
@@ -195,21 +246,12 @@ ptb_pos ptb_sgml(ptb_pos p)
     p = name(p);
     if (!p)
         return NULL;
-    for (;;) { /* blank+ (NAME | NAME blank* = blank* quoted | quoted) */
-        ptb_pos q = blanks(p);
-        if (q == p)
+    for (;;) { /* blank+ (NAME | NAME blank* = blank* quoted) */
+        ptb_pos q = blanks(p), r = q > p ? name(q) : NULL;
+        if (!r)
             break;
-        ptb_pos r = name(q);
-        if (r) {
-            ptb_pos e = blanks(r);
-            ptb_pos v = *e == '=' ? quoted(blanks(e + 1)) : NULL;
-            p = v ? v : r;
-        } else {
-            r = quoted(q);
-            if (!r)
-                break;
-            p = r;
-        }
+        ptb_pos e = blanks(r), v = *e == '=' ? quoted(blanks(e + 1)) : NULL;
+        p = v ? v : r;
     }
     p = blanks(p);
     if (*p == '/')
@@ -219,17 +261,21 @@ ptb_pos ptb_sgml(ptb_pos p)
 
 ptb_pos ptb_acro(ptb_pos p, int min_letters)
 {
-    static const char *const pair[] = {"canada-u.s", "sino-u.s", "korean-u.s", "eu-u.s", "japan-u.s", "non-u.s", "u.s.-u.s.s.r", "u.s.-u.k"};
-    ptb_pos best = NULL;
     if (!ptb_is(*p, C_AL))
         return NULL;
-    for (size_t i = 0; i < sizeof pair / sizeof *pair && !best; i++)
-        best = ptb_lit(p, pair[i]);
-    ptb_pos q = p + 1;
     int n = 1;
-    while (*q == '.' && ptb_is(q[1], C_AL))
-        q += 2, n++;
-    return n >= min_letters && q > (best ? best : p) ? q : best;
+    for (p++; *p == '.' && ptb_is(p[1], C_AL); p += 2)
+        n++;
+    return n >= min_letters ? p : NULL;
+}
+
+ptb_pos ptb_acro_pair(ptb_pos p)
+{
+    static const char *const pair[] = {"canada-u.s", "sino-u.s", "korean-u.s", "eu-u.s", "japan-u.s", "non-u.s", "u.s.-u.s.s.r", "u.s.-u.k"};
+    ptb_pos e = NULL;
+    for (size_t i = 0; i < sizeof pair / sizeof *pair && !e; i++)
+        e = ptb_lit(p, pair[i]);
+    return e;
 }
 
 /* Sorted lists of lower-case words; lookup of the letters [p,e). */
@@ -311,13 +357,13 @@ ptb_pos ptb_ab4(ptb_pos p)
     static const char *const any[] = {
         "adj", "adm", "adv", "alex", "assoc", "asst", "atty", "attys", "ave", "brig", "capt", "cf", "cie", "cmdr", "col", "comdr",
         "cpl", "dept", "det", "dr", "drs", "elec", "ens", "ft", "gen", "gov", "govs", "hon", "insp", "invt", "jos", "lieut", "lt",
-        "maj", "messrs", "mfg", "mlle", "mme", "mr", "mrs", "ms", "msgr", "mt", "mtg", "natl", "pfc", "ph", "pres", "prof",
+        "maj", "messrs", "mlle", "mme", "mr", "mrs", "ms", "msgr", "mt", "natl", "pfc", "ph", "pres", "prof",
         "profs", "pvt", "rep", "reps", "rev", "sen", "sens", "sfc", "sgt", "spc", "st", "ste", "supt", "supts", "treas", "vs",
         "wm"};
-    ptb_pos e = letters(p), a = ptb_acro(p, 1);
-    if (e > p && (IN_LIST(any, p, e) || (*p == 'M' && e - p == 4 && ptb_lit(p + 1, "iss"))))
-        return a && a > e ? a : e;
-    return a;
+    ptb_pos e = letters(p);
+    if (e - p == 3 && ptb_lit(p, "m") && ptb_in(p[1], "ft") && ptb_lit(p + 2, "g"))
+        return e;
+    return e > p && (IN_LIST(any, p, e) || (*p == 'M' && e - p == 4 && ptb_lit(p + 1, "iss"))) ? e : NULL;
 }
 
 ptb_pos ptb_acw(ptb_pos p)

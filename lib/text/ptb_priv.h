@@ -25,6 +25,7 @@ extern const uint8_t ptb_ascii[128];
 unsigned ptb_class_wide(unsigned c);
 static inline unsigned ptb_class(unsigned c) { return c < 128 ? ptb_ascii[c] : ptb_class_wide(c); }
 static inline int ptb_is(unsigned c, unsigned bits) { return (ptb_class(c) & bits) != 0; }
+int ptb_is_capital(unsigned c); /* of any script */
 /* c is one of the ASCII characters of set (never PTB_END). */
 int ptb_in(unsigned c, const char *set);
 
@@ -40,17 +41,18 @@ ptb_pos ptb_word(ptb_pos p);                 /* WORD */
 ptb_pos ptb_redaux(ptb_pos p);               /* 's 're ... */
 ptb_pos ptb_sredaux(ptb_pos p);              /* n't */
 ptb_pos ptb_sgml(ptb_pos p);                 /* a tag */
-ptb_pos ptb_acro(ptb_pos p, int min_letters); /* ACRO (1) or ACRO2 (2), no final dot */
+ptb_pos ptb_acro(ptb_pos p, int min_letters); /* al (. al)*, no final dot; ACRO takes 1 letter or more, ACRO2 2 */
+ptb_pos ptb_acro_pair(ptb_pos p);            /* the other form of both: Canada-U.S and the like */
 ptb_pos ptb_ab1(ptb_pos p);                  /* abbreviations that can end a sentence, with the dot */
 ptb_pos ptb_ab3(ptb_pos p);                  /* those of numbers, with the dot */
-ptb_pos ptb_ab4(ptb_pos p);                  /* titles, without the dot */
+ptb_pos ptb_ab4(ptb_pos p);                  /* titles, without the dot; ACRO counts as one too but is not looked for here */
 ptb_pos ptb_acw(ptb_pos p);                  /* capitalised word that starts a sentence, without what follows */
 
 /* What a rule found: the token is [p,end), lexing goes on at next, and the rule competes with the length to total. */
 typedef struct ptb_hit { ptb_pos end, next, total; } ptb_hit;
 typedef enum ptb_act {
     ACT_KEEP, ACT_TEXT, ACT_SHY /* delete soft hyphens */, ACT_NBSP /* blank -> U+00A0 */, ACT_AMP /* &amp; -> & */,
-    ACT_QUOTE /* closing quotes to ASCII */, ACT_PAREN /* ( ) -> -LRB- -RRB- */, ACT_PHONE /* ACT_PAREN, ACT_NBSP */,
+    ACT_QUOTE /* quotes to ASCII */, ACT_PAREN /* ( ) -> -LRB- -RRB- */, ACT_PHONE /* ACT_PAREN, ACT_NBSP */,
     ACT_FRACTION, ACT_MONEY, ACT_SKIP, ACT_NEWLINE
 } ptb_act;
 typedef struct ptb_rule {
@@ -58,7 +60,7 @@ typedef struct ptb_rule {
     unsigned first;     /* kinds of first characters it can start with */
     int (*match)(ptb_pos p, ptb_hit *h); /* 1 and h filled in, or 0 */
     ptb_act act;
-    const char *text;   /* of ACT_TEXT */
+    const char *text;   /* of ACT_TEXT; of ACT_QUOTE: what a straight double quote becomes, NULL: '' */
 } ptb_rule;
 /* The winning rule at p (there always is one before the end). */
 const ptb_rule *ptb_match(ptb_pos p, ptb_hit *h);

@@ -37,16 +37,8 @@ RULE(2)
     return all(h, e ? e : ptb_lit(p, "f#"));
 }
 RULE(3) { return ahead(h, p + 3, ptb_lit(p, "cannot")); }
-RULE(4)
-{
-    ptb_pos a = ptb_apos(p);
-    return a && ahead(h, a + 1, ptb_lit(a, "twas"));
-}
-RULE(5)
-{
-    ptb_pos a = ptb_apos(p);
-    return a && ahead(h, a + 1, ptb_lit(a, "tis"));
-}
+RULE(4) { return ahead(h, p + 2, ptb_lit(p, "'twas")); }
+RULE(5) { return ahead(h, p + 2, ptb_lit(p, "'tis")); }
 RULE(6)
 {
     static const char *const word[] = {"gonna", "gotta", "lemme", "gimme", "wanna"};
@@ -109,13 +101,8 @@ RULE(14)
 {
     static const char *const fixed[] = {"'twas", "nor'easter", "c'mon", "e'er", "s'mores", "ev'ry", "li'l", "nat'l"};
     ptb_pos best = NULL, q, r, a = ptb_apos(p);
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) { /* ' stands for A */
-        const char *f = fixed[i], *mark = strchr(f, '\'');
-        for (q = p; q && f < mark; f++)
-            q = ptb_lit(q, (const char[]){*f, 0});
-        q = q ? ptb_apos(q) : NULL;
-        best = longer(best, q ? ptb_lit(q, mark + 1) : NULL);
-    }
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        best = longer(best, ptb_lit(p, fixed[i]));
     if (a) {
         q = ptb_lit(a, "n"); /* A n A? */
         if (q) {
@@ -163,9 +150,9 @@ static int url_out(unsigned c, const char *out) /* c cannot be in a URL part */
 {
     return c == PTB_END || ptb_in(c, " \t\n\f\r\"<>|(") || ptb_in(c, out);
 }
-static int url_u(unsigned c) { return !url_out(c, "){};") && c != PTB_END; }
+static int url_u(unsigned c) { return !url_out(c, "){}"); }
 static int url_v(unsigned c) { return url_u(c) && !ptb_in(c, ".!?,-"); }
-static int url_z(unsigned c) { return !url_out(c, ");"); }
+static int url_z(unsigned c) { return !url_out(c, ")"); }
 
 /* one or more of in(), then a V: where the last V ends */
 static ptb_pos url_tail(ptb_pos p, int (*in)(unsigned))
@@ -185,7 +172,7 @@ RULE(16)
     return q && all(h, url_tail(q, url_u));
 }
 
-static int url_x(unsigned c) { return url_u(c) && !ptb_in(c, ".!?,;"); }
+static int url_x(unsigned c) { return url_u(c) && !ptb_in(c, ".!?,"); }
 /* everything from U+002C to U+005F is out as well */
 static int url_y(unsigned c) { return url_x(c) && !ptb_in(c, "`'$") && !(c >= 0x2c && c <= 0x5f); }
 
@@ -223,7 +210,7 @@ RULE(17)
     return all(h, best);
 }
 
-static int mail_e(unsigned c) { return !url_out(c, "){};") && c != PTB_NBSP; }
+static int mail_e(unsigned c) { return !url_out(c, "){}") && c != PTB_NBSP; }
 static int mail_w(unsigned c) { return mail_e(c) && c != '.'; }
 RULE(18)
 {
@@ -249,8 +236,8 @@ RULE(18)
                 break;
             e++;
         }
-        if (best && mail_w(q[1]))
-            break; /* a later @ lies inside what was scanned */
+        if (e > q + 1)
+            q = e - 1; /* an @ inside what was scanned leads no further */
     }
     return all(h, best);
 }
@@ -293,12 +280,16 @@ RULE(23)
         q = e = ptb_run(q + 1, C_DIG);
     return all(h, e);
 }
+/* superscript or subscript number with a sign of either kind */
 RULE(24)
 {
-    ptb_pos q = p;
-    while (*q == 0xb2 || *q == 0xb3 || *q == 0xb9 || *q == 0x2070 || (*q >= 0x2074 && *q <= 0x2079) || (*q >= 0x2080 && *q <= 0x2089))
+    ptb_pos q = *p == 0x207a || *p == 0x207b || *p == 0x208a || *p == 0x208b ? p + 1 : p, e = q;
+    while (*e == 0xb2 || *e == 0xb3 || *e == 0xb9 || *e == 0x2070 || (*e >= 0x2074 && *e <= 0x2079))
+        e++;
+    while (*q >= 0x2080 && *q <= 0x2089)
         q++;
-    return q > p && all(h, q);
+    e = q > e ? q : e;
+    return e > p && e[-1] != 0x207a && e[-1] != 0x207b && e[-1] != 0x208a && e[-1] != 0x208b && all(h, e);
 }
 
 static ptb_pos fraction(ptb_pos p)
@@ -327,12 +318,11 @@ RULE(27)
     ptb_pos best = NULL;
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         best = longer(best, ptb_lit(p, fixed[i]));
-    ptb_pos a = ptb_apos(p + 1);
-    if (a && up(*p))
-        best = longer(best, ptb_lit(a, "n"));
-    if (a && ptb_lit(p, "c"))
-        best = longer(best, ptb_lit(a, "est"));
-    return all(h, best);
+    ptb_pos q = ptb_lit(p, "cap");
+    q = q ? ptb_apos(q) : NULL;
+    best = longer(best, q ? ptb_lit(q, "n") : NULL);
+    q = ptb_lit(p, "c") ? ptb_apos(p + 1) : NULL;
+    return all(h, longer(best, q ? ptb_lit(q, "est") : NULL));
 }
 
 /* an+ (-al+){0,2} */
@@ -368,22 +358,28 @@ RULE(30)
             return all(h, p + 1);
     return 0;
 }
+/* Where an ACRO ends: its two forms, i = 0 and 1. */
+static ptb_pos acro(ptb_pos p, int i) { return i ? ptb_acro_pair(p) : ptb_acro(p, 1); }
+
 /* ACRO "." / SN+ ACW SN; a single letter loses its dot */
 RULE(31)
 {
-    ptb_pos e = ptb_acro(p, 1);
-    if (!e || *e != '.')
-        return 0;
-    ptb_pos q = e + 1;
-    for (ptb_pos s = ptb_sn(q); s; s = ptb_sn(s))
-        q = s;
-    ptb_pos w = q > e + 1 ? ptb_acw(q) : NULL, t = w ? ptb_sn(w) : NULL;
-    if (!t)
-        return 0;
-    h->end = e - p == 1 ? e : e + 1;
-    h->next = e;
-    h->total = t;
-    return 1;
+    for (int i = 1; i >= 0; i--) {
+        ptb_pos e = acro(p, i);
+        if (!e || *e != '.')
+            continue;
+        ptb_pos q = e + 1;
+        for (ptb_pos s = ptb_sn(q); s; s = ptb_sn(s))
+            q = s;
+        ptb_pos w = q > e + 1 ? ptb_acw(q) : NULL, t = w ? ptb_sn(w) : NULL;
+        if (!t)
+            continue;
+        h->end = e - p == 1 ? e : e + 1;
+        h->next = e;
+        h->total = t;
+        return 1;
+    }
+    return 0;
 }
 RULE(32)
 {
@@ -407,7 +403,8 @@ RULE(34)
     ptb_pos e = ptb_ab1(p), q = e ? ptb_sn(e) : NULL;
     if (!q)
         return 0;
-    ptb_pos t = longer(ptb_sn(q), longer(up(*q) ? q + 1 : NULL, ptb_sgml(q)));
+    ptb_pos t = q - e == 2 ? q : NULL; /* CR LF can be two breaks */
+    t = longer(longer(t, ptb_sn(q)), longer(ptb_is_capital(*q) ? q + 1 : NULL, ptb_sgml(q)));
     h->end = e;
     h->next = e - 1;
     h->total = t;
@@ -425,20 +422,31 @@ RULE(36)
     h->next = e ? e - 1 : NULL;
     return e != NULL;
 }
+/* AB4 "." */
 RULE(37)
 {
-    ptb_pos e = ptb_ab4(p);
-    return e && *e == '.' && all(h, e + 1);
+    ptb_pos end[3] = {ptb_acro_pair(p), ptb_acro(p, 1), ptb_ab4(p)}, best = NULL;
+    for (int i = 0; i < 3; i++)
+        if (end[i] && *end[i] == '.')
+            best = longer(best, end[i] + 1);
+    return all(h, best);
 }
 RULE(38)
 {
-    ptb_pos e = ptb_ab4(p);
-    return e && ptb_is(*e, C_S) && ahead(h, e, e + 1);
+    ptb_pos end[3] = {ptb_acro_pair(p), ptb_acro(p, 1), ptb_ab4(p)}, best = NULL;
+    for (int i = 0; i < 3; i++)
+        if (end[i] && ptb_is(*end[i], C_S))
+            best = longer(best, end[i]);
+    return best && ahead(h, best, best + 1);
 }
 RULE(39)
 {
-    ptb_pos e = ptb_acro(p, 1);
-    return e && ahead(h, e, ptb_sn(e));
+    for (int i = 1; i >= 0; i--) {
+        ptb_pos e = acro(p, i), t = e ? ptb_sn(e) : NULL;
+        if (t)
+            return ahead(h, e, t);
+    }
+    return 0;
 }
 RULE(40)
 {
@@ -511,6 +519,8 @@ RULE(43)
             if (!r || !(dotted ? *r == '.' : *r == '-' || is_gap(*r)))
                 break;
             r++;
+            if (dotted && n == 0 && q > p)
+                continue; /* here the plus goes with the first of four groups only */
             best = longer(best, phone_tail(r, dotted));
         }
     }
@@ -540,19 +550,18 @@ RULE(49)
 RULE(50)
 {
     const char *f = "^x=~<>'", *e = "-^x=~<>'";
-    if (ptb_in(*p, e) && p[1] == '_' && p[2] == *p)
+    if (ptb_in(*p, e) && p[1] == '_' && ptb_in(p[2], e))
         return all(h, p + 3);
     if (*p != '(')
         return 0;
-    unsigned c = p[1];
     ptb_pos q = p + 2;
-    if (ptb_in(c, e)) {
-        if ((*q == '_' || *q == '.') && q[1] == c && q[2] == ')')
+    if (ptb_in(p[1], e)) {
+        if ((*q == '_' || *q == '.') && ptb_in(q[1], e) && q[2] == ')')
             return all(h, q + 3);
-        if (*q == c && q[1] == ')')
+        if (ptb_in(*q, e) && q[1] == ')')
             return all(h, q + 2);
     }
-    return ptb_in(c, f) && *q == '-' && (q[1] == c || q[1] == '`') && q[2] == ')' && all(h, q + 3);
+    return ptb_in(p[1], f) && *q == '-' && (ptb_in(q[1], f) || q[1] == '`') && q[2] == ')' && all(h, q + 3);
 }
 RULE(51) { return *p == '{' && all(h, p + 1); }
 RULE(52) { return *p == '}' && all(h, p + 1); }
@@ -615,25 +624,23 @@ static ptb_pos hthing(ptb_pos p, int dot)
 {
     if (!an(*p))
         return NULL;
-    ptb_pos best = NULL, todo[2] = {p, NULL};
-    while (an(*todo[0]) || *todo[0] == '.' || *todo[0] == ',' || *todo[0] == PTB_SHY)
-        todo[0]++;
-    while (todo[0] && *todo[0] == '-') {
-        ptb_pos q = todo[0] + 1, run = q, acro = ptb_acro(q, 2);
+    ptb_pos best = NULL, at = p;
+    while (an(*at) || *at == '.' || *at == ',' || *at == PTB_SHY)
+        at++;
+    while (at && *at == '-') {
+        ptb_pos q = at + 1, run = q, word = ptb_acro(q, 2), pair = ptb_acro_pair(q);
         while (an(*run) || *run == PTB_SHY)
             run++;
-        run = run > q ? run : NULL;
-        while (acro && *acro != '.') /* the last letter that has a dot behind it */
-            acro = acro - 2 > q + 2 && acro[-2] == '.' ? acro - 2 : NULL;
-        acro = acro ? acro + 1 : NULL;
-        ptb_pos end[2] = {run, acro};
-        todo[0] = NULL;
-        for (int i = 0; i < 2; i++) {
+        while (word && *word != '.') /* the last letter that has a dot behind it */
+            word = word - 2 > q + 2 ? word - 2 : NULL;
+        ptb_pos end[3] = {run > q ? run : NULL, word ? word + 1 : NULL, pair && *pair == '.' ? pair + 1 : NULL};
+        at = NULL;
+        for (int i = 0; i < 3; i++) {
             ptb_pos e = end[i];
             if (e && (!dot || (*e == '.' && is_ins(e[1]))))
                 best = longer(best, e);
             if (e && *e == '-')
-                todo[0] = longer(todo[0], e);
+                at = longer(at, e);
         }
     }
     return best;
@@ -711,7 +718,10 @@ RULE(76)
 RULE(77)
 {
     static const uint16_t range[][2] = {
-        {0xa6, 0xa9}, {0xac, 0xac}, {0xae, 0xba}, {0xd7, 0xd7}, {0xf7, 0xf7}, {0x387, 0x387}, {0x2016, 0x2017}, {0x2020, 0x2023},
+        {0xa6, 0xa9}, {0xac, 0xac}, {0xae, 0xba}, {0xd7, 0xd7}, {0xf7, 0xf7}, {0x387, 0x387},
+        {0x5be, 0x5be}, {0x5c0, 0x5c0}, {0x5c3, 0x5c3}, {0x5c6, 0x5c6}, {0x5f3, 0x5f4}, {0x600, 0x603}, {0x606, 0x60a}, {0x60c, 0x60c},
+        {0x614, 0x614}, {0x61b, 0x61b}, {0x61e, 0x61e}, {0x66a, 0x66a}, {0x66d, 0x66d}, {0x703, 0x70d}, {0x7f6, 0x7f8}, {0x964, 0x965},
+        {0xe4f, 0xe4f}, {0x1fbd, 0x1fbd}, {0x2016, 0x2017}, {0x2020, 0x2023},
         {0x2030, 0x2038}, {0x203b, 0x203b}, {0x203e, 0x2042}, {0x2044, 0x2044}, {0x207a, 0x207f}, {0x208a, 0x208e}, {0x2100, 0x214f},
         {0x2190, 0x21ff}, {0x2200, 0x2bff}, {0x3012, 0x3012}, {0x30fb, 0x30fb}, {0xff01, 0xff0f}, {0xff1a, 0xff20}, {0xff3b, 0xff40},
         {0xff5b, 0xff65}};
@@ -758,13 +768,13 @@ static unsigned kind(unsigned c)
 #define T(n, first, text) {n, first, r##n, ACT_TEXT, text}
 #define X(n, first, act) {n, first, r##n, ACT_##act, NULL}
 static const ptb_rule rules[] = {
-    K(1, AL), K(2, AL), K(3, AL), K(4, SQ | WIDE | AMP), K(5, SQ | WIDE | AMP), K(6, AL), X(7, LT, NBSP),
+    K(1, AL), K(2, AL), K(3, AL), K(4, SQ), K(5, SQ), K(6, AL), X(7, LT, NBSP),
     T(8, WIDE | AMP, "--"), T(9, AMP, "&"), K(10, AMP), X(11, W | AMP, SHY), X(12, W, SHY), X(13, W | AMP, SHY),
     K(14, W | SQ | AMP), K(15, AL), K(16, AL), K(17, ANY), K(18, AL | DG | LT | AMP), K(19, OTHER), X(20, SQ | WIDE | AMP, QUOTE),
     X(21, AL, QUOTE), K(22, DG | WIDE), X(23, DG | WIDE | DASH | PLUS | DOT | OTHER, SHY), K(24, WIDE), X(25, DG | WIDE, NBSP),
     X(26, WIDE, FRACTION), K(27, AL | DASH), K(28, AL | DG), K(29, AL | OTHER), X(30, WIDE, MONEY), K(31, AL), K(32, W), K(33, AL),
-    K(34, W), K(35, W), K(36, W), K(37, W), K(38, W), K(39, AL), K(40, SQ | WIDE | AMP), K(41, W | DG | AMP), K(42, W | AMP),
-    X(43, DG | PLUS | PAR, PHONE), T(44, OTHER | AMP, "``"), T(45, OTHER | AMP, "''"), X(46, OTHER, SKIP), T(47, LT | AMP, "<"),
+    K(34, W), K(35, W), K(36, W), K(37, W), K(38, W), K(39, AL), K(40, SQ | WIDE | AMP), K(41, W | DG | AMP), X(42, W | AMP, SHY),
+    X(43, DG | PLUS | PAR, PHONE), {44, OTHER | AMP, r44, ACT_QUOTE, "``"}, X(45, OTHER | AMP, QUOTE), X(46, OTHER, SKIP), T(47, LT | AMP, "<"),
     T(48, OTHER | AMP, ">"), X(49, LT | OTHER, PAREN), X(50, AL | SQ | DASH | LT | PAR | OTHER, PAREN), T(51, OTHER, "-LCB-"),
     T(52, OTHER, "-RCB-"), T(53, OTHER, "-LSB-"), T(54, OTHER, "-RSB-"), T(55, PAR, "-LRB-"), T(56, OTHER, "-RRB-"), K(57, DASH),
     T(58, DOT | WIDE, "..."), K(59, OTHER), K(60, OTHER), K(61, OTHER | WIDE), K(62, OTHER), K(63, DOT | WIDE), K(64, OTHER),
