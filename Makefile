@@ -100,8 +100,13 @@ AGAIN = $(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)
 check: deps-check
 	@+$(AGAIN) check-built
 
-check-built: all $(UNIT_BIN)
-	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(UNIT_BIN) $(sort $(wildcard tests/*.t tests/cli/*.t))
+# gradients are compared with differences in double, whatever the rest is built in
+GRAD_TEST := build/real64/unit/grad_test
+grad-test:
+	@+$(MAKE) --no-print-directory CONF=real64 $(GRAD_TEST)
+
+check-built: all $(UNIT_BIN) grad-test
+	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(filter-out %/unit/grad_test,$(UNIT_BIN)) $(GRAD_TEST) $(sort $(wildcard tests/*.t tests/cli/*.t))
 
 lint: deps-lint
 	@+$(AGAIN) lint-code lint-shell lint-man
@@ -152,5 +157,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all clean FORCE deps deps-build deps-check deps-lint check check-built lint lint-code lint-shell lint-man install uninstall help
+.PHONY: all clean FORCE deps deps-build deps-check deps-lint check check-built lint lint-code lint-shell lint-man install uninstall help grad-test
 .SECONDARY:
