@@ -92,6 +92,14 @@ capt_id capt_id_dup(const capt_id *id, capt_arena *a)
     return id->is_int ? *id : capt_id_str(capt_arena_strndup(a, id->s, strlen(id->s)));
 }
 
+int capt_id_from_file(const char *name, capt_id *id, capt_arena *a, capt_err *err)
+{
+    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strrchr(base, '.');
+    size_t n = dot && dot > base ? (size_t)(dot - base) : strlen(base);
+    *id = capt_id_str(capt_arena_strndup(a, base, n));
+    return capt_id_check(base, n, name, err);
+}
+
 struct slot { capt_id id; int64_t value; };
 struct capt_idmap { struct slot *slot; size_t n, size; }; /* size a power of two; value -1: free */
 

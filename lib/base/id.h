@@ -34,6 +34,8 @@ int capt_id_parse(const char *s, int is_int, capt_id *id, capt_err *err);
 /* Integers by value, strings by bytes, integers before strings. */
 int capt_id_cmp(const capt_id *a, const capt_id *b);
 uint64_t capt_id_hash(const capt_id *id);
+/* The id of a picture or feature file: its name without folder and last extension, copied into a. */
+int capt_id_from_file(const char *name, capt_id *id, capt_arena *a, capt_err *err);
 capt_id capt_id_dup(const capt_id *id, capt_arena *a);
 /* A set or map of ids for joins: id -> index. Ids are borrowed and must outlive it. */
 typedef struct capt_idmap capt_idmap;
