@@ -1,8 +1,10 @@
 /* coco-toy: a small synthetic data set of lib/data/toy.h's scenes in COCO's layouts. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
@@ -176,6 +178,32 @@ static int write_images(capt_prog *p, const char *dir, const capt_toy_scene *sce
     return ret;
 }
 
+/* Makes the folder DIR.part and DIR.part/images anew, over the rest of a killed run but not under the hands of a running one, which
+ * holds a lock. Returns the locked folder's descriptor. */
+static int make_part(const char *part, const char *images, capt_err *err)
+{
+    int fd = open(part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        close(fd);
+        return capt_fail(err, CAPT_EIO, "%s: another run is writing it", part);
+    }
+    if (fd >= 0) {
+        remove_folder(images);
+        remove_folder(part);
+        close(fd);
+    }
+    if (mkdir(part, 0777) != 0 || mkdir(images, 0777) != 0)
+        return capt_fail_errno(err, "%s", part);
+    fd = open(part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        capt_fail_errno(err, "%s", part);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 /* The folder appears under its name when it is complete; until then it is DIR.part. */
 static int run(capt_prog *p)
 {
@@ -188,7 +216,7 @@ static int run(capt_prog *p)
     for (int s = 0; s < CAPT_TOY_SPLITS; s++)
         o.part[s] = (struct layout){json_array(), json_array(), json_array()};
     capt_toy_scene *scene = NULL;
-    int ret = -1, made = 0;
+    int ret = -1, lock = -1;
     if (!len) {
         capt_prog_usage(p, "--out is empty");
         goto end;
@@ -203,22 +231,20 @@ static int run(capt_prog *p)
         goto end;
     capt_str_printf(&part, "%s.part", dir);
     capt_str_printf(&images, "%s/images", part.s);
-    remove_folder(images.s);
-    remove_folder(part.s);
-    if (mkdir(part.s, 0777) != 0 || mkdir(images.s, 0777) != 0) {
-        capt_fail_errno(&p->err, "%s", part.s);
+    lock = make_part(part.s, images.s, &p->err);
+    if (lock < 0)
         goto end;
-    }
-    made = 1;
     if (write_images(p, images.s, scene, &o) != 0 || write_layouts(part.s, &o, &p->err) != 0 || capt_file_publish(part.s, dir, &p->err) != 0)
         goto end;
     capt_prog_note(p, "%lld images of %lld pixels, %lld objects in %s", (long long)n_images, (long long)size, (long long)o.n_boxes, dir);
     ret = 0;
 end:
-    if (ret != 0 && made) {
+    if (ret != 0 && lock >= 0) {
         remove_folder(images.s);
         remove_folder(part.s);
     }
+    if (lock >= 0)
+        close(lock);
     json_decref(o.karpathy);
     for (int s = 0; s < CAPT_TOY_SPLITS; s++) {
         json_decref(o.part[s].images);

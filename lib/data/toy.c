@@ -12,15 +12,16 @@ static const char *const split_name[CAPT_TOY_SPLITS] = {"train", "restval", "val
 
 static const struct shape {
     const char *name, *one, *many; /* category, noun rules */
+    int usual; /* colour */
 } shape[N_SHAPE] = {
-    {"circle", "[7:circle|3:ball]", "[7:circles|3:balls]"},
-    {"square", "[7:square|3:box]", "[7:squares|3:boxes]"},
-    {"triangle", "[8:triangle|2:pyramid]", "triangles"},
-    {"star", "star", "stars"},
-    {"cross", "[7:cross|3:plus sign]", "crosses"},
-    {"ring", "[7:ring|3:hoop]", "[7:rings|3:hoops]"},
-    {"diamond", "diamond", "diamonds"},
-    {"moon", "[6:moon|4:crescent]", "moons"},
+    {"circle", "[7:circle|3:ball]", "[7:circles|3:balls]", 0},
+    {"square", "[7:square|3:box]", "[7:squares|3:boxes]", 1},
+    {"triangle", "[8:triangle|2:pyramid]", "triangles", 2},
+    {"star", "star", "stars", 3},
+    {"cross", "[7:cross|3:plus sign]", "crosses", 6},
+    {"ring", "[7:ring|3:hoop]", "[7:rings|3:hoops]", 4},
+    {"diamond", "diamond", "diamonds", 5},
+    {"moon", "[6:moon|4:crescent]", "moons", 7},
 };
 static const struct colour {
     const char *name, *rule;
@@ -90,7 +91,8 @@ static capt_toy_thing draw_thing(struct draw *d)
 {
     capt_toy_thing t;
     t.shape = below(d, N_SHAPE);
-    t.colour = below(d, N_COLOUR);
+    /* as in the world, things have usual colours: half of them wear their shape's own, the rest any */
+    t.colour = below(d, 2) ? shape[t.shape].usual : below(d, N_COLOUR);
     t.large = below(d, 2);
     return t;
 }
@@ -253,13 +255,13 @@ void capt_toy_paint(capt_image *im, const capt_toy_scene *s, capt_toy_box box[CA
 {
     struct draw d = {s->key, 0};
     paint_ground(im, s->ground, &d);
-    double a_r = around(&d, s->a.large ? .21 : .115, .01), b_r = around(&d, s->b.large ? .21 : .115, .01);
+    double a_r = around(&d, s->a.large ? .22 : .135, .01), b_r = around(&d, s->b.large ? .22 : .135, .01);
     if (s->kind == SINGLE) {
         double off = s->how ? (s->a.large ? .23 : .3) : 0;
         double x = .5 + (s->how % 2 ? -off : off), y = .5 + (s->how < 3 ? -off : off);
         paint_thing(im, s->a, around(&d, x, .02), around(&d, y, .02), a_r, &d, box);
     } else if (s->kind == PAIR) {
-        double near = around(&d, .26, .02), far = around(&d, .74, .02), a_off = around(&d, .5, .1), b_off = around(&d, .5, .1);
+        double near = around(&d, .26, .01), far = around(&d, .74, .01), a_off = around(&d, .5, .1), b_off = around(&d, .5, .1);
         int above = s->how == 1;
         paint_thing(im, s->a, above ? a_off : near, above ? near : a_off, a_r, &d, box);
         paint_thing(im, s->b, above ? b_off : far, above ? far : b_off, b_r, &d, box + 1);

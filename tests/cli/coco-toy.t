@@ -73,6 +73,9 @@ is 'the rest is gone' "$(cd d/images && echo *)" \
 coco-toy --images 20000 --size 256 --out e 2>/dev/null &
 pid=$!
 while [ ! -d e.part ]; do sleep 0.1; done
+sleep 0.2
+status 1 'a second run keeps off the first' coco-toy --images 5 --out e
+like 'and says why' "$(cat "$ERR")" 'e.part: another run is writing it$'
 kill -TERM $pid
 wait $pid
 is 'stopped by a signal' $? 75
