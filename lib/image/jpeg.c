@@ -116,7 +116,7 @@ static int turn(capt_image *im, int orientation, capt_err *err)
 {
     static const struct { unsigned char swap, flip_x, flip_y; } how[9] = {
         [2] = {0, 1, 0}, [3] = {0, 1, 1}, [4] = {0, 0, 1}, [5] = {1, 0, 0}, [6] = {1, 1, 0}, [7] = {1, 1, 1}, [8] = {1, 0, 1}};
-    if (orientation < 2)
+    if (orientation < 2 || orientation > 8)
         return 0;
     int swap = how[orientation].swap, w = swap ? im->h : im->w, h = swap ? im->w : im->h;
     unsigned char *to = capt_try_alloc((size_t)w * h * 3, err);
