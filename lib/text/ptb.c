@@ -58,7 +58,7 @@ static int cased_beside(const uint32_t *p, size_t n, size_t at, int step)
             return 1;
         if (letter_in_word(c) || c == '_' || uc_is_general_category_withtable(c, UC_CATEGORY_MASK_N | UC_CATEGORY_MASK_M))
             continue;
-        int joins = c == '-' || c == '.' || c == '\'' || c == PTB_SHY || c == 0x2019;
+        int joins = c == '-' || c == '.' || c == '\'' || c == PTB_SHY;
         if (!joins || i == 0 || i + 1 >= n || !letter_in_word(p[i - 1]) || !letter_in_word(p[i + 1]))
             return 0;
     }

@@ -62,6 +62,41 @@ typedef struct ptb_rule {
     ptb_act act;
     const char *text;   /* of ACT_TEXT; of ACT_QUOTE: what a straight double quote becomes, NULL: '' */
 } ptb_rule;
+#define PTB_RULE(n) int ptb_r##n(ptb_pos p, ptb_hit *h)
+PTB_RULE(1); PTB_RULE(2); PTB_RULE(3); PTB_RULE(4); PTB_RULE(5); PTB_RULE(6); PTB_RULE(7); PTB_RULE(8); PTB_RULE(9);
+PTB_RULE(10); PTB_RULE(11); PTB_RULE(12); PTB_RULE(13); PTB_RULE(14); PTB_RULE(15); PTB_RULE(16); PTB_RULE(17); PTB_RULE(18);
+PTB_RULE(19); PTB_RULE(20); PTB_RULE(21); PTB_RULE(22); PTB_RULE(23); PTB_RULE(24); PTB_RULE(25); PTB_RULE(26); PTB_RULE(27);
+PTB_RULE(28); PTB_RULE(29); PTB_RULE(30); PTB_RULE(31); PTB_RULE(32); PTB_RULE(33); PTB_RULE(34); PTB_RULE(35); PTB_RULE(36);
+PTB_RULE(37); PTB_RULE(38); PTB_RULE(39); PTB_RULE(40); PTB_RULE(41); PTB_RULE(42); PTB_RULE(43); PTB_RULE(44); PTB_RULE(45);
+PTB_RULE(46); PTB_RULE(47); PTB_RULE(48); PTB_RULE(49); PTB_RULE(50); PTB_RULE(51); PTB_RULE(52); PTB_RULE(53); PTB_RULE(54);
+PTB_RULE(55); PTB_RULE(56); PTB_RULE(57); PTB_RULE(58); PTB_RULE(59); PTB_RULE(60); PTB_RULE(61); PTB_RULE(62); PTB_RULE(63);
+PTB_RULE(64); PTB_RULE(65); PTB_RULE(66); PTB_RULE(67); PTB_RULE(68); PTB_RULE(69); PTB_RULE(70); PTB_RULE(71); PTB_RULE(72);
+PTB_RULE(73); PTB_RULE(74); PTB_RULE(75); PTB_RULE(76); PTB_RULE(77); PTB_RULE(78); PTB_RULE(79); PTB_RULE(80); PTB_RULE(81);
+
+/* token [p,e), no look-ahead */
+static inline int all(ptb_hit *h, ptb_pos e)
+{
+    h->end = h->next = h->total = e;
+    return e != NULL;
+}
+
+/* token [p,e), look-ahead to total */
+static inline int ahead(ptb_hit *h, ptb_pos e, ptb_pos total)
+{
+    h->end = h->next = e;
+    h->total = total;
+    return e != NULL && total != NULL;
+}
+
+static inline int is_ins(unsigned c) { return c == ',' || c == ';' || c == ':' || c == 0x3001; }
+static inline int is_hyphen(unsigned c) { return c == '-' || c == '_' || c == 0x58a || c == 0x2010 || c == 0x2011; }
+static inline int is_gap(unsigned c) { return c == ' ' || c == PTB_NBSP; }
+static inline int al(unsigned c) { return ptb_is(c, C_AL); }
+static inline int an(unsigned c) { return ptb_is(c, C_AN); }
+static inline int up(unsigned c) { return ptb_is(c, C_UP); }
+
+static inline ptb_pos longer(ptb_pos a, ptb_pos b) { return !a || (b && b > a) ? b : a; }
+
 /* The winning rule at p (there always is one before the end). */
 const ptb_rule *ptb_match(ptb_pos p, ptb_hit *h);
 #endif

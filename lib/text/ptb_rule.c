@@ -1,368 +1,15 @@
-/* The metric tokenizer's 81 rules in order of priority. Every rule competes with the length of its match including what it
- * looks ahead at; the earlier rule wins a tie; the token is only the part before the look-ahead.
+/* The metric tokenizer's 81 rules in order of priority (ptb_word.c matches 1 to 30). Every rule competes with the length of
+ * its match including what it looks ahead at; the earlier rule wins a tie; the token is only the part before the look-ahead.
  *
  * Notation of the comments: al ASCII letter, an ASCII letter or digit, d 0-9, L letter, LT Unicode letter, D Unicode digit,
  * LD LT or D, sh soft hyphen, A apostrophe, Q A or a single quote, H hyphen, S blank, N line break, SN either, INS [,;:] */
 #include "text/ptb_priv.h"
-#include <string.h>
 
-#define RULE(n) static int r##n(ptb_pos p, ptb_hit *h)
-
-/* token [p,e), no look-ahead */
-static int all(ptb_hit *h, ptb_pos e)
-{
-    h->end = h->next = h->total = e;
-    return e != NULL;
-}
-
-/* token [p,e), look-ahead to total */
-static int ahead(ptb_hit *h, ptb_pos e, ptb_pos total)
-{
-    h->end = h->next = e;
-    h->total = total;
-    return e != NULL && total != NULL;
-}
-
-static int is_ins(unsigned c) { return c == ',' || c == ';' || c == ':' || c == 0x3001; }
-static int is_hyphen(unsigned c) { return c == '-' || c == '_' || c == 0x58a || c == 0x2010 || c == 0x2011; }
-static int is_gap(unsigned c) { return c == ' ' || c == PTB_NBSP; }
-static int al(unsigned c) { return ptb_is(c, C_AL); }
-static int an(unsigned c) { return ptb_is(c, C_AN); }
-static int up(unsigned c) { return ptb_is(c, C_UP); }
-
-RULE(1) { return all(h, ptb_lit(p, "c++")); }
-RULE(2)
-{
-    ptb_pos e = ptb_lit(p, "c#");
-    return all(h, e ? e : ptb_lit(p, "f#"));
-}
-RULE(3) { return ahead(h, p + 3, ptb_lit(p, "cannot")); }
-RULE(4) { return ahead(h, p + 2, ptb_lit(p, "'twas")); }
-RULE(5) { return ahead(h, p + 2, ptb_lit(p, "'tis")); }
-RULE(6)
-{
-    static const char *const word[] = {"gonna", "gotta", "lemme", "gimme", "wanna"};
-    for (int i = 0; i < 5; i++)
-        if (ptb_lit(p, word[i]))
-            return ahead(h, p + 3, p + 5);
-    return 0;
-}
-RULE(7) { return all(h, ptb_sgml(p)); }
-RULE(8)
-{
-    if (*p == 0x96 || *p == 0x97 || (*p >= 0x2013 && *p <= 0x2015))
-        return all(h, p + 1);
-    static const char *const name[] = {"&md;", "&mdash;", "&ndash;"};
-    ptb_pos e = NULL;
-    for (int i = 0; i < 3 && !e; i++)
-        e = ptb_lit(p, name[i]);
-    return all(h, e);
-}
-RULE(9) { return all(h, ptb_lit(p, "&amp;")); }
-RULE(10)
-{
-    static const char *const name[] = {"&ht;", "&tl;", "&ur;", "&lr;", "&qc;", "&ql;", "&qr;", "&odq;", "&cdq;"};
-    ptb_pos e = NULL;
-    for (int i = 0; i < 9 && !e; i++)
-        e = ptb_lit(p, name[i]);
-    if (!e && p[1] == '#' && ptb_is(p[2], C_D)) {
-        e = ptb_run(p + 2, C_D);
-        e = *e == ';' ? e + 1 : NULL;
-    }
-    return all(h, e);
-}
-/* WORD / REDAUX */
-RULE(11)
-{
-    ptb_pos e = ptb_word(p);
-    return e && ahead(h, e, ptb_redaux(e));
-}
-/* (al or sh)* [letter but n] sh*  /  n Q t */
-RULE(12)
-{
-    ptb_pos e = p;
-    while (al(*e) || *e == PTB_SHY)
-        e++;
-    if (e - p < 2 || !ptb_lit(e - 1, "n"))
-        return 0;
-    ptb_pos last = e - 2;
-    while (last > p && *last == PTB_SHY)
-        last--;
-    if (!al(*last) || *last == 'n' || *last == 'N')
-        return 0;
-    return ahead(h, e - 1, ptb_sredaux(e - 1));
-}
-RULE(13) { return all(h, ptb_word(p)); }
-
-static ptb_pos longer(ptb_pos a, ptb_pos b) { return !a || (b && b > a) ? b : a; }
-
-/* words with an apostrophe inside or at an end */
-RULE(14)
-{
-    static const char *const fixed[] = {"'twas", "nor'easter", "c'mon", "e'er", "s'mores", "ev'ry", "li'l", "nat'l"};
-    ptb_pos best = NULL, q, r, a = ptb_apos(p);
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        best = longer(best, ptb_lit(p, fixed[i]));
-    if (a) {
-        q = ptb_lit(a, "n"); /* A n A? */
-        if (q) {
-            r = ptb_apos(q);
-            best = longer(best, r ? r : q);
-        }
-        best = longer(best, ptb_lit(a, "em"));
-        if (*a >= '2' && *a <= '9' && a[1] == '0')
-            best = longer(best, ptb_lit(a + 2, "s"));
-        q = ptb_lit(a, "til");
-        r = q ? ptb_lit(q, "l") : NULL;
-        best = longer(best, r ? r : q);
-        best = longer(best, ptb_lit(a, "cause"));
-    }
-    static const char *const stem[] = {"dunkin", "somethin", "ol"};
-    for (int i = 0; i < 3; i++) {
-        q = ptb_lit(p, stem[i]);
-        best = longer(best, q ? ptb_apos(q) : NULL);
-    }
-    if (ptb_in(*p, "lLdDjJ"))
-        best = longer(best, ptb_apos(p + 1));
-    q = ptb_quote(p + 1);
-    if (q && ((up(*p) && *p != 'I' && *p != 'Y') || *p == 'n') && ptb_is(*q, C_LT) && ptb_is(q[1], C_LT))
-        best = longer(best, ptb_run(q, C_LT));
-    r = q && ptb_lit(p, "o") ? ptb_lit(q, "o") : NULL; /* o Q o */
-    best = longer(best, r);
-    q = ptb_run(p, C_LT); /* LT+ vowel Q [aeiouA-Z] LT* */
-    if (q - p >= 2 && ptb_in(q[-1], "aeiouyAEIOUY")) {
-        r = ptb_quote(q);
-        if (r && (up(*r) || ptb_in(*r, "aeiou")))
-            best = longer(best, ptb_run(r, C_LT));
-    }
-    q = ptb_lit(p, "cont'd"); /* cont'd .? */
-    if (q)
-        best = longer(best, *q == '.' ? q + 1 : q);
-    return all(h, best);
-}
-RULE(15)
-{
-    ptb_pos a = ptb_lit(p, "y") ? ptb_apos(p + 1) : NULL;
-    return a && ptb_is(*a, C_LT) && ahead(h, a, a + 1);
-}
-
-static int url_out(unsigned c, const char *out) /* c cannot be in a URL part */
-{
-    return c == PTB_END || ptb_in(c, " \t\n\f\r\"<>|(") || ptb_in(c, out);
-}
-static int url_u(unsigned c) { return !url_out(c, "){}"); }
-static int url_v(unsigned c) { return url_u(c) && !ptb_in(c, ".!?,-"); }
-static int url_z(unsigned c) { return !url_out(c, ")"); }
-
-/* one or more of in(), then a V: where the last V ends */
-static ptb_pos url_tail(ptb_pos p, int (*in)(unsigned))
-{
-    ptb_pos e = p, best = NULL;
-    for (; in(*e); e++)
-        if (e > p && url_v(*e))
-            best = e + 1;
-    return best;
-}
-RULE(16)
-{
-    ptb_pos q = ptb_lit(p, "http");
-    if (q && ptb_lit(q, "s"))
-        q++;
-    q = q ? ptb_lit(q, "://") : NULL;
-    return q && all(h, url_tail(q, url_u));
-}
-
-static int url_x(unsigned c) { return url_u(c) && !ptb_in(c, ".!?,"); }
-/* everything from U+002C to U+005F is out as well */
-static int url_y(unsigned c) { return url_x(c) && !ptb_in(c, "`'$") && !(c >= 0x2c && c <= 0x5f); }
-
-static ptb_pos url_path(ptb_pos e)
-{
-    ptb_pos t = *e == '/' ? url_tail(e + 1, url_z) : NULL;
-    return t ? t : e;
-}
-RULE(17)
-{
-    static const char *const top[] = {"com", "net", "org", "edu"};
-    ptb_pos best = NULL, q = ptb_lit(p, "www.");
-    while (q) { /* (X+ .)+ al{2,4} */
-        ptb_pos e = q;
-        while (url_x(*e))
-            e++;
-        if (e == q || *e != '.')
-            break;
-        q = e + 1;
-        for (int n = 1; n <= 4 && al(q[n - 1]); n++)
-            if (n >= 2)
-                best = longer(best, url_path(q + n));
-    }
-    for (q = p;;) { /* (Y+ .)+ (com|net|org|edu) */
-        ptb_pos e = q;
-        while (url_y(*e))
-            e++;
-        if (e == q || *e != '.')
-            break;
-        q = e + 1;
-        for (int i = 0; i < 4; i++)
-            if (ptb_lit(q, top[i]))
-                best = longer(best, url_path(q + 3));
-    }
-    return all(h, best);
-}
-
-static int mail_e(unsigned c) { return !url_out(c, "){}") && c != PTB_NBSP; }
-static int mail_w(unsigned c) { return mail_e(c) && c != '.'; }
-RULE(18)
-{
-    ptb_pos q = *p == '<' ? p + 1 : NULL, best = NULL;
-    if (!q)
-        q = ptb_lit(p, "&lt;");
-    if (!q)
-        q = p;
-    if (!an(*q))
-        return 0;
-    for (q++; mail_e(*q); q++) {
-        if (*q != '@')
-            continue;
-        ptb_pos e = q + 1;
-        while (mail_w(*e)) {
-            while (mail_w(*e)) {
-                e++;
-                ptb_pos close = ptb_lit(e, "&gt;");
-                best = longer(best, close);
-            }
-            best = longer(best, *e == '>' ? e + 1 : e);
-            if (*e != '.')
-                break;
-            e++;
-        }
-        if (e > q + 1)
-            q = e - 1; /* an @ inside what was scanned leads no further */
-    }
-    return all(h, best);
-}
-RULE(19)
-{
-    ptb_pos q = p + 1;
-    if (*p == '@' && (al(*q) || *q == '_')) {
-        while (an(*q) || *q == '_')
-            q++;
-        return all(h, q);
-    }
-    ptb_pos e = *p == '#' ? ptb_letter(q) : NULL;
-    for (; e; e = ptb_letter(e))
-        q = e;
-    return q > p + 1 && all(h, q);
-}
-RULE(20)
-{
-    ptb_pos e = ptb_redaux(p);
-    return e && *e != PTB_END && !al(*e) && ahead(h, e, e + 1);
-}
-RULE(21)
-{
-    ptb_pos e = ptb_sredaux(p);
-    return e && *e != PTB_END && !al(*e) && ahead(h, e, e + 1);
-}
-RULE(22)
-{
-    ptb_pos q = ptb_count(p, C_DIG, 1, 2);
-    if (!q || !ptb_in(*q, "-/"))
-        return 0;
-    q = ptb_count(q + 1, C_DIG, 1, 2);
-    return q && ptb_in(*q, "-/") && all(h, ptb_count(q + 1, C_DIG, 2, 4));
-}
-/* [-+]? ( D+ | D* ([.:, sh U+066B U+066C] D+)+ ) */
-RULE(23)
-{
-    ptb_pos b = *p == '-' || *p == '+' ? p + 1 : p, q = ptb_run(b, C_DIG), e = q > b ? q : NULL;
-    while ((ptb_in(*q, ".:,") || *q == PTB_SHY || *q == 0x66b || *q == 0x66c) && ptb_is(q[1], C_DIG))
-        q = e = ptb_run(q + 1, C_DIG);
-    return all(h, e);
-}
-/* superscript or subscript number with a sign of either kind */
-RULE(24)
-{
-    ptb_pos q = *p == 0x207a || *p == 0x207b || *p == 0x208a || *p == 0x208b ? p + 1 : p, e = q;
-    while (*e == 0xb2 || *e == 0xb3 || *e == 0xb9 || *e == 0x2070 || (*e >= 0x2074 && *e <= 0x2079))
-        e++;
-    while (*q >= 0x2080 && *q <= 0x2089)
-        q++;
-    e = q > e ? q : e;
-    return e > p && e[-1] != 0x207a && e[-1] != 0x207b && e[-1] != 0x208a && e[-1] != 0x208b && all(h, e);
-}
-
-static ptb_pos fraction(ptb_pos p)
-{
-    ptb_pos q = ptb_count(p, C_DIG, 1, 4);
-    if (!q)
-        return NULL;
-    if (*q == '\\' && q[1] == '/')
-        q += 2;
-    else if (*q == '/' || *q == 0x2044)
-        q++;
-    else
-        return NULL;
-    return ptb_count(q, C_DIG, 1, 4);
-}
-RULE(25)
-{
-    ptb_pos q = ptb_count(p, C_DIG, 1, 4);
-    ptb_pos e = q && (*q == '-' || is_gap(*q)) ? fraction(q + 1) : NULL;
-    return all(h, e ? e : fraction(p));
-}
-RULE(26) { return ((*p >= 0xbc && *p <= 0xbe) || (*p >= 0x2153 && *p <= 0x215e)) && all(h, p + 1); }
-RULE(27)
-{
-    static const char *const fixed[] = {"-lrb-", "-rrb-", "-lcb-", "-rcb-", "-lsb-", "-rsb-", "c.d.s", "pro-", "anti-", "s&p-500", "s&ls"};
-    ptb_pos best = NULL;
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        best = longer(best, ptb_lit(p, fixed[i]));
-    ptb_pos q = ptb_lit(p, "cap");
-    q = q ? ptb_apos(q) : NULL;
-    best = longer(best, q ? ptb_lit(q, "n") : NULL);
-    q = ptb_lit(p, "c") ? ptb_apos(p + 1) : NULL;
-    return all(h, longer(best, q ? ptb_lit(q, "est") : NULL));
-}
-
-/* an+ (-al+){0,2} */
-static ptb_pos part3(ptb_pos p)
-{
-    ptb_pos q = ptb_run(p, C_AN);
-    if (q == p)
-        return NULL;
-    for (int i = 0; i < 2 && *q == '-' && al(q[1]); i++)
-        q = ptb_run(q + 1, C_AL);
-    return q;
-}
-/* part ( (/ or \/) part ){1,2} */
-RULE(28)
-{
-    ptb_pos q = part3(p), e = NULL;
-    for (int i = 0; q && i < 2; i++) {
-        q = *q == '/' ? part3(q + 1) : *q == '\\' && q[1] == '/' ? part3(q + 2) : NULL;
-        e = q ? q : e;
-    }
-    return all(h, e);
-}
-RULE(29)
-{
-    ptb_pos q = ptb_run(p, C_UP);
-    return *q == '$' ? all(h, q + 1) : *p == '#' && all(h, p + 1);
-}
-RULE(30)
-{
-    static const uint16_t sign[] = {0x80, 0xa2, 0xa3, 0xa4, 0xa5, 0x60b, 0xe3f, 0x20a0, 0x20a4, 0x20ac, 0xffe0, 0xffe1, 0xffe5, 0xffe6};
-    for (size_t i = 0; i < sizeof sign / sizeof *sign; i++)
-        if (*p == sign[i])
-            return all(h, p + 1);
-    return 0;
-}
 /* Where an ACRO ends: its two forms, i = 0 and 1. */
 static ptb_pos acro(ptb_pos p, int i) { return i ? ptb_acro_pair(p) : ptb_acro(p, 1); }
 
 /* ACRO "." / SN+ ACW SN; a single letter loses its dot */
-RULE(31)
+PTB_RULE(31)
 {
     for (int i = 1; i >= 0; i--) {
         ptb_pos e = acro(p, i);
@@ -381,14 +28,14 @@ RULE(31)
     }
     return 0;
 }
-RULE(32)
+PTB_RULE(32)
 {
     ptb_pos e = ptb_ab3(p), q = e ? ptb_sn(e) : NULL;
     if (q && ptb_is(*q, C_DIG))
         return ahead(h, e, q + 1);
     return e && ptb_is(*e, C_DIG) && ahead(h, e, e + 1);
 }
-RULE(33)
+PTB_RULE(33)
 {
     ptb_pos q = ptb_lit(p, "pt");
     q = q && ptb_in(*q, "eyEY") && q[1] == '.' ? q + 2 : ptb_lit(p, "co.");
@@ -398,7 +45,7 @@ RULE(33)
     return ahead(h, q, t ? t : ptb_lit(q + 1, "lim"));
 }
 /* AB1 / SN (SN | capital | SGML); the dot comes again as a token */
-RULE(34)
+PTB_RULE(34)
 {
     ptb_pos e = ptb_ab1(p), q = e ? ptb_sn(e) : NULL;
     if (!q)
@@ -410,12 +57,12 @@ RULE(34)
     h->total = t;
     return t != NULL;
 }
-RULE(35)
+PTB_RULE(35)
 {
     ptb_pos e = ptb_ab1(p);
     return e && *e != PTB_END && e[1] != PTB_END && ahead(h, e, e + 2);
 }
-RULE(36)
+PTB_RULE(36)
 {
     ptb_pos e = ptb_ab1(p);
     h->end = h->total = e;
@@ -423,7 +70,7 @@ RULE(36)
     return e != NULL;
 }
 /* AB4 "." */
-RULE(37)
+PTB_RULE(37)
 {
     ptb_pos end[3] = {ptb_acro_pair(p), ptb_acro(p, 1), ptb_ab4(p)}, best = NULL;
     for (int i = 0; i < 3; i++)
@@ -431,7 +78,7 @@ RULE(37)
             best = longer(best, end[i] + 1);
     return all(h, best);
 }
-RULE(38)
+PTB_RULE(38)
 {
     ptb_pos end[3] = {ptb_acro_pair(p), ptb_acro(p, 1), ptb_ab4(p)}, best = NULL;
     for (int i = 0; i < 3; i++)
@@ -439,7 +86,7 @@ RULE(38)
             best = longer(best, end[i]);
     return best && ahead(h, best, best + 1);
 }
-RULE(39)
+PTB_RULE(39)
 {
     for (int i = 1; i >= 0; i--) {
         ptb_pos e = acro(p, i), t = e ? ptb_sn(e) : NULL;
@@ -448,14 +95,14 @@ RULE(39)
     }
     return 0;
 }
-RULE(40)
+PTB_RULE(40)
 {
     ptb_pos a = ptb_apos(p);
     a = a ? ptb_count(a, C_D, 2, 2) : NULL;
     return a && ahead(h, a, ptb_sn(a));
 }
 /* (L|D)+ (. (L|D)+)* . ext / (SN or . ? ! ,) */
-RULE(41)
+PTB_RULE(41)
 {
     static const char *const ext[] = {
         "bat", "bmp", "c", "class", "cgi", "cpp", "dll", "doc", "docx", "exe", "gif", "gz", "h", "htm", "html", "jar", "java", "jpeg",
@@ -479,7 +126,7 @@ RULE(41)
     }
     return best && ahead(h, best, total);
 }
-RULE(42)
+PTB_RULE(42)
 {
     ptb_pos e = ptb_word(p);
     return e && *e == '.' && is_ins(e[1]) && ahead(h, e + 1, e + 2);
@@ -500,7 +147,7 @@ static ptb_pos phone_tail(ptb_pos p, int dotted)
     }
     return best;
 }
-RULE(43)
+PTB_RULE(43)
 {
     ptb_pos best = NULL, q, r;
     if (*p == '(') {
@@ -528,16 +175,16 @@ RULE(43)
 }
 
 static ptb_pos dquote(ptb_pos p) { return *p == '"' ? p + 1 : ptb_lit(p, "&quot;"); }
-RULE(44)
+PTB_RULE(44)
 {
     ptb_pos e = dquote(p);
     return e && (an(*e) || *e == '$') && ahead(h, e, e + 1);
 }
-RULE(45) { return all(h, dquote(p)); }
-RULE(46) { return *p == 0x7f && all(h, p + 1); }
-RULE(47) { return all(h, *p == '<' ? p + 1 : ptb_lit(p, "&lt;")); }
-RULE(48) { return all(h, *p == '>' ? p + 1 : ptb_lit(p, "&gt;")); }
-RULE(49)
+PTB_RULE(45) { return all(h, dquote(p)); }
+PTB_RULE(46) { return *p == 0x7f && all(h, p + 1); }
+PTB_RULE(47) { return all(h, *p == '<' ? p + 1 : ptb_lit(p, "&lt;")); }
+PTB_RULE(48) { return all(h, *p == '>' ? p + 1 : ptb_lit(p, "&gt;")); }
+PTB_RULE(49)
 {
     ptb_pos q = *p == '<' || *p == '>' ? p + 1 : p;
     if (!ptb_in(*q, ":;="))
@@ -547,7 +194,7 @@ RULE(49)
         return ahead(h, q + 2, q + 3);
     return ptb_in(*q, "()DPdpO\\{@|[]") && q[1] != PTB_END && !an(q[1]) && ahead(h, q + 1, q + 2);
 }
-RULE(50)
+PTB_RULE(50)
 {
     const char *f = "^x=~<>'", *e = "-^x=~<>'";
     if (ptb_in(*p, e) && p[1] == '_' && ptb_in(p[2], e))
@@ -563,12 +210,12 @@ RULE(50)
     }
     return ptb_in(p[1], f) && *q == '-' && (ptb_in(q[1], f) || q[1] == '`') && q[2] == ')' && all(h, q + 3);
 }
-RULE(51) { return *p == '{' && all(h, p + 1); }
-RULE(52) { return *p == '}' && all(h, p + 1); }
-RULE(53) { return *p == '[' && all(h, p + 1); }
-RULE(54) { return *p == ']' && all(h, p + 1); }
-RULE(55) { return *p == '(' && all(h, p + 1); }
-RULE(56) { return *p == ')' && all(h, p + 1); }
+PTB_RULE(51) { return *p == '{' && all(h, p + 1); }
+PTB_RULE(52) { return *p == '}' && all(h, p + 1); }
+PTB_RULE(53) { return *p == '[' && all(h, p + 1); }
+PTB_RULE(54) { return *p == ']' && all(h, p + 1); }
+PTB_RULE(55) { return *p == '(' && all(h, p + 1); }
+PTB_RULE(56) { return *p == ')' && all(h, p + 1); }
 
 static ptb_pos same(ptb_pos p, unsigned c)
 {
@@ -576,8 +223,8 @@ static ptb_pos same(ptb_pos p, unsigned c)
         p++;
     return p;
 }
-RULE(57) { return *p == '-' && all(h, same(p, '-')); }
-RULE(58)
+PTB_RULE(57) { return *p == '-' && all(h, same(p, '-')); }
+PTB_RULE(58)
 {
     if (*p == 0x85 || *p == 0x2026)
         return all(h, p + 1);
@@ -592,23 +239,23 @@ RULE(58)
     }
     return all(h, best);
 }
-RULE(59) { return ptb_in(*p, "@#_") && all(h, same(p, *p)); }
-RULE(60)
+PTB_RULE(59) { return ptb_in(*p, "@#_") && all(h, same(p, *p)); }
+PTB_RULE(60)
 {
     ptb_pos e = same(p, '*');
     for (int n = 0; e == p + 2 * n && n < 3 && *e == '\\' && e[1] == '*'; n++)
         e += 2;
     return e > p && all(h, e);
 }
-RULE(61) { return is_ins(*p) && all(h, p + 1); }
-RULE(62)
+PTB_RULE(61) { return is_ins(*p) && all(h, p + 1); }
+PTB_RULE(62)
 {
     ptb_pos e = p;
     while (*e == '?' || *e == '!')
         e++;
     return e > p && all(h, e);
 }
-RULE(63)
+PTB_RULE(63)
 {
     static const uint16_t mark[] = {'.', 0xa1, 0xbf, 0x37e, 0x589, 0x61f, 0x6d4, 0x700, 0x701, 0x702, 0x7fa, 0x3002};
     for (size_t i = 0; i < sizeof mark / sizeof *mark; i++)
@@ -616,8 +263,8 @@ RULE(63)
             return all(h, p + 1);
     return 0;
 }
-RULE(64) { return *p == '=' && all(h, p + 1); }
-RULE(65) { return *p == '/' && all(h, p + 1); }
+PTB_RULE(64) { return *p == '=' && all(h, p + 1); }
+PTB_RULE(65) { return *p == '/' && all(h, p + 1); }
 
 /* an (an . , sh)* ( - ( (an|sh)+ | ACRO2 . ) )+ ; dot: the longest one that a dot and an INS follow */
 static ptb_pos hthing(ptb_pos p, int dot)
@@ -645,12 +292,12 @@ static ptb_pos hthing(ptb_pos p, int dot)
     }
     return best;
 }
-RULE(66)
+PTB_RULE(66)
 {
     ptb_pos e = hthing(p, 1);
     return e && ahead(h, e + 1, e + 2);
 }
-RULE(67) { return all(h, hthing(p, 0)); }
+PTB_RULE(67) { return all(h, hthing(p, 0)); }
 
 /* ([dDoOlL] Q LD)? LD+ */
 static ptb_pos thing_part(ptb_pos p)
@@ -668,12 +315,12 @@ static ptb_pos thing(ptb_pos p)
         e = q;
     return e;
 }
-RULE(68)
+PTB_RULE(68)
 {
     ptb_pos e = thing(p);
     return e && *e == '.' && is_ins(e[1]) && ahead(h, e + 1, e + 2);
 }
-RULE(69) { return all(h, thing(p)); }
+PTB_RULE(69) { return all(h, thing(p)); }
 
 /* [A-Z]+ ( (+ | & | &amp;) [A-Z]+ )+ */
 static ptb_pos thinga(ptb_pos p)
@@ -688,34 +335,34 @@ static ptb_pos thinga(ptb_pos p)
     }
     return e;
 }
-RULE(70)
+PTB_RULE(70)
 {
     ptb_pos e = thinga(p);
     return e && *e == '.' && is_ins(e[1]) && ahead(h, e + 1, e + 2);
 }
-RULE(71) { return all(h, thinga(p)); }
-RULE(72)
+PTB_RULE(71) { return all(h, thinga(p)); }
+PTB_RULE(72)
 {
     return *p == '\'' && al(p[1]) && p[2] != PTB_END && !ptb_in(p[2], " \t\n\r") && p[2] != PTB_NBSP && ahead(h, p + 1, p + 3);
 }
-RULE(73) { return all(h, ptb_redaux(p)); }
-RULE(74) { return all(h, ptb_sredaux(p)); }
+PTB_RULE(73) { return all(h, ptb_redaux(p)); }
+PTB_RULE(74) { return all(h, ptb_sredaux(p)); }
 
 static int curly(unsigned c)
 {
     return c == '`' || (c >= 0x2018 && c <= 0x201f) || c == 0x2039 || c == 0x203a || c == 0xab || c == 0xbb || (c >= 0x91 && c <= 0x94);
 }
-RULE(75)
+PTB_RULE(75)
 {
     if (*p == '\'' && p[1] == '\'')
         return all(h, p + 2);
     return all(h, longer(ptb_apos(p), !curly(*p) ? NULL : curly(p[1]) ? p + 2 : p + 1));
 }
-RULE(76)
+PTB_RULE(76)
 {
     return ((*p == '<' && p[1] == '<') || (*p == '>' && p[1] == '>')) && all(h, p + 2);
 }
-RULE(77)
+PTB_RULE(77)
 {
     static const uint16_t range[][2] = {
         {0xa6, 0xa9}, {0xac, 0xac}, {0xae, 0xba}, {0xd7, 0xd7}, {0xf7, 0xf7}, {0x387, 0x387},
@@ -732,14 +379,14 @@ RULE(77)
             return all(h, p + 1);
     return 0;
 }
-RULE(78)
+PTB_RULE(78)
 {
     ptb_pos e = ptb_run(p, C_S);
     return all(h, e > p ? e : *p == 0 || *p == 0x200b || *p == 0x200e || *p == 0x200f || *p == 0xfeff ? p + 1 : NULL);
 }
-RULE(79) { return all(h, ptb_newline(p)); }
-RULE(80) { return all(h, ptb_lit(p, "&nbsp;")); }
-RULE(81) { return all(h, p + 1); }
+PTB_RULE(79) { return all(h, ptb_newline(p)); }
+PTB_RULE(80) { return all(h, ptb_lit(p, "&nbsp;")); }
+PTB_RULE(81) { return all(h, p + 1); }
 
 /* Kinds of first characters. */
 enum { AL = 1, DG = 2, WIDE = 4, AMP = 8, SQ = 16, DASH = 32, PLUS = 64, DOT = 128, LT = 256, PAR = 512, OTHER = 1024, ANY = 2047 };
@@ -764,9 +411,9 @@ static unsigned kind(unsigned c)
 }
 
 #define W (AL | WIDE)
-#define K(n, first) {n, first, r##n, ACT_KEEP, NULL}
-#define T(n, first, text) {n, first, r##n, ACT_TEXT, text}
-#define X(n, first, act) {n, first, r##n, ACT_##act, NULL}
+#define K(n, first) {n, first, ptb_r##n, ACT_KEEP, NULL}
+#define T(n, first, text) {n, first, ptb_r##n, ACT_TEXT, text}
+#define X(n, first, act) {n, first, ptb_r##n, ACT_##act, NULL}
 static const ptb_rule rules[] = {
     K(1, AL), K(2, AL), K(3, AL), K(4, SQ), K(5, SQ), K(6, AL), X(7, LT, NBSP),
     T(8, WIDE | AMP, "--"), T(9, AMP, "&"), K(10, AMP), X(11, W | AMP, SHY), X(12, W, SHY), X(13, W | AMP, SHY),
@@ -774,7 +421,7 @@ static const ptb_rule rules[] = {
     X(21, AL, QUOTE), K(22, DG | WIDE), X(23, DG | WIDE | DASH | PLUS | DOT | OTHER, SHY), K(24, WIDE), X(25, DG | WIDE, NBSP),
     X(26, WIDE, FRACTION), K(27, AL | DASH), K(28, AL | DG), K(29, AL | OTHER), X(30, WIDE, MONEY), K(31, AL), K(32, W), K(33, AL),
     K(34, W), K(35, W), K(36, W), K(37, W), K(38, W), K(39, AL), K(40, SQ | WIDE | AMP), K(41, W | DG | AMP), X(42, W | AMP, SHY),
-    X(43, DG | PLUS | PAR, PHONE), {44, OTHER | AMP, r44, ACT_QUOTE, "``"}, X(45, OTHER | AMP, QUOTE), X(46, OTHER, SKIP), T(47, LT | AMP, "<"),
+    X(43, DG | PLUS | PAR, PHONE), {44, OTHER | AMP, ptb_r44, ACT_QUOTE, "``"}, X(45, OTHER | AMP, QUOTE), X(46, OTHER, SKIP), T(47, LT | AMP, "<"),
     T(48, OTHER | AMP, ">"), X(49, LT | OTHER, PAREN), X(50, AL | SQ | DASH | LT | PAR | OTHER, PAREN), T(51, OTHER, "-LCB-"),
     T(52, OTHER, "-RCB-"), T(53, OTHER, "-LSB-"), T(54, OTHER, "-RSB-"), T(55, PAR, "-LRB-"), T(56, OTHER, "-RRB-"), K(57, DASH),
     T(58, DOT | WIDE, "..."), K(59, OTHER), K(60, OTHER), K(61, OTHER | WIDE), K(62, OTHER), K(63, DOT | WIDE), K(64, OTHER),
