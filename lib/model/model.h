@@ -89,6 +89,9 @@ int capt_config_int(const json_t *config, const char *key);
 double capt_config_num(const json_t *config, const char *key);
 const char *capt_config_str(const json_t *config, const char *key);
 
+/* Pixels (host, (I,px,px,3)) through e to the section the model reads, (I,S,D). */
+capt_tensor *capt_encode_for(capt_ctx *c, capt_encoder *e, const capt_model *m, const uint8_t *pixels, int n_images, int px);
+
 /* ---- decoder state ----
  * Shared (I,...) parts are never reordered; own parts hold one slot a row and step and are found through the ancestry index: reordering beams moves indices. */
 struct capt_state {

@@ -1,0 +1,145 @@
+#include "data/source.h"
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+
+struct capt_source {
+    capt_store *store;
+    char section[CAPT_SECTION_NAME + 1];
+    int rows, dim, varies;
+    int dirfd;
+    capt_prep prep;
+    capt_jpeg_limits limits;
+    capt_augment augment;
+    int images, augmented;
+};
+
+capt_source *capt_source_store(capt_store *store, const char *section, int rows, capt_err *err)
+{
+    const capt_store_section *sec = capt_store_section_of(store, section);
+    if (!sec) {
+        capt_fail(err, CAPT_EDATA, "the store has no section \"%s\"", section);
+        return NULL;
+    }
+    if (sec->rows && rows && sec->rows != rows) {
+        capt_fail(err, CAPT_EDATA, "the store's %s has %d rows an image, the model takes %d", section, sec->rows, rows);
+        return NULL;
+    }
+    capt_source *s = capt_alloc(sizeof *s);
+    s->store = store;
+    memcpy(s->section, sec->name, sizeof s->section);
+    s->varies = !sec->rows;
+    s->rows = sec->rows ? sec->rows : rows;
+    s->dim = sec->dim;
+    if (s->rows < 1) {
+        capt_fail(err, CAPT_EDATA, "the store's %s varies in rows: the model must say how many it takes at most", section);
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+capt_source *capt_source_images(int dirfd, const capt_prep *prep, const capt_jpeg_limits *limits, const capt_augment *augment)
+{
+    capt_source *s = capt_alloc(sizeof *s);
+    s->images = 1;
+    s->dirfd = dirfd;
+    s->prep = *prep;
+    if (limits)
+        s->limits = *limits;
+    if (augment) {
+        s->augment = *augment;
+        s->augmented = 1;
+    }
+    return s;
+}
+
+void capt_source_free(capt_source *s)
+{
+    free(s);
+}
+
+int capt_source_rows(const capt_source *s)
+{
+    return s->images ? 0 : s->rows;
+}
+
+int capt_source_dim(const capt_source *s)
+{
+    return s->dim;
+}
+
+int capt_source_is_images(const capt_source *s)
+{
+    return s->images;
+}
+
+static int load_feature(capt_source *s, const capt_caption *rec, capt_real *out, int32_t *len, capt_err *err)
+{
+    char key[CAPT_ID_KEY];
+    capt_id_key(&rec->id, key);
+    capt_feature f;
+    int got = capt_store_get(s->store, &rec->id, &f, err);
+    if (got < 0)
+        return -1;
+    if (!got)
+        return capt_fail(err, CAPT_EDATA, "image %s is not in the store", key);
+    const capt_section *sec = capt_feature_section(&f, s->section);
+    if (!sec || sec->dim != s->dim || sec->rows > s->rows || (!s->varies && sec->rows != s->rows))
+        return capt_fail(err, CAPT_EDATA, "image %s: its %s does not fit %dx%d", key, s->section, s->rows, s->dim);
+    if (capt_feature_not_finite(sec) >= 0)
+        return capt_fail(err, CAPT_EDATA, "image %s: its %s holds a NaN or an infinity", key, s->section);
+    size_t used = (size_t)sec->rows * (size_t)sec->dim, all = (size_t)s->rows * (size_t)s->dim;
+    capt_feature_to_real(sec, out);
+    memset(out + used, 0, (all - used) * sizeof *out);
+    *len = sec->rows;
+    return 0;
+}
+
+static int load_picture(capt_source *s, const capt_caption *rec, const uint64_t *key, uint8_t *out, capt_err *err)
+{
+    char id[CAPT_ID_KEY];
+    capt_id_key(&rec->id, id);
+    if (!rec->file)
+        return capt_fail(err, CAPT_EDATA, "image %s: the record names no \"file\"", id);
+    capt_image im = {0, 0, NULL};
+    if (capt_image_load(s->dirfd, rec->file, &s->limits, &im, err))
+        return -1;
+    int rc = s->augmented && key ? capt_prep_augment(&s->prep, &s->augment, *key, &im, out, err) : capt_prep_run(&s->prep, &im, out, err);
+    if (rc)
+        capt_err_prefix(err, "%s", rec->file);
+    capt_image_free(&im);
+    return rc;
+}
+
+int capt_source_load(capt_source *s, const capt_caption *const *recs, int n, const uint64_t *augment_key, capt_loaded *b, capt_err *err)
+{
+    size_t each = s->images ? (size_t)s->prep.size * (size_t)s->prep.size * 3 : (size_t)s->rows * (size_t)s->dim * sizeof(capt_real);
+    if ((size_t)n > b->cap) {
+        capt_loaded_free(b);
+        void *p = capt_try_alloc64(each * (size_t)n, err);
+        if (!p)
+            return -1;
+        if (s->images)
+            b->pixels = p;
+        else
+            b->feat = p;
+        b->len = capt_alloc((size_t)n * sizeof *b->len);
+        b->cap = (size_t)n;
+    }
+    for (int i = 0; i < n; i++) {
+        if (s->images ? load_picture(s, recs[i], augment_key ? &augment_key[i] : NULL, b->pixels + (size_t)i * each, err)
+                      : load_feature(s, recs[i], b->feat + (size_t)i * (each / sizeof(capt_real)), &b->len[i], err))
+            return -1;
+    }
+    b->in = (capt_input){.n_images = n, .feat = b->feat, .S = s->rows, .D = s->dim, .len = s->varies ? b->len : NULL, .pixels = b->pixels, .px = s->prep.size};
+    return 0;
+}
+
+void capt_loaded_free(capt_loaded *b)
+{
+    free(b->feat);
+    free(b->pixels);
+    free(b->len);
+    memset(b, 0, sizeof *b);
+}

@@ -1,0 +1,54 @@
+/* A scorer scores next words for rows of unfinished captions. A model is one (one.c), an ensemble of scorers is one (ensemble.c); beam search and
+ * sampling know nothing else. Call order: start, then rows/step/topk-or-sample over and over, end. One thread. */
+#ifndef CAPT_DECODE_SCORER_H
+#define CAPT_DECODE_SCORER_H
+#include "model/model.h"
+#include "tensor/input.h"
+
+typedef struct capt_scorer capt_scorer;
+struct capt_scorer {
+    const capt_vocab *vocab; /* borrowed: ids in and out are this one's */
+    capt_backend *be;        /* borrowed */
+    int max_t;
+    int n_inputs;            /* members: how many capt_input start takes */
+    /* Room for up to `rows` rows and max_t steps over in[0..n_inputs-1] (the same images). */
+    int (*start)(capt_scorer *s, const capt_input *in, int rows, int max_t, capt_err *err);
+    /* Rows become parent[r] of the rows before; before the first step parent[r] is the row's image. */
+    int (*rows)(capt_scorer *s, const int32_t *parent, int rows, capt_err *err);
+    int (*step)(capt_scorer *s, const int32_t *tokens, capt_err *err); /* tokens (rows) */
+    /* After a step. val, idx: host (rows,k), log-probabilities after adjustment, falling; ties: lower id first. */
+    int (*topk)(capt_scorer *s, int k, const capt_adjust *adj, int n_adj, capt_real *val, int32_t *idx, capt_err *err);
+    int (*sample)(capt_scorer *s, const double *u, double temperature, const int32_t *ban, int n_ban, int32_t *token, capt_real *logp, capt_err *err);
+    /* After a step: log-softmax (rows,V) of this scorer's own ids, backend memory of its context, valid until the next step. */
+    const capt_real *(*logp)(capt_scorer *s, capt_err *err);
+    void (*end)(capt_scorer *s);
+    void (*free)(capt_scorer *s);
+    void *self;
+};
+
+/* model and encoder (NULL: the model's own, if it has one) are borrowed. */
+capt_scorer *capt_scorer_model(capt_model *m, capt_encoder *encoder, capt_err *err);
+/* Takes the members over, also on failure. weights NULL: equal; mode 0: mean probability, 1: mean log-probability. Members must have the same token strings and
+ * specials (ids may differ and are mapped to the first one's), else an error naming a token. */
+capt_scorer *capt_scorer_ensemble_take(capt_scorer **members, int n, const double *weights, int mode, capt_err *err);
+void capt_scorer_free(capt_scorer *s); /* NULL is fine */
+
+/* A finished caption: ids without BOS and EOS. */
+typedef struct capt_found { int32_t *ids; int n; double logprob; int ended; /* 1: EOS was chosen, 0: cut at max_t */ } capt_found;
+
+typedef struct capt_beam_opts {
+    int beam;              /* width; 1 is greedy */
+    int nbest;             /* captions an image, at most beam */
+    int max_t;             /* steps; 0: the scorer's */
+    double length_penalty; /* finished captions are ranked by logprob / (words + 1)^x; 0: by logprob, as M2 does */
+    int allow_unk;
+    int no_repeat;         /* 1: no word twice running */
+} capt_beam_opts;
+/* Beam search: the `beam` best of finished (score kept) and extended captions go on; an image is closed as soon as its nbest cannot change.
+ * out: n_images*nbest entries, the best first, ids malloc'd (absent ones have ids NULL). */
+int capt_beam_run(capt_scorer *s, const capt_input *in, const capt_beam_opts *o, capt_found *out, capt_err *err);
+
+/* n independent samples an image from softmax(logits/temperature), random number keyed by (seed, id_hash[image], sample, step). out: n_images*n, sample-minor. */
+int capt_sample_run(capt_scorer *s, const capt_input *in, int n, double temperature, int max_t, int allow_unk, uint64_t seed, const uint64_t *id_hash, capt_found *out, capt_err *err);
+void capt_found_free(capt_found *f, int n); /* the ids, not f */
+#endif

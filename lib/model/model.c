@@ -1,0 +1,149 @@
+#include "model/model.h"
+#include <stdlib.h>
+#include <string.h>
+#include "base/json.h"
+#include "base/mem.h"
+
+#define CAPTIONER(name) extern const capt_captioner_type capt_captioner_##name;
+#include "model/captioner.def"
+#undef CAPTIONER
+const capt_captioner_type *const capt_captioner_types[] = {
+#define CAPTIONER(name) &capt_captioner_##name,
+#include "model/captioner.def"
+#undef CAPTIONER
+    NULL};
+
+const capt_captioner_type *capt_captioner_find(const char *name)
+{
+    for (int i = 0; capt_captioner_types[i]; i++)
+        if (!strcmp(capt_captioner_types[i]->name, name))
+            return capt_captioner_types[i];
+    return NULL;
+}
+
+static json_t *default_value(const capt_key *k)
+{
+    switch (k->type) {
+    case 'i': return json_integer(strtoll(k->def, NULL, 10));
+    case 'n': return json_real(strtod(k->def, NULL));
+    case 'b': return json_boolean(k->def[0] == '1');
+    default: return json_string(k->def);
+    }
+}
+
+static int type_fits(const capt_key *k, const json_t *v)
+{
+    switch (k->type) {
+    case 'i': return json_is_integer(v);
+    case 'n': return json_is_number(v);
+    case 'b': return json_is_boolean(v);
+    default: return json_is_string(v);
+    }
+}
+
+json_t *capt_config_complete(const json_t *config, const capt_key *keys, const char *what, capt_err *err)
+{
+    json_t *out = json_object();
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)config, name, value) {
+        const capt_key *k = keys;
+        while (k->name && strcmp(k->name, name))
+            k++;
+        if (!strcmp(name, "type"))
+            continue;
+        if (!k->name || !type_fits(k, value)) {
+            capt_fail(err, CAPT_EDATA, k->name ? "%s: configuration key \"%s\" has the wrong type" : "%s: unknown configuration key \"%s\"", what, name);
+            json_decref(out);
+            return NULL;
+        }
+    }
+    json_object_set(out, "type", json_object_get(config, "type"));
+    for (const capt_key *k = keys; k->name; k++) {
+        json_t *v = json_object_get(config, k->name);
+        if (v && k->type == 'n')
+            json_object_set_new(out, k->name, json_real(json_number_value(v)));
+        else if (v)
+            json_object_set(out, k->name, v);
+        else
+            json_object_set_new(out, k->name, default_value(k));
+    }
+    return out;
+}
+
+int capt_config_int(const json_t *config, const char *key)
+{
+    json_int_t v = json_integer_value(json_object_get(config, key));
+    return v > 1 << 30 ? 1 << 30 : v < -(1 << 30) ? -(1 << 30) : (int)v;
+}
+
+double capt_config_num(const json_t *config, const char *key)
+{
+    return json_number_value(json_object_get(config, key));
+}
+
+const char *capt_config_str(const json_t *config, const char *key)
+{
+    const char *s = json_string_value(json_object_get(config, key));
+    return s ? s : "";
+}
+
+capt_model *capt_model_new(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, uint64_t seed,
+                           capt_err *err)
+{
+    capt_model *m = capt_alloc(sizeof *m);
+    m->vocab = vocab_take;
+    capt_params_init(&m->params, be, compute, seed);
+    const char *type = capt_config_str(config, "type");
+    m->type = capt_captioner_find(type);
+    if (!m->type) {
+        capt_fail(err, CAPT_EDATA, "model type \"%s\" is unknown", type);
+        goto bad;
+    }
+    m->config = capt_config_complete(config, m->type->keys, type, err);
+    if (!m->config || m->type->init(m, err))
+        goto bad;
+    if (encoder_config) {
+        m->encoder = capt_encoder_new(encoder_config, &m->params, err);
+        if (!m->encoder)
+            goto bad;
+    }
+    if (m->params.err.code) {
+        capt_fail(err, m->params.err.code, "%s", m->params.err.text);
+        goto bad;
+    }
+    m->trained_on = capt_idset_new();
+    return m;
+bad:
+    capt_model_free(m);
+    return NULL;
+}
+
+void capt_model_free(capt_model *m)
+{
+    if (!m)
+        return;
+    if (m->type && m->self)
+        m->type->free(m);
+    capt_encoder_free(m->encoder);
+    capt_params_free(&m->params);
+    capt_vocab_free(m->vocab);
+    capt_idset_free(m->trained_on);
+    json_decref(m->config);
+    json_decref(m->store);
+    json_decref(m->options);
+    json_decref(m->provenance);
+    free(m);
+}
+
+capt_tensor *capt_encode_for(capt_ctx *c, capt_encoder *e, const capt_model *m, const uint8_t *pixels, int n_images, int px)
+{
+    capt_encoded out = {&c->poison, &c->poison};
+    const char *section = capt_config_str(m->config, "feature");
+    capt_encode(c, e, capt_ctx_upload(c, CAPT_U8, CAPT_DIMS(n_images, px, px, 3), pixels), &out);
+    if (!strcmp(section, "global"))
+        return out.global;
+    if (!strcmp(section, "grid"))
+        return out.grid;
+    return capt_ctx_fail(c, "an encoder gives global and grid features, the model reads \"%s\"", section);
+}

@@ -1,0 +1,98 @@
+#include "train/scst.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/str.h"
+
+void capt_advantage_loo(const double *reward, int n, double *a)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += reward[i];
+    for (int i = 0; i < n; i++)
+        a[i] = n > 1 ? reward[i] - (sum - reward[i]) / (n - 1) : reward[i];
+}
+
+static double reward_of(const capt_vocab *v, const capt_found *f, int image, capt_reward_fn *reward, void *arg, capt_str *text)
+{
+    capt_str_clear(text);
+    capt_vocab_decode(v, f->ids, f->n, text);
+    return reward(arg, image, text->s ? text->s : "", f->ended);
+}
+
+int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_scorer *s, const capt_input *in, const uint64_t *id_hash, int64_t step, const capt_scst_opts *o,
+                   capt_reward_fn *reward, void *arg, capt_scst_stats *st, capt_err *err)
+{
+    int I = in->n_images, n = o->samples, R = I * n, rc = -1;
+    size_t rows = (size_t)R;
+    memset(st, 0, sizeof *st);
+    capt_found *found = capt_alloc(rows * sizeof *found), *greedy = capt_alloc((size_t)I * sizeof *greedy);
+    double *r = capt_alloc(rows * sizeof *r), *a = capt_alloc(rows * sizeof *a);
+    int32_t *row_image = capt_alloc(rows * sizeof *row_image), *tokens = NULL, *targets = NULL;
+    capt_real *weights = NULL;
+    capt_str text = {0};
+    uint64_t seed = o->seed * 0x9e3779b97f4a7c15u + (uint64_t)step;
+    if (capt_sample_run(s, in, n, o->temperature, o->max_t, 0, seed, id_hash, found, err))
+        goto end;
+    if (o->baseline == CAPT_BASELINE_GREEDY) {
+        capt_beam_opts b = {.beam = 1, .nbest = 1, .max_t = o->max_t};
+        if (capt_beam_run(s, in, &b, greedy, err))
+            goto end;
+    }
+    int T = 1;
+    for (int i = 0; i < I; i++) {
+        for (int k = 0; k < n; k++) {
+            capt_found *f = &found[i * n + k];
+            r[i * n + k] = reward_of(m->vocab, f, i, reward, arg, &text);
+            T = f->n + f->ended > T ? f->n + f->ended : T;
+            st->words += f->n + f->ended;
+            st->eos_rate += f->ended;
+            st->reward += r[i * n + k];
+        }
+        capt_advantage_loo(r + i * n, n, a + i * n);
+        if (o->baseline == CAPT_BASELINE_GREEDY) {
+            double base = reward_of(m->vocab, &greedy[i], i, reward, arg, &text);
+            for (int k = 0; k < n; k++)
+                a[i * n + k] = r[i * n + k] - base;
+        }
+    }
+    size_t cells = rows * (size_t)T;
+    tokens = capt_alloc(cells * sizeof *tokens);
+    targets = capt_alloc(cells * sizeof *targets);
+    weights = capt_alloc(cells * sizeof *weights);
+    double a_sum = 0, a_sq = 0;
+    for (int q = 0; q < R; q++) {
+        const capt_found *f = &found[q];
+        int m_words = f->n, len = f->n + f->ended;
+        row_image[q] = q / n;
+        a_sum += a[q];
+        a_sq += a[q] * a[q];
+        for (int t = 0; t < T; t++) {
+            size_t k = (size_t)q * (size_t)T + (size_t)t;
+            tokens[k] = t == 0 ? capt_vocab_bos(m->vocab) : t <= m_words ? f->ids[t - 1] : capt_vocab_pad(m->vocab);
+            targets[k] = t < m_words ? f->ids[t] : capt_vocab_eos(m->vocab);
+            weights[k] = t < len ? (capt_real)a[q] : 0;
+        }
+    }
+    st->reward /= R;
+    st->eos_rate /= R;
+    st->length = (double)st->words / R;
+    st->baseline = st->reward - a_sum / R;
+    st->advantage_sd = sqrt(fmax(0, a_sq / R - (a_sum / R) * (a_sum / R)));
+    capt_rows b = {R, T, row_image, tokens, targets, weights, 0};
+    rc = capt_xe_pass(c, m, encoder, in, &b, (double)(st->words ? st->words : 1), 0, 1, &st->loss, err);
+end:
+    capt_found_free(found, R);
+    capt_found_free(greedy, I);
+    free(found);
+    free(greedy);
+    free(r);
+    free(a);
+    free(row_image);
+    free(tokens);
+    free(targets);
+    free(weights);
+    capt_str_free(&text);
+    return rc;
+}

@@ -1,0 +1,68 @@
+#include "train/xe.h"
+#include <math.h>
+#include <stdlib.h>
+#include "base/mem.h"
+
+capt_feat capt_image_features(capt_ctx *c, capt_model *m, capt_encoder *encoder, const capt_input *in)
+{
+    capt_feat f = {&c->poison, in->len};
+    if (in->feat) {
+        f.x = capt_ctx_upload(c, CAPT_F32, CAPT_DIMS(in->n_images, in->S, in->D), in->feat);
+        return f;
+    }
+    capt_encoder *e = encoder ? encoder : m->encoder;
+    if (!e) {
+        capt_ctx_fail(c, "the model was given images but has no encoder");
+        return f;
+    }
+    f.x = capt_encode_for(c, e, m, in->pixels, in->n_images, in->px);
+    return f;
+}
+
+int capt_xe_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, const capt_input *in, const capt_rows *rows, double norm, double smooth, int backward, double *loss, capt_err *err)
+{
+    capt_ctx_reset(c);
+    c->recording = backward;
+    c->row0 = rows->row0;
+    int R = rows->R, T = rows->T;
+    size_t cells = (size_t)R * (size_t)T, n = 0;
+    int32_t *place = capt_alloc((cells + 1) * sizeof *place), *target = capt_alloc((cells + 1) * sizeof *target);
+    capt_real *weight = capt_alloc((cells + 1) * sizeof *weight), *each = NULL;
+    int rc = -1;
+    for (size_t k = 0; k < cells; k++)
+        if (rows->weights[k] != 0) {
+            place[n] = (int32_t)k;
+            target[n] = rows->targets[k];
+            weight[n++] = rows->weights[k] / (capt_real)norm;
+        }
+    *loss = 0;
+    if (n == 0) {
+        rc = 0;
+        goto end;
+    }
+    capt_feat f = capt_image_features(c, m, encoder, in);
+    capt_tensor *h = m->type->forward(c, m, &f, R, T, rows->row_image, rows->tokens); /* (R,T,D) */
+    h = capt_gather(c, capt_reshape_to(c, h, (int64_t)cells, m->hidden), place, (int64_t)n);
+    capt_tensor *l = capt_xent(c, h, m->head_w, m->head_b, target, weight, smooth);
+    if (backward)
+        capt_tape_backward(c);
+    each = capt_alloc(n * sizeof *each);
+    if (capt_ctx_download(c, each, capt_ctx_bad(c) ? NULL : l->data, n * sizeof *each) || capt_ctx_check(c, err)) {
+        capt_ctx_check(c, err);
+        goto end;
+    }
+    for (size_t k = 0; k < n; k++)
+        *loss += (double)each[k];
+    if (!isfinite(*loss)) {
+        capt_fail(err, CAPT_EDATA, "the loss is not finite");
+        goto end;
+    }
+    rc = 0;
+end:
+    c->recording = 0;
+    free(place);
+    free(target);
+    free(weight);
+    free(each);
+    return rc;
+}
