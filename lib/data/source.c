@@ -74,6 +74,11 @@ int capt_source_is_images(const capt_source *s)
     return s->images;
 }
 
+const char *capt_source_section(const capt_source *s)
+{
+    return s->section;
+}
+
 static int load_feature(capt_source *s, const capt_caption *rec, capt_real *out, int32_t *len, capt_err *err)
 {
     char key[CAPT_ID_KEY];

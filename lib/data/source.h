@@ -18,6 +18,7 @@ void capt_source_free(capt_source *s); /* NULL is fine */
 int capt_source_rows(const capt_source *s); /* feature rows; 0 for pictures */
 int capt_source_dim(const capt_source *s);
 int capt_source_is_images(const capt_source *s);
+const char *capt_source_section(const capt_source *s); /* "" for pictures */
 
 /* Buffers of one batch, grown as needed, reused. */
 typedef struct capt_loaded { capt_input in; capt_real *feat; int32_t *len; uint8_t *pixels; size_t cap; } capt_loaded;

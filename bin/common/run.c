@@ -1,0 +1,76 @@
+#include "common/run.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/prov.h"
+#include "base/str.h"
+
+int capt_run_open(capt_run *r, capt_prog *p, const char *out, int resume, double every, json_t *inputs_take, capt_session *s, capt_model **model)
+{
+    capt_str part = {0};
+    capt_str_printf(&part, "%s.part", out);
+    *r = (capt_run){.p = p, .out = out, .part = part.s, .options = capt_prog_options(p), .inputs = inputs_take, .saved_at = capt_now(), .every = every};
+    *model = NULL;
+    if (!capt_file_exists(r->part))
+        return 0;
+    if (!resume)
+        return capt_fail(&p->err, CAPT_EDATA, "%s is left over from an unfinished run: continue it with --resume, or remove it", r->part);
+    json_t *state = NULL;
+    *model = capt_checkpoint_load(r->part, s->be, s->compute, &state, &p->err);
+    int rc = !*model || !state ? capt_fail(&p->err, CAPT_EDATA, "%s holds no unfinished run", r->part)
+                               : capt_run_state_read(state, &r->state, p->name, r->options, r->inputs, r->part, &p->err);
+    json_decref(state);
+    if (!rc)
+        capt_prog_note(p, "continuing %s after update %lld", r->part, (long long)r->state.step);
+    return rc;
+}
+
+int capt_run_save(capt_run *r, capt_model *m, int now)
+{
+    if (!now && capt_now() - r->saved_at < r->every)
+        return 0;
+    json_t *state = capt_run_state_json(&r->state, r->p->name, r->options, r->inputs);
+    int rc = capt_checkpoint_save(r->part, m, CAPT_SAVE_OPTIMISER, state, &r->p->err);
+    json_decref(state);
+    r->saved_at = capt_now();
+    return rc;
+}
+
+int capt_run_finish(capt_run *r, capt_model *m)
+{
+    if (capt_checkpoint_save(r->out, m, 0, NULL, &r->p->err))
+        return -1;
+    if (unlink(r->part) && capt_file_exists(r->part))
+        return capt_fail_errno(&r->p->err, "%s", r->part);
+    return 0;
+}
+
+void capt_run_close(capt_run *r)
+{
+    json_decref(r->options);
+    json_decref(r->inputs);
+    free(r->part);
+    memset(r, 0, sizeof *r);
+}
+
+void capt_run_stamp(capt_run *r, capt_model *m, const char *backend)
+{
+    json_t *entry = capt_prov_entry(r->p->name, backend);
+    json_object_set(entry, "options", r->options);
+    json_object_set(entry, "inputs", r->inputs);
+    json_t *chain = capt_prov_append(m->provenance, entry);
+    json_decref(m->provenance);
+    m->provenance = chain;
+    json_decref(m->options);
+    m->options = json_incref(r->options);
+}
+
+int capt_run_after_update(capt_run *r, capt_model *m)
+{
+    int stop = capt_prog_stopping();
+    if (capt_run_save(r, m, stop))
+        return -1;
+    return stop ? capt_prog_stopped(r->p, r->out) : 0;
+}

@@ -1,0 +1,26 @@
+/* A training run that can be stopped and continued: OUT.part holds everything, OUT appears when it is done. */
+#ifndef CAPT_RUN_H
+#define CAPT_RUN_H
+#include "common/session.h"
+#include "train/state.h"
+
+typedef struct capt_run {
+    capt_prog *p;
+    const char *out;
+    char *part;
+    json_t *options, *inputs; /* owned */
+    capt_run_state state;
+    double saved_at, every;   /* seconds between checkpoints */
+} capt_run;
+/* inputs_take: hashes of what is read. A left-over OUT.part without resume is an error. *model: the model of OUT.part when resume found one (state filled in), else NULL. */
+int capt_run_open(capt_run *r, capt_prog *p, const char *out, int resume, double every, json_t *inputs_take, capt_session *s, capt_model **model);
+/* Writes OUT.part if it is time (or now). */
+int capt_run_save(capt_run *r, capt_model *m, int now);
+/* Writes OUT without optimiser, removes OUT.part. */
+int capt_run_finish(capt_run *r, capt_model *m);
+void capt_run_close(capt_run *r);
+/* The entry of this run in the model's provenance, its options; call once before the first save. */
+void capt_run_stamp(capt_run *r, capt_model *m, const char *backend);
+/* Checkpoint after an update, a signal included: 0 go on, -1 stopped (CAPT_ESTOP) or failed. */
+int capt_run_after_update(capt_run *r, capt_model *m);
+#endif

@@ -1,0 +1,53 @@
+/* What the programs that run a model share: the device, the records of some splits, and the inputs a model reads (a store, or pictures with an encoder). */
+#ifndef CAPT_SESSION_H
+#define CAPT_SESSION_H
+#include "common/prog.h"
+#include "data/source.h"
+#include "decode/scorer.h"
+#include "model/checkpoint.h"
+#include "record/caption.h"
+
+typedef struct capt_session {
+    capt_prog *p;
+    capt_pool *pool;
+    capt_backend *be;
+    capt_dtype compute;
+} capt_session;
+/* Opens the pool and --device; compute: 0 f32, 1 bf16. */
+int capt_session_open(capt_session *s, capt_prog *p, int compute);
+void capt_session_close(capt_session *s);
+#define CAPT_COMPUTE_NAMES "f32|bf16"
+
+/* Records of some splits; pick is the array of those kept, in order. */
+typedef struct capt_picked { const capt_caption **v; size_t n; } capt_picked;
+/* Comma-separated splits; records without a split belong to all. "train" alone takes restval too when with_restval. */
+capt_picked capt_pick(const capt_captions *c, const char *splits, int with_restval);
+
+/* One input: a store, or a folder of pictures. enc_params holds a frozen encoder's weights. */
+typedef struct capt_inlet {
+    capt_store *store;
+    int dirfd;
+    capt_source *source;
+    capt_params enc_params;
+    capt_encoder *encoder; /* a separate, frozen one, or NULL */
+    capt_prep prep;
+    char encoder_hash[33]; /* of the store's or the encoder's weights; "" unknown */
+    json_t *about;         /* {"encoder","encoder_hash","preprocess"}: goes into the model */
+} capt_inlet;
+void capt_inlet_init(capt_inlet *in);
+/* path of a finished store; section NULL: the only one, or "global" before "grid" before "regions". rows: the model's, 0 = as stored. */
+int capt_inlet_store(capt_inlet *in, const char *path, const char *section, int rows, capt_err *err);
+/* Pictures. prep as given. */
+int capt_inlet_images(capt_inlet *in, const char *dir, const capt_prep *prep, const capt_jpeg_limits *limits, const capt_augment *augment, capt_err *err);
+/* Loads a frozen encoder from weights or a checkpoint into the inlet and takes its preprocessing over. */
+int capt_inlet_encoder(capt_inlet *in, capt_session *s, const char *path, capt_err *err);
+void capt_inlet_close(capt_inlet *in);
+/* The model was trained on these inputs? Width, rows and the hash of the encoder must agree: an error naming both otherwise. */
+int capt_inlet_fits(const capt_inlet *in, const capt_model *m, const char *model_path, capt_err *err);
+const char *capt_section_of(const capt_model *m);
+
+/* Words of a found caption as text. Freed by the caller. */
+char *capt_found_text(const capt_vocab *v, const capt_found *f);
+/* "key=value" pairs into a JSON object, typed by the captioner's keys; unknown keys are wrong usage and list the known ones. */
+int capt_set_config(capt_prog *p, const capt_strs *set, const capt_key *keys, json_t *config);
+#endif

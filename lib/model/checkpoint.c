@@ -1,0 +1,244 @@
+#include "model/checkpoint.h"
+#include <stdlib.h>
+#include <string.h>
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "tensor/safetensors.h"
+
+#define FORMAT "capt-checkpoint-1"
+
+typedef struct kept { char *name; void *data; } kept;
+typedef struct saver {
+    capt_st_writer *w;
+    capt_backend *be;
+    json_t *crc;
+    CAPT_VEC(kept) data;
+    capt_err *err;
+} saver;
+
+/* Adds n elements of backend memory as f32. */
+static int add(saver *s, const char *prefix, const capt_param *p, const capt_real *dev)
+{
+    int64_t n = capt_tensor_numel(&p->t);
+    capt_real *x = capt_try_alloc64((size_t)n * sizeof *x, s->err);
+    if (!x)
+        return -1;
+    s->be->download(s->be, x, dev, (size_t)n * sizeof *x);
+    float *f = (float *)x;
+    for (int64_t i = 0; i < n; i++)
+        f[i] = (float)x[i];
+    char name[320], hex[16];
+    snprintf(name, sizeof name, "%s%s", prefix, p->name);
+    kept k = {capt_strdup(name), x};
+    capt_vec_push(&s->data, k);
+    snprintf(hex, sizeof hex, "%08x", capt_crc32c(0, f, (size_t)n * sizeof *f));
+    json_object_set_new(s->crc, name, json_string(hex));
+    return capt_st_writer_add(s->w, k.name, CAPT_F32, p->t.ndim, p->t.dim, f, s->err);
+}
+
+static int meta_json(saver *s, const char *key, const json_t *v)
+{
+    capt_str text = {0};
+    int rc = capt_json_line(v, &text);
+    if (!rc && text.n && text.s[text.n - 1] == '\n')
+        text.s[--text.n] = '\0';
+    rc = rc || capt_st_writer_meta(s->w, key, text.s, s->err);
+    capt_str_free(&text);
+    return rc ? -1 : 0;
+}
+
+static json_t *config_of(const capt_model *m)
+{
+    json_t *c = json_object();
+    json_object_set(c, "options", m->options ? m->options : json_null());
+    json_object_set(c, "model", m->config);
+    if (m->encoder)
+        json_object_set(c, "encoder", m->encoder->config);
+    if (m->store)
+        json_object_set(c, "store", m->store);
+    json_object_set_new(c, "encoder_hash", json_string(m->encoder_hash));
+    return c;
+}
+
+int capt_checkpoint_save(const char *path, capt_model *m, int flags, const json_t *state, capt_err *err)
+{
+    saver s = {.w = capt_st_writer_new(), .be = m->params.be, .crc = json_object(), .err = err};
+    int rc = -1;
+    for (int i = 0; i < m->params.n; i++) {
+        const capt_param *p = m->params.v[i];
+        if (add(&s, "", p, p->t.data))
+            goto end;
+        if (flags & CAPT_SAVE_OPTIMISER && p->m && p->v && (add(&s, "optim.m.", p, p->m) || add(&s, "optim.v.", p, p->v)))
+            goto end;
+    }
+    if (m->params.be->check(m->params.be, err))
+        goto end;
+    size_t n;
+    const char *ids = capt_idset_text(m->trained_on, &n);
+    int64_t dim = (int64_t)n;
+    char hex[16];
+    snprintf(hex, sizeof hex, "%08x", capt_crc32c(0, ids, n));
+    json_object_set_new(s.crc, "train.ids", json_string(hex));
+    if (capt_st_writer_add(s.w, "train.ids", CAPT_U8, 1, &dim, ids, err))
+        goto end;
+    json_t *config = config_of(m), *vocab = capt_vocab_json(m->vocab);
+    int bad = capt_st_writer_meta(s.w, "format", FORMAT, err) || meta_json(&s, "config", config) || meta_json(&s, "vocab", vocab) || meta_json(&s, "crc32c", s.crc) ||
+              (m->provenance && meta_json(&s, "provenance", m->provenance)) || (state && meta_json(&s, "state", state));
+    json_decref(config);
+    json_decref(vocab);
+    if (!bad) {
+        rc = capt_st_writer_finish(s.w, path, err);
+        s.w = NULL;
+    }
+end:
+    capt_st_writer_free(s.w);
+    json_decref(s.crc);
+    for (size_t i = 0; i < s.data.n; i++) {
+        free(s.data.v[i].name);
+        free(s.data.v[i].data);
+    }
+    capt_vec_free(&s.data);
+    return rc;
+}
+
+int capt_checkpoint_is(const char *path)
+{
+    capt_err err = CAPT_ERR_INIT;
+    capt_st *st = capt_st_open(path, &err);
+    const char *format = st ? capt_st_meta(st, "format") : NULL;
+    int is = format && !strncmp(format, "capt-checkpoint-", 16);
+    capt_st_close(st);
+    return is;
+}
+
+static json_t *meta(capt_st *st, const char *key, const char *path, int required, capt_err *err)
+{
+    const char *text = capt_st_meta(st, key);
+    if (text)
+        return capt_json_parse(text, strlen(text), path, err);
+    if (required)
+        capt_fail(err, CAPT_EDATA, "%s: the checkpoint has no \"%s\"", path, key);
+    return NULL;
+}
+
+static int check_crc(const capt_st_tensor *t, const json_t *crc, const char *path, capt_err *err)
+{
+    char hex[16];
+    snprintf(hex, sizeof hex, "%08x", capt_crc32c(0, t->data, t->bytes));
+    const char *want = json_string_value(json_object_get(crc, t->name));
+    if (!want || strcmp(want, hex))
+        return capt_fail(err, CAPT_EDATA, "%s: tensor %s is damaged (CRC-32C %s, not %s)", path, t->name, hex, want ? want : "absent");
+    return 0;
+}
+
+static int same_shape(const capt_param *p, const capt_st_tensor *t)
+{
+    int64_t n = 1;
+    for (int i = 0; i < t->ndim; i++)
+        n *= t->dim[i];
+    int same = t->ndim == p->t.ndim && n == capt_tensor_numel(&p->t);
+    for (int i = 0; same && i < t->ndim; i++)
+        same = t->dim[i] == p->t.dim[i];
+    return same;
+}
+
+static int take(capt_params *ps, capt_param *p, const capt_st_tensor *t, capt_real **dst, capt_err *err)
+{
+    int64_t n = capt_tensor_numel(&p->t);
+    capt_real *x = capt_try_alloc64((size_t)n * sizeof *x, err);
+    if (!x)
+        return -1;
+    capt_st_to_real(t, x);
+    if (!dst) {
+        capt_param_set(ps, p, x);
+    } else {
+        *dst = ps->be->alloc(ps->be, (size_t)n * sizeof *x);
+        if (*dst)
+            ps->be->upload(ps->be, *dst, x, (size_t)n * sizeof *x);
+        else
+            capt_fail(err, CAPT_ENOMEM, "no memory for the optimiser's moments");
+    }
+    free(x);
+    return dst && !*dst ? -1 : 0;
+}
+
+static int fill(capt_model *m, capt_st *st, const json_t *crc, int optimiser, const char *path, capt_err *err)
+{
+    for (size_t i = 0; i < capt_st_n(st); i++) {
+        const capt_st_tensor *t = capt_st_at(st, i);
+        if (check_crc(t, crc, path, err))
+            return -1;
+        if (!strcmp(t->name, "train.ids")) {
+            const char *s = t->data, *end = s + t->bytes;
+            while (s < end) {
+                const char *nl = memchr(s, '\n', (size_t)(end - s));
+                if (!nl)
+                    return capt_fail(err, CAPT_EDATA, "%s: train.ids is damaged", path);
+                capt_idset_add(m->trained_on, s, (size_t)(nl - s));
+                s = nl + 1;
+            }
+            continue;
+        }
+        int moment = !strncmp(t->name, "optim.m.", 8) ? 1 : !strncmp(t->name, "optim.v.", 8) ? 2 : 0;
+        capt_param *p = capt_param_find(&m->params, moment ? t->name + 8 : t->name);
+        if (!p || !same_shape(p, t))
+            return capt_fail(err, CAPT_EDATA, p ? "%s: tensor %s has another shape than its configuration says" : "%s: tensor %s has no place in its model", path, t->name);
+        if (moment && !optimiser)
+            continue;
+        if (take(&m->params, p, t, moment == 1 ? &p->m : moment == 2 ? &p->v : NULL, err))
+            return -1;
+    }
+    for (int i = 0; i < m->params.n; i++)
+        if (!m->params.v[i]->loaded)
+            return capt_fail(err, CAPT_EDATA, "%s: tensor %s is missing", path, m->params.v[i]->name);
+    return 0;
+}
+
+capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype compute, json_t **state, capt_err *err)
+{
+    capt_model *m = NULL;
+    if (state)
+        *state = NULL;
+    capt_st *st = capt_st_open(path, err);
+    if (!st)
+        return NULL;
+    json_t *config = NULL, *vocab = NULL, *crc = NULL;
+    const char *format = capt_st_meta(st, "format");
+    if (!format || strcmp(format, FORMAT)) {
+        capt_fail(err, CAPT_EDATA, "%s is no checkpoint of this toolkit (format %s)", path, format ? format : "absent");
+        goto end;
+    }
+    config = meta(st, "config", path, 1, err);
+    vocab = config ? meta(st, "vocab", path, 1, err) : NULL;
+    crc = vocab ? meta(st, "crc32c", path, 1, err) : NULL;
+    if (!crc)
+        goto end;
+    capt_vocab *v = capt_vocab_from_json(vocab, path, err);
+    if (!v)
+        goto end;
+    m = capt_model_new(json_object_get(config, "model"), v, json_object_get(config, "encoder"), be, compute, 0, err);
+    if (!m) {
+        capt_err_prefix(err, "%s", path);
+        goto end;
+    }
+    const char *hash = json_string_value(json_object_get(config, "encoder_hash"));
+    if (hash)
+        memcpy(m->encoder_hash, hash, strnlen(hash, 32));
+    m->options = json_incref(json_object_get(config, "options"));
+    m->store = json_incref(json_object_get(config, "store"));
+    m->provenance = meta(st, "provenance", path, 0, err);
+    if (fill(m, st, crc, state != NULL, path, err)) {
+        capt_model_free(m);
+        m = NULL;
+        goto end;
+    }
+    if (state)
+        *state = meta(st, "state", path, 0, err);
+end:
+    json_decref(config);
+    json_decref(vocab);
+    json_decref(crc);
+    capt_st_close(st);
+    return m;
+}

@@ -1,0 +1,192 @@
+#include "model/import.h"
+#include <stdlib.h>
+#include <string.h>
+#include "base/json.h"
+#include "base/mem.h"
+#include "model/checkpoint.h"
+
+/* Name in a public GPT-2 file, with or without "transformer.". */
+static const capt_st_tensor *gpt2_find(const capt_st *st, const char *name)
+{
+    char full[300];
+    const capt_st_tensor *t = capt_st_find(st, name);
+    if (t)
+        return t;
+    snprintf(full, sizeof full, "transformer.%s", name);
+    return capt_st_find(st, full);
+}
+
+static json_t *gpt2_config(const capt_st *st, const char *path, capt_err *err)
+{
+    const capt_st_tensor *wte = gpt2_find(st, "wte.weight"), *wpe = gpt2_find(st, "wpe.weight");
+    if (!wte || !wpe || wte->ndim != 2 || wpe->ndim != 2) {
+        capt_fail(err, CAPT_EDATA, "%s: neither a checkpoint of this toolkit nor GPT-2 weights (no wte.weight, wpe.weight)", path);
+        return NULL;
+    }
+    int layers = 0;
+    char name[64];
+    do
+        snprintf(name, sizeof name, "h.%d.ln_1.weight", layers);
+    while (gpt2_find(st, name) && ++layers < 1000);
+    json_int_t width = wte->dim[1];
+    return json_pack("{s:I, s:i, s:I, s:I}", "width", width, "layers", layers, "heads", width >= 64 ? width / 64 : (json_int_t)1, "positions", (json_int_t)wpe->dim[0]);
+}
+
+json_t *capt_import_config(const char *path, const char *type, capt_err *err)
+{
+    capt_st *st = capt_st_open(path, err);
+    if (!st)
+        return NULL;
+    json_t *out = NULL;
+    const char *text = capt_checkpoint_is(path) ? capt_st_meta(st, "config") : NULL;
+    if (text) {
+        json_t *all = capt_json_parse(text, strlen(text), path, err);
+        json_t *m = json_object_get(all, "model");
+        const char *was = json_string_value(json_object_get(m, "type"));
+        if (all && (!was || strcmp(was, type)))
+            capt_fail(err, CAPT_EDATA, "%s holds a %s, not a %s", path, was ? was : "nothing", type);
+        else if (all)
+            out = json_deep_copy(m);
+        json_decref(all);
+    } else if (!strcmp(type, "gpt2")) {
+        out = gpt2_config(st, path, err);
+    } else {
+        capt_fail(err, CAPT_EDATA, "%s is no checkpoint of a %s", path, type);
+    }
+    capt_st_close(st);
+    return out;
+}
+
+static int is_embedding(const char *name)
+{
+    return !strcmp(name, "wte.weight");
+}
+
+static int wanted(const char *name, int part)
+{
+    return part == 0 || (part == 1) == !is_embedding(name);
+}
+
+/* Stored (in,out) in the public file. */
+static int is_transposed(const char *name)
+{
+    static const char *const tail[] = {".c_attn.weight", ".c_proj.weight", ".c_fc.weight"};
+    for (int i = 0; i < 3; i++) {
+        const char *at = strstr(name, tail[i]);
+        if (at && !at[strlen(tail[i])])
+            return 1;
+    }
+    return 0;
+}
+
+static int take(capt_params *ps, capt_param *p, const capt_st_tensor *t, int transpose, const char *path, capt_err *err)
+{
+    int64_t n = capt_tensor_numel(&p->t), rows = p->t.dim[0], cols = n / rows;
+    int fits = t->ndim == p->t.ndim && t->dim[0] == (transpose ? cols : rows) && capt_st_numel(t) == n;
+    if (!fits)
+        return capt_fail(err, CAPT_EDATA, "%s: %s has %lldx%lld elements, the model's %s %lldx%lld", path, t->name, (long long)t->dim[0],
+                         (long long)(t->dim[0] ? capt_st_numel(t) / t->dim[0] : 0), p->name, (long long)rows, (long long)cols);
+    capt_real *x = capt_try_alloc64(2 * (size_t)n * sizeof *x, err), *y = x + n;
+    if (!x)
+        return -1;
+    capt_st_to_real(t, x);
+    for (int64_t r = 0; transpose && r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            y[r * cols + c] = x[c * rows + r];
+    capt_param_set(ps, p, transpose ? y : x);
+    free(x);
+    return 0;
+}
+
+static int import_gpt2(capt_model *m, const capt_st *st, const char *path, int part, int *n, capt_err *err)
+{
+    *n = 0;
+    for (int i = 0; i < m->params.n; i++) {
+        capt_param *p = m->params.v[i];
+        if (!strncmp(p->name, "prefix.", 7) || !strncmp(p->name, "encoder.", 8) || !wanted(p->name, part))
+            continue;
+        const capt_st_tensor *t = gpt2_find(st, p->name);
+        if (!t)
+            return capt_fail(err, CAPT_EDATA, "%s: %s is missing", path, p->name);
+        if (take(&m->params, p, t, is_transposed(p->name), path, err))
+            return -1;
+        ++*n;
+    }
+    return 0;
+}
+
+int capt_import_gpt2(capt_model *m, const char *path, int part, int *n, capt_err *err)
+{
+    capt_st *st = capt_st_open(path, err);
+    int rc = st ? import_gpt2(m, st, path, part, n, err) : -1;
+    capt_st_close(st);
+    return rc;
+}
+
+static int same_vocab(const capt_model *m, const capt_st *st, const char *path, capt_err *err)
+{
+    const char *text = capt_st_meta(st, "vocab");
+    json_t *j = text ? capt_json_parse(text, strlen(text), path, err) : NULL;
+    capt_vocab *v = j ? capt_vocab_from_json(j, path, err) : NULL;
+    int rc = -1;
+    if (v && strcmp(capt_vocab_hash(v), capt_vocab_hash(m->vocab)))
+        capt_fail(err, CAPT_EDATA, "%s was trained with another vocabulary (%.8s) than this one (%.8s)", path, capt_vocab_hash(v), capt_vocab_hash(m->vocab));
+    else if (v)
+        rc = 0;
+    else
+        capt_fail(err, CAPT_EDATA, "%s: no vocabulary", path);
+    capt_vocab_free(v);
+    json_decref(j);
+    return rc;
+}
+
+int capt_import_weights(capt_model *m, const char *path, int part, int *n, capt_err *err)
+{
+    if (!capt_checkpoint_is(path))
+        return capt_import_gpt2(m, path, part, n, err);
+    capt_st *st = capt_st_open(path, err);
+    if (!st)
+        return -1;
+    int rc = part == 1 ? 0 : same_vocab(m, st, path, err);
+    *n = 0;
+    for (int i = 0; i < m->params.n && !rc; i++) {
+        capt_param *p = m->params.v[i];
+        const capt_st_tensor *t = wanted(p->name, part) ? capt_st_find(st, p->name) : NULL;
+        if (!t && wanted(p->name, part) && strncmp(p->name, "encoder.", 8))
+            rc = capt_fail(err, CAPT_EDATA, "%s: %s is missing", path, p->name);
+        if (t) {
+            rc = take(&m->params, p, t, 0, path, err);
+            ++*n;
+        }
+    }
+    capt_st_close(st);
+    return rc;
+}
+
+json_t *capt_import_encoder_config(const char *path, capt_err *err)
+{
+    capt_st *st = capt_st_open(path, err);
+    if (!st)
+        return NULL;
+    json_t *out = NULL;
+    const char *text = capt_checkpoint_is(path) ? capt_st_meta(st, "config") : NULL;
+    if (text) {
+        json_t *all = capt_json_parse(text, strlen(text), path, err), *e = json_object_get(all, "encoder");
+        out = e ? json_deep_copy(e) : NULL;
+        if (all && !out)
+            capt_fail(err, CAPT_EDATA, "%s holds no encoder", path);
+        json_decref(all);
+    } else {
+        out = capt_import_clip_config(st, path, err);
+    }
+    capt_st_close(st);
+    return out;
+}
+
+int capt_encoder_take_weights(capt_encoder *e, const char *path, capt_err *err)
+{
+    capt_st *st = capt_st_open(path, err);
+    int rc = st ? capt_import_clip(e, st, path, err) : -1;
+    capt_st_close(st);
+    return rc;
+}
