@@ -4,6 +4,8 @@ B := build/$(CONF)
 PREFIX ?= /usr/local
 DESTDIR ?=
 CC ?= cc
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@echo '  $(1)')
 VERSION := $(shell cat VERSION)
 PKGS := libjpeg lmdb jansson libxxhash
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
@@ -50,18 +52,21 @@ isa = $(ISA_$(lastword $(subst _, ,$(basename $(notdir $(1))))))
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(call isa,$<) -MMD -MP -c -o $@ $<
+	$(call say,CC $<)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(call isa,$<) -MMD -MP -c -o $@ $<
 
 $(B)/libcapt.a: $(LIB_OBJ)
 	@rm -f $@; $(AR) rcs $@ $(LIB_OBJ)
 
 $(B)/bin/%: $(B)/bin/%.o $(PROG_COMMON) $(B)/libcapt.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(PROG_COMMON) $(B)/libcapt.a $(LDLIBS)
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(PROG_COMMON) $(B)/libcapt.a $(LDLIBS)
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(PROG_COMMON) $(B)/libcapt.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(PROG_COMMON) $(B)/libcapt.a $(LDLIBS) -lcmocka
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(PROG_COMMON) $(B)/libcapt.a $(LDLIBS) -lcmocka
 
 $(B)/libcapt.pc: Makefile VERSION
 	@mkdir -p $(@D)

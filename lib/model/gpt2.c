@@ -11,6 +11,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "model/model.h"
+#include "op/op.h"
 
 typedef struct block {
     capt_tensor *ln1_g, *ln1_b, *qkv_w, *qkv_b, *proj_w, *proj_b, *ln2_g, *ln2_b, *fc_w, *fc_b, *out_w, *out_b;

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "op/op.h"
 
 capt_feat capt_image_features(capt_ctx *c, capt_model *m, capt_encoder *encoder, const capt_input *in)
 {
