@@ -45,6 +45,8 @@ int capt_store_flush(capt_store *s, capt_err *err); /* commits the transaction u
 int capt_store_finish(capt_store *s, capt_err *err);
 /* Commits what it can, keeps PATH.part for resume, frees s. NULL is fine. */
 void capt_store_abandon(capt_store *s);
+/* Removes PATH.part, frees s: for input that is wrong, where a resume could not help. */
+void capt_store_discard(capt_store *s);
 
 /* Read-only, without locks, on any file system. NULL on failure. */
 capt_store *capt_store_open(const char *path, capt_err *err);

@@ -462,6 +462,17 @@ void capt_store_abandon(capt_store *s)
     capt_store_close(s);
 }
 
+void capt_store_discard(capt_store *s)
+{
+    if (s && s->txn) {
+        mdb_txn_abort(s->txn);
+        s->txn = NULL;
+    }
+    if (s)
+        unlink(s->part);
+    capt_store_close(s);
+}
+
 int capt_store_merge(const char *const *paths, int n, const char *out, capt_err *err)
 {
     capt_store **s = capt_alloc((size_t)n * sizeof(void *));
