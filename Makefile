@@ -29,7 +29,8 @@ LDLIBS += $(PKG_LIBS) -ldl -lpthread -lm
 LAYERS := base text metric image record store backend backend/ref backend/cpu tensor op nn model decode data train eval
 LIB_SRC := $(foreach d,$(LAYERS),$(wildcard lib/$(d)/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
-PROG_COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard bin/common/*.c))
+COMMON_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard bin/common/*.c))
+PROG_COMMON := $(B)/common.a
 PROGS := $(patsubst bin/%.c,%,$(wildcard bin/*.c))
 PROG_BIN := $(PROGS:%=$(B)/bin/%)
 UNIT_SRC := $(wildcard tests/unit/*.c)
@@ -57,6 +58,9 @@ $(B)/%.o: %.c $(B)/flags
 
 $(B)/libcapt.a: $(LIB_OBJ)
 	@rm -f $@; $(AR) rcs $@ $(LIB_OBJ)
+
+$(PROG_COMMON): $(COMMON_OBJ)
+	@rm -f $@; $(AR) rcs $@ $(COMMON_OBJ)
 
 $(B)/bin/%: $(B)/bin/%.o $(PROG_COMMON) $(B)/libcapt.a
 	@mkdir -p $(@D)
