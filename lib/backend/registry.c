@@ -19,23 +19,6 @@ const char capt_backend_abi[] =
 #undef KERNEL
     ;
 
-#ifndef CAPT_REAL64 /* the fast kernels are float only */
-capt_backend *capt_backend_cpu_new(capt_pool *pool, capt_err *err) __attribute__((weak));
-#endif
-
-static capt_backend *cpu_new(capt_pool *pool, capt_err *err)
-{
-#ifdef CAPT_REAL64
-    capt_fail(err, CAPT_EDEVICE, "cpu: this build computes in double, which only ref and guard do");
-    return NULL;
-#else
-    if (capt_backend_cpu_new)
-        return capt_backend_cpu_new(pool, err);
-    capt_fail(err, CAPT_EDEVICE, "cpu: not in this build");
-    return NULL;
-#endif
-}
-
 /* The driver is looked for first: without it the module could not be opened either, and this reason is the clearer one. */
 static capt_backend *cuda_new(capt_pool *pool, capt_err *err)
 {
@@ -50,7 +33,7 @@ static capt_backend *cuda_new(capt_pool *pool, capt_err *err)
 }
 
 static const struct { const char *name; capt_backend *(*open)(capt_pool *pool, capt_err *err); } backends[] = {
-    {"cuda", cuda_new}, {"cpu", cpu_new}, {"ref", capt_backend_ref_new}, {"guard", capt_backend_guard_new}, /* auto: the first that opens */
+    {"cuda", cuda_new}, {"cpu", capt_backend_cpu_new}, {"ref", capt_backend_ref_new}, {"guard", capt_backend_guard_new}, /* auto: the first that opens */
 };
 enum { N_BACKENDS = sizeof backends / sizeof *backends };
 

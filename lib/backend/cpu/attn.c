@@ -1,0 +1,211 @@
+/* Attention (kernel.def): a task is one head of one batch element, its keys and values packed once into panels in the worker's scratch;
+ * queries go through in blocks of QB rows, whose scores (QB x Tk) stay in L2. Forward: 4*Tq*Tk*dh operations, backward 10, against
+ * 4*(Tq+Tk)*dh*4 bytes: arithmetic is the bound from a few dozen keys on; all in float. */
+#include "backend/cpu/cpu_priv.h"
+
+#ifndef CAPT_REAL64
+#include <math.h>
+#include <string.h>
+
+enum { QB = 56 };
+struct attn {
+    capt_backend *be;
+    const struct cpu *c;
+    const capt_attn *a;
+    float *o, *lse, *dq, *dk, *dv;
+    const float *q, *k, *v, *dout;
+    float beta_q, beta_k, beta_v;
+};
+
+/* y (M,N) (+)= a (M,K) panels */
+static void product(const struct cpu *c, const float *a, int64_t lda, const float *panels, int64_t stride, int M, int N, int K, float *y, int64_t ldy, int add)
+{
+    for (int i = 0; i < M; i += c->mr)
+        for (int p = 0; p * PANEL < N; p++)
+            cpu_tile(c, F_F32, MIN(c->mr, M - i), a + i * lda, lda, panels + p * stride, K, y + i * ldy + p * PANEL, ldy, add, MIN(PANEL, N - p * PANEL));
+}
+
+/* panels whose columns are the n rows of x: for products along the head's dimension */
+static void pack_tokens(const struct cpu_isa *isa, float *panels, const float *x, int64_t row, int n, int dh)
+{
+    for (int t = 0; t < n; t += PANEL)
+        isa->pack_cols(F_F32, panels + (int64_t)t * dh, x + t * row, row, MIN(PANEL, n - t), dh);
+}
+
+static int keys(const capt_attn *a, int64_t b, int t)
+{
+    int n = a->k_len ? a->k_len[b] : a->Tk;
+    if (a->causal != CAPT_ATTN_FULL)
+        n = MIN(n, t + a->causal + 1);
+    return MAX(n, 0);
+}
+
+static uint64_t element(const capt_attn *a, int64_t b, int h, int t)
+{
+    return ((uint64_t)((a->b0 + b) * a->H + h) * (uint64_t)a->Tq + (uint64_t)t) * (uint64_t)a->Tk;
+}
+
+static void fwd_task(void *arg, int64_t task, int worker)
+{
+    const struct attn *s = arg;
+    const capt_attn *a = s->a;
+    const struct cpu_isa *isa = s->c->isa;
+    int64_t b = task / a->H;
+    int h = (int)(task % a->H), dh = a->dh, nk = a->k_len ? MAX(0, a->k_len[b]) : a->Tk;
+    int64_t ld = ROUND_UP(MAX(nk, 1), PANEL), dp = ROUND_UP(dh, PANEL);
+    float *kp = capt_cpu_work(s->be, worker, (size_t)(ld * dh + ld * dp + QB * ld) * sizeof *kp);
+    if (!kp)
+        return;
+    float *vp = kp + ld * dh, *S = vp + ld * dp;
+    pack_tokens(isa, kp, s->k + b * a->Tk * a->k_row + h * dh, a->k_row, nk, dh);
+    isa->pack_rows(4, vp, (int64_t)nk * PANEL, s->v + b * a->Tk * a->v_row + h * dh, a->v_row, nk, dh);
+    for (int t0 = 0; t0 < a->Tq; t0 += QB) {
+        int nq = MIN(QB, a->Tq - t0), n = keys(a, b, t0 + nq - 1);
+        const float *q = s->q + (b * a->Tq + t0) * a->q_row + h * dh;
+        float *o = s->o + ((b * a->Tq + t0) * a->H + h) * dh;
+        product(s->c, q, a->q_row, kp, (int64_t)PANEL * dh, nq, n, dh, S, ld, 0);
+        for (int t = 0; t < nq; t++) {
+            float *p = S + t * ld, scale = (float)a->scale;
+            int m = keys(a, b, t0 + t);
+            isa->fill(p + m, n - m, 0);
+            s->lse[(b * a->H + h) * a->Tq + t0 + t] = 0;
+            if (m == 0)
+                continue;
+            float max = isa->max(p, m) * scale, sum = isa->exp_sum(p, p, scale, max, m);
+            s->lse[(b * a->H + h) * a->Tq + t0 + t] = max + logf(sum);
+            isa->axpby(p, 0, p, 1 / sum, m);
+            if (a->drop > 0)
+                isa->dropout(p, 0, p, m, a->drop, a->key, element(a, b, h, t0 + t));
+        }
+        product(s->c, S, ld, vp, (int64_t)nk * PANEL, nq, dh, n, o, (int64_t)a->H * dh, 0);
+    }
+}
+
+static int big(const capt_attn *a)
+{
+    return (double)a->B * a->H * a->Tq * a->Tk * a->dh > 2e5;
+}
+
+void capt_cpu_attn_fwd(capt_backend *be, capt_real *o, capt_real *lse, const capt_real *q, const capt_real *k, const capt_real *v, const capt_attn *a)
+{
+    struct attn s = {.be = be, .c = cpu_of(be), .a = a, .o = o, .lse = lse, .q = q, .k = k, .v = v};
+    capt_cpu_run(be, a->B * a->H, big(a), fwd_task, &s);
+}
+
+static void scale_rows(const struct cpu_isa *isa, float *y, int64_t row, int n, int dh, float beta)
+{
+    for (int t = 0; y && t < n; t++)
+        if (beta == 0)
+            memset(y + t * row, 0, (size_t)dh * sizeof *y);
+        else if (beta != 1)
+            isa->axpby(y + t * row, 0, y + t * row, beta, dh);
+}
+
+/* P = exp(S - lse), dP = dO V^T, dS = P*(keep*dP - rowsum(dO*O))*scale; dV = (keep*P)^T dO, dQ = dS K, dK = dS^T Q */
+static void bwd_task(void *arg, int64_t task, int worker)
+{
+    const struct attn *s = arg;
+    const capt_attn *a = s->a;
+    const struct cpu *c = s->c;
+    const struct cpu_isa *isa = c->isa;
+    int64_t b = task / a->H, o_row = (int64_t)a->H * a->dh;
+    int h = (int)(task % a->H), dh = a->dh, nk = a->k_len ? MAX(0, a->k_len[b]) : a->Tk;
+    int64_t ld = ROUND_UP(MAX(nk, 1), PANEL), dp = ROUND_UP(dh, PANEL), qb = ROUND_UP(QB, PANEL);
+    float *kp = capt_cpu_work(s->be, worker, (size_t)(2 * ld * dh + ld * dp + 2 * qb * dp + 4 * qb * ld + ld) * sizeof *kp);
+    if (!kp)
+        return;
+    float *vp = kp + ld * dh, *kr = vp + ld * dh, *qr = kr + ld * dp, *or = qr + qb * dp, *P = or + qb * dp, *dS = P + qb * ld, *T = dS + qb * ld, *T2 = T + qb * ld;
+    float *pk = T2 + qb * ld;
+    const float *k = s->k + b * a->Tk * a->k_row + h * dh, *v = s->v + b * a->Tk * a->v_row + h * dh;
+    float *dk = s->dk ? s->dk + b * a->Tk * a->k_row + h * dh : NULL, *dv = s->dv ? s->dv + b * a->Tk * a->v_row + h * dh : NULL;
+    scale_rows(isa, dk, a->k_row, a->Tk, dh, s->beta_k);
+    scale_rows(isa, dv, a->v_row, a->Tk, dh, s->beta_v);
+    pack_tokens(isa, kp, k, a->k_row, nk, dh);
+    pack_tokens(isa, vp, v, a->v_row, nk, dh);
+    isa->pack_rows(4, kr, (int64_t)nk * PANEL, k, a->k_row, nk, dh);
+    for (int t0 = 0; t0 < a->Tq; t0 += QB) {
+        int nq = MIN(QB, a->Tq - t0), n = keys(a, b, t0 + nq - 1);
+        const float *q = s->q + (b * a->Tq + t0) * a->q_row + h * dh;
+        const float *dout = s->dout + (b * a->Tq + t0) * o_row + h * dh, *o = s->o + (b * a->Tq + t0) * o_row + h * dh;
+        product(c, q, a->q_row, kp, (int64_t)PANEL * dh, nq, n, dh, P, ld, 0);
+        product(c, dout, o_row, vp, (int64_t)PANEL * dh, nq, n, dh, dS, ld, 0);
+        for (int t = 0; t < nq; t++) {
+            float *p = P + t * ld, *ds = dS + t * ld;
+            int m = keys(a, b, t0 + t);
+            float delta = isa->dot(dout + t * o_row, o + t * o_row, dh);
+            isa->fill(p + m, n - m, 0);
+            isa->fill(ds + m, n - m, 0);
+            if (m == 0)
+                continue;
+            (void)isa->exp_sum(p, p, (float)a->scale, s->lse[(b * a->H + h) * a->Tq + t0 + t], m);
+            isa->axpby(pk, 0, p, (float)a->scale, m);
+            if (a->drop > 0) {
+                uint64_t e = element(a, b, h, t0 + t);
+                isa->dropout(ds, 0, ds, m, a->drop, a->key, e);
+                isa->dropout(p, 0, p, m, a->drop, a->key, e);
+            }
+            isa->add_scalar(ds, -delta, m);
+            isa->mul(ds, 0, ds, pk, m);
+        }
+        if (s->dq)
+            product(c, dS, ld, kr, (int64_t)nk * PANEL, nq, dh, n, s->dq + (b * a->Tq + t0) * a->q_row + h * dh, a->q_row, s->beta_q != 0);
+        if (dv) {
+            isa->transpose(4, T, qb, P, ld, nq, n);
+            isa->pack_rows(4, or, (int64_t)nq * PANEL, dout, o_row, nq, dh);
+            product(c, T, qb, or, (int64_t)nq * PANEL, n, dh, nq, dv, a->v_row, 1);
+        }
+        if (dk) {
+            isa->transpose(4, T2, qb, dS, ld, nq, n);
+            isa->pack_rows(4, qr, (int64_t)nq * PANEL, q, a->q_row, nq, dh);
+            product(c, T2, qb, qr, (int64_t)nq * PANEL, n, dh, nq, dk, a->k_row, 1);
+        }
+    }
+}
+
+void capt_cpu_attn_bwd(capt_backend *be, capt_real *dq, double beta_q, capt_real *dk, double beta_k, capt_real *dv, double beta_v, const capt_real *dout, const capt_real *o, const capt_real *lse, const capt_real *q, const capt_real *k, const capt_real *v, const capt_attn *a)
+{
+    struct attn s = {.be = be, .c = cpu_of(be), .a = a, .o = (float *)o, .lse = (float *)lse, .dq = dq, .dk = dk, .dv = dv, .q = q, .k = k, .v = v, .dout = dout,
+                     .beta_q = (float)beta_q, .beta_k = (float)beta_k, .beta_v = (float)beta_v};
+    capt_cpu_run(be, a->B * a->H, big(a), bwd_task, &s);
+}
+
+/* 4*(S+T)*dh operations a head against 8*(S+T)*dh bytes: the bytes of keys and values are the bound, read once */
+struct step {
+    capt_backend *be;
+    const capt_attn_step *a;
+    const float *q;
+    float *o;
+};
+
+static void step_task(void *arg, int64_t task, int worker)
+{
+    const struct step *s = arg;
+    const capt_attn_step *a = s->a;
+    const struct cpu_isa *isa = isa_of(s->be);
+    int64_t r = task, image = a->sk && a->S ? a->row_image[r] : 0;
+    int dh = a->dh, S = a->sk && a->S ? (a->s_len ? a->s_len[image] : a->S) : 0, n = S + a->T;
+    float *p = capt_cpu_work(s->be, worker, (size_t)MAX(n, 1) * sizeof *p);
+    if (!p)
+        return;
+    for (int h = 0; h < a->H; h++) {
+        const float *q = s->q + r * a->q_row + h * dh;
+        float *o = s->o + (r * a->H + h) * dh;
+        for (int t = 0; t < n; t++)
+            p[t] = isa->dot(q, (t < S ? a->sk + (image * a->S + t) * a->s_row
+                                      : a->ok + ((int64_t)(t - S) * a->slots + a->anc[(int64_t)(t - S) * a->slots + r]) * a->o_row) + h * dh, dh);
+        memset(o, 0, (size_t)dh * sizeof *o);
+        if (n == 0)
+            continue;
+        float inv = 1 / isa->exp_sum(p, p, (float)a->scale, isa->max(p, n) * (float)a->scale, n);
+        for (int t = 0; t < n; t++)
+            isa->axpby(o, 1, (t < S ? a->sv + (image * a->S + t) * a->s_row
+                                    : a->ov + ((int64_t)(t - S) * a->slots + a->anc[(int64_t)(t - S) * a->slots + r]) * a->o_row) + h * dh, p[t] * inv, dh);
+    }
+}
+
+void capt_cpu_attn_step(capt_backend *be, capt_real *o, const capt_real *q, const capt_attn_step *a)
+{
+    struct step s = {be, a, q, o};
+    capt_cpu_run(be, a->R, (double)a->R * a->H * (a->S + a->T) * a->dh > 1e5, step_task, &s);
+}
+#endif

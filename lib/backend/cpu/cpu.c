@@ -1,0 +1,205 @@
+/* The cpu backend: choice of the instruction set, memory, scratch. */
+#include "backend/cpu/cpu_priv.h"
+
+#ifdef CAPT_REAL64
+capt_backend *capt_backend_cpu_new(capt_pool *pool, capt_err *err)
+{
+    (void)pool;
+    capt_fail(err, CAPT_EDEVICE, "the cpu backend is single precision");
+    return NULL;
+}
+#else
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "base/mem.h"
+
+enum { HUGE = 1 << 21 };
+
+static void *try_alloc(size_t n)
+{
+    size_t align = n >= 2 * (size_t)HUGE ? HUGE : 64;
+    if (n > SIZE_MAX - align)
+        return NULL;
+    void *p = aligned_alloc(align, MAX(ROUND_UP(n, align), align));
+#ifdef MADV_HUGEPAGE
+    if (p && align == HUGE)
+        (void)madvise(p, ROUND_UP(n, align), MADV_HUGEPAGE); /* advice: without it only slower */
+#endif
+    return p;
+}
+
+static void *cpu_alloc(capt_backend *be, size_t n)
+{
+    void *p = try_alloc(n);
+    if (!p)
+        be->failed = 1;
+    return p;
+}
+
+static void cpu_free(capt_backend *be, void *p)
+{
+    (void)be;
+    free(p);
+}
+
+static void copy(capt_backend *be, void *dst, const void *src, size_t n)
+{
+    (void)be;
+    if (n)
+        memcpy(dst, src, n);
+}
+
+static int check(capt_backend *be, capt_err *err)
+{
+    return be->failed ? capt_fail(err, CAPT_ENOMEM, "cpu: out of memory") : 0;
+}
+
+static void *grow(capt_backend *be, struct cpu_mem *m, size_t n)
+{
+    if (m->n < n) {
+        free(m->p);
+        m->n = 0;
+        m->p = try_alloc(n + n / 4);
+        if (m->p)
+            m->n = n + n / 4;
+        else
+            __atomic_store_n(&be->failed, 1, __ATOMIC_RELAXED); /* may be a worker */
+    }
+    return m->p;
+}
+
+void *capt_cpu_buf(capt_backend *be, int which, size_t n)
+{
+    return grow(be, &cpu_of(be)->buf[which], n);
+}
+
+void *capt_cpu_work(capt_backend *be, int worker, size_t n)
+{
+    return grow(be, &cpu_of(be)->work[worker], n);
+}
+
+void capt_cpu_run(capt_backend *be, int64_t n, int parallel, void (*fn)(void *arg, int64_t task, int worker), void *arg)
+{
+    if (parallel && n > 1 && cpu_of(be)->n_worker > 1) {
+        capt_pool_run(be->pool, n, fn, arg);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        fn(arg, i, 0);
+}
+
+static void cpu_close(capt_backend *be)
+{
+    struct cpu *c = be->priv;
+    for (int i = 0; i < N_BUF; i++)
+        free(c->buf[i].p);
+    for (int i = 0; i < c->n_worker; i++)
+        free(c->work[i].p);
+    free(c->work);
+    if (c->blas)
+        dlclose(c->blas);
+    free(c);
+    free(be);
+}
+
+#if defined __x86_64__
+static int has_avx512(void)
+{
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
+}
+static int has_avx512bf16(void) { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+#endif
+
+/* best first */
+static const struct level {
+    const struct cpu_isa *isa;
+    const char *name;
+    int (*has)(void);
+} level[] = {
+#if defined __x86_64__
+    {&capt_cpu_isa_avx512bf16, "avx512bf16", has_avx512bf16},
+    {&capt_cpu_isa_avx512, "avx512", has_avx512},
+    {&capt_cpu_isa_avx2, "avx2", has_avx2},
+#endif
+    {&capt_cpu_isa_portable, "portable", NULL},
+};
+enum { N_LEVEL = sizeof level / sizeof *level };
+
+/* the best level the processor has, from the one named by CAPT_CPU_ISA down; NULL: no such name */
+static const struct level *choose(const char *want)
+{
+    unsigned i = 0;
+    if (want && *want)
+        while (i < N_LEVEL && strcmp(level[i].name, want) != 0)
+            i++;
+    if (i == N_LEVEL)
+        return NULL;
+#if defined __x86_64__
+    __builtin_cpu_init();
+    for (; i < N_LEVEL - 1; i++)
+        if (level[i].has())
+            break;
+#endif
+    return &level[i];
+}
+
+static void open_blas(struct cpu *c)
+{
+    static const char *const name[] = {"libopenblas.so.0", "libblas.so.3"};
+    for (unsigned i = 0; i < sizeof name / sizeof *name && !c->sgemm; i++) {
+        c->blas = dlopen(name[i], RTLD_NOW | RTLD_LOCAL);
+        if (!c->blas)
+            continue;
+        void *f = dlsym(c->blas, "cblas_sgemm"), *set = dlsym(c->blas, "openblas_set_num_threads");
+        memcpy(&c->sgemm, &f, sizeof f);
+        if (set) { /* the threads are ours */
+            void (*threads)(int);
+            memcpy(&threads, &set, sizeof set);
+            threads(1);
+        }
+        if (!f) {
+            dlclose(c->blas);
+            c->blas = NULL;
+        }
+    }
+}
+
+capt_backend *capt_backend_cpu_new(capt_pool *pool, capt_err *err)
+{
+    const char *want = getenv("CAPT_CPU_ISA");
+    const struct level *l = choose(want);
+    if (!l) {
+        capt_fail(err, CAPT_EUSAGE, "CAPT_CPU_ISA is %s: want portable, avx2, avx512 or avx512bf16", want);
+        return NULL;
+    }
+    capt_backend *be = capt_alloc(sizeof *be);
+    struct cpu *c = capt_alloc(sizeof *c);
+    c->isa = l->isa;
+    c->mr = l->isa->mr;
+    if (l->isa == &capt_cpu_isa_portable) {
+        open_blas(c);
+        c->mr = c->sgemm ? 112 : c->mr;
+    }
+    c->n_worker = capt_pool_size(pool);
+    c->work = capt_alloc(sizeof *c->work * (size_t)c->n_worker);
+    be->name = "cpu";
+    snprintf(be->isa, sizeof be->isa, "%s%s", l->name, c->sgemm ? "-cblas" : "");
+    be->pool = pool;
+    be->priv = c;
+    be->alloc = cpu_alloc;
+    be->free = cpu_free;
+    be->upload = copy;
+    be->download = copy;
+    be->check = check;
+    be->close = cpu_close;
+#define KERNEL(name, parameters, arguments) be->name = capt_cpu_##name;
+#include "backend/kernel.def"
+#undef KERNEL
+    return be;
+}
+#endif

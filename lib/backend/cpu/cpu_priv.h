@@ -1,0 +1,141 @@
+/* The fast backend for CPUs: what its files share. Single precision only; with CAPT_REAL64 every file but cpu.c is empty.
+ *
+ * Two layers. The drivers (gemm.c, linear.c, head.c, ...) split work over the pool and own the blocking; they are compiled once,
+ * for the base instruction set. The leaves (tiles, packing, row and elementwise functions) are one template, isa_priv.h, compiled
+ * once an instruction set and reached through struct cpu_isa. A driver splits over outputs only, and a sum over rows runs in
+ * chunks of fixed size joined in fixed order: the bits never depend on the number of threads.
+ *
+ * Matrix operands have a format: F_F32; F_ROUND, floats holding bf16 values (an instruction set without bf16 products); F_BF16.
+ * A panel is 32 columns of the right operand, k by k: float [K][32], or bf16 [K/2][32][2] (the two values of a pair of k side by
+ * side, as the dot-product instruction wants them). Rows past the end and an odd last k are zero. */
+#ifndef CAPT_BACKEND_CPU_PRIV_H
+#define CAPT_BACKEND_CPU_PRIV_H
+#include "backend/backend.h"
+
+#ifndef CAPT_REAL64
+
+enum { F_F32, F_ROUND, F_BF16 };
+enum { PANEL = 32 };                  /* columns of a panel */
+enum { SMALL = 1 << 14 };             /* elements: below, the pool costs more than it saves (about 10 us) */
+enum { CHUNK = 1 << 14 };             /* elements of an elementwise task and of a partial sum */
+#define ROUND_UP(x, m) (((x) + (m) - 1) / (m) * (m))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+struct cpu_isa {
+    const char *name;
+    int bf16;                         /* has bf16 products */
+    int mr;                           /* most rows of a tile */
+    /* y (rows,n<=32) = a (rows,k) * panel, added to y when add; bf16: k even, pairs */
+    void (*tile)(int rows, const float *a, int64_t lda, const float *b, int k, float *y, int64_t ldy, int add, int n);
+    void (*tile16)(int rows, const uint16_t *a, int64_t lda, const uint16_t *b, int k, float *y, int64_t ldy, int add, int n);
+    /* formats and layouts */
+    void (*convert)(int fmt, void *y, const float *x, int64_t n);
+    void (*pack_cols)(int fmt, void *panel, const float *w, int64_t ldw, int rows, int K); /* rows (<=32) of w become the columns of a panel */
+    void (*pack_rows)(int esz, void *panel, int64_t stride, const void *x, int64_t ldx, int rows, int cols); /* row-major x, in format, to panels `stride` elements apart */
+    void (*transpose)(int esz, void *y, int64_t ldy, const void *x, int64_t ldx, int rows, int cols); /* y[c][r] = x[r][c]; bf16: an odd last r is padded with zero */
+    /* elementwise */
+    void (*map_fwd[CAPT_N_MAP])(float *y, const float *x, int64_t n);
+    void (*map_bwd[CAPT_N_MAP])(float *dx, float beta, const float *dy, const float *x, int64_t n);
+    void (*fill)(float *y, int64_t n, float v);
+    void (*axpby)(float *y, float b, const float *x, float a, int64_t n);
+    void (*add)(float *y, const float *p, const float *q, int64_t n);
+    void (*add_scalar)(float *y, float v, int64_t n);
+    void (*mul)(float *y, float beta, const float *p, const float *q, int64_t n);
+    void (*keep)(uint8_t *k, int64_t n, double p, uint64_t key, uint64_t i0); /* dropout's mask, 0 or 1 */
+    void (*dropout)(float *y, float beta, const float *x, int64_t n, double p, uint64_t key, uint64_t i0);
+    void (*pixels)(float *y, const uint8_t *x, int64_t n, const float *mean3, const float *std3);
+    void (*adamw)(float *w, const float *g, float *m, float *v, int64_t n, const capt_adamw *hp);
+    /* rows */
+    float (*dot)(const float *x, const float *y, int64_t n);
+    float (*max)(const float *x, int64_t n);
+    float (*exp_sum)(float *y, const float *x, float mul, float sub, int64_t n); /* y = exp(x*mul - sub); their sum */
+    double (*sumsq)(const float *x, int64_t n);
+    void (*ln_fwd)(float *y, float *mean, float *rstd, const float *x, const float *g, const float *b, int64_t rows, int D, float eps);
+    void (*ln_bwd)(float *dx, float beta, float *dg, float *db, const float *dy, const float *x, const float *mean, const float *rstd, const float *g, int64_t rows, int D);
+    /* g = weight*(p - soft - hot at target), p = e*inv, in format */
+    void (*xent_grad)(int fmt, void *g, const float *e, float inv, float soft, float hot, int target, float weight, int64_t n);
+};
+extern const struct cpu_isa capt_cpu_isa_portable, capt_cpu_isa_avx2, capt_cpu_isa_avx512, capt_cpu_isa_avx512bf16;
+
+/* a BLAS library's product, opened when the instruction set is portable; NULL: the tile in C */
+typedef void cpu_sgemm_fn(int order, int ta, int tb, int M, int N, int K, float alpha, const float *A, int lda, const float *B, int ldb, float beta, float *C, int ldc);
+
+enum { BUF_A, BUF_B, BUF_C, BUF_D, BUF_E, N_BUF };
+struct cpu {
+    const struct cpu_isa *isa;
+    int n_worker, mr; /* mr: rows of a tile as called */
+    cpu_sgemm_fn *sgemm;
+    void *blas;
+    struct cpu_mem { void *p; size_t n; } buf[N_BUF], *work; /* shared scratch by purpose, and one a worker */
+};
+static inline struct cpu *cpu_of(capt_backend *be) { return be->priv; }
+static inline const struct cpu_isa *isa_of(capt_backend *be) { return ((struct cpu *)be->priv)->isa; }
+/* scratch of at least n bytes, 64-byte aligned, content undefined, valid until asked for again; NULL: be->failed is set */
+void *capt_cpu_buf(capt_backend *be, int which, size_t n);
+void *capt_cpu_work(capt_backend *be, int worker, size_t n);
+/* runs tasks in the pool, or here when the whole is small */
+void capt_cpu_run(capt_backend *be, int64_t n, int parallel, void (*fn)(void *arg, int64_t task, int worker), void *arg);
+
+static inline void cpu_tile(const struct cpu *c, int fmt, int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n)
+{
+    if (fmt == F_BF16)
+        c->isa->tile16(rows, a, lda, b, k, y, ldy, add, n);
+    else if (c->sgemm) /* row major, not transposed */
+        c->sgemm(101, 111, 111, rows, n, k, 1, a, (int)lda, b, PANEL, (float)add, y, (int)ldy);
+    else
+        c->isa->tile(rows, a, lda, b, k, y, ldy, add, n);
+}
+static inline int fmt_of(capt_backend *be, int ct) { return ct == CAPT_BF16 ? (isa_of(be)->bf16 ? F_BF16 : F_ROUND) : F_F32; }
+static inline int fmt_size(int fmt) { return fmt == F_BF16 ? 2 : 4; }
+static inline int64_t pad_k(int64_t k, int fmt) { return fmt == F_BF16 ? (k + 1) & ~(int64_t)1 : k; }
+static inline size_t panel_bytes(int64_t N, int64_t K, int fmt) { return (size_t)(ROUND_UP(N, PANEL) * pad_k(K, fmt)) * (size_t)fmt_size(fmt); }
+
+/* one product y (M,N) = a (M,K) b, with what is done to a finished row of y */
+struct cpu_gemm {
+    const struct cpu *c;
+    int fmt, N, K; /* K as padded */
+    int64_t M;
+    const void *a; int64_t lda; /* in format; lda in elements */
+    const void *b;              /* panels */
+    float *y; int64_t ldy; int add;
+    const float *bias; int act; float *pre; /* pre has y's shape and ldy; act 0: none */
+};
+void capt_cpu_gemm(capt_backend *be, const struct cpu_gemm *g);
+/* the part of rows i0..i1 and panels p0..p1, by this thread */
+void capt_cpu_gemm_part(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_t p0, int64_t p1);
+/* x (M,K) in format with a good leading dimension: x itself or a copy in buf `which` */
+const void *capt_cpu_left(capt_backend *be, int which, int fmt, const float *x, int64_t M, int K, int64_t *lda);
+/* n elements in format, flat: x itself or a copy in buf `which` */
+const void *capt_cpu_flat(capt_backend *be, int which, int fmt, const float *x, int64_t n);
+/* fills rows r0..r1 of a matrix with K columns, in format */
+typedef void cpu_rows_fn(void *arg, void *dst, int64_t ld, int64_t r0, int64_t r1);
+/* dw (N,K) (+)= dy (M,N)^T x (M,K): dy floats (dyf) or in format (dyh), x by rows; db (N) (+)= column sums of dy */
+struct cpu_gemm_tn {
+    int fmt, N, K;
+    int64_t M;
+    const float *dyf; const void *dyh; int64_t lddy;
+    cpu_rows_fn *rows; void *arg;
+    float *dw; int add_w; /* beta_w is 0 or 1 */
+    float *db; int add_b;
+};
+void capt_cpu_gemm_tn(capt_backend *be, const struct cpu_gemm_tn *g);
+void capt_cpu_linear_tn(capt_backend *be, struct cpu_gemm_tn *t, const float *x); /* the same, x float rows */
+
+struct capt_weight {
+    int N, K, ct, fmt;
+    void *fwd;          /* panels of the columns of w^T */
+    struct cpu_back { void *p; } *bwd; /* panels of w's rows; p is NULL until the first backward pass */
+};
+/* panels for y = x w^T, or for dx = dy w: of wp, or packed now in buf BUF_B */
+const void *capt_cpu_panels_fwd(capt_backend *be, const float *w, const capt_weight *wp, int N, int K, int fmt);
+const void *capt_cpu_panels_bwd(capt_backend *be, const float *w, const capt_weight *wp, int N, int K, int fmt);
+/* writes rows n0..n0+31 of w into both packings */
+void capt_cpu_pack_strip(const struct cpu_isa *isa, const capt_weight *wp, const float *w, int n0);
+
+/* the kernel table's functions */
+#define KERNEL(name, parameters, arguments) void capt_cpu_##name parameters;
+#include "backend/kernel.def"
+#undef KERNEL
+#endif
+#endif

@@ -1,0 +1,6 @@
+/* The leaves for the compiler's base instruction set; the drivers call cblas_sgemm in place of this tile when a BLAS is found. */
+#ifndef CAPT_REAL64
+#define ISA_TABLE capt_cpu_isa_portable
+#define ISA_NAME "portable"
+#include "backend/cpu/isa_priv.h"
+#endif

@@ -1,0 +1,48 @@
+/* The template of an instruction set: included by isa_*.c with ISA_NAME set to the name of its table. */
+#include "backend/cpu/cpu_priv.h"
+#include "base/bf16.h"
+#include "backend/cpu/vec_priv.h"
+#include "backend/cpu/tile_priv.h"
+#include "backend/cpu/pack_priv.h"
+#include "backend/cpu/elem_priv.h"
+#include "backend/cpu/row_priv.h"
+
+const struct cpu_isa ISA_TABLE = {
+    .name = ISA_NAME,
+    .mr = TILE_MR,
+    .tile = tile,
+#ifdef __AVX512BF16__
+    .bf16 = 1,
+    .tile16 = tile16,
+#endif
+    .convert = convert,
+    .pack_cols = pack_cols,
+    .pack_rows = pack_rows,
+    .transpose = transpose,
+    .map_fwd = {
+#define MAP(name, value, derivative) map_fwd_##name,
+#include "backend/map.def"
+#undef MAP
+    },
+    .map_bwd = {
+#define MAP(name, value, derivative) map_bwd_##name,
+#include "backend/map.def"
+#undef MAP
+    },
+    .fill = fill,
+    .axpby = axpby,
+    .add = add,
+    .add_scalar = add_scalar,
+    .mul = mul,
+    .keep = keep,
+    .dropout = dropout,
+    .pixels = pixels,
+    .adamw = adamw,
+    .dot = dot,
+    .max = row_max,
+    .exp_sum = exp_sum,
+    .sumsq = sumsq,
+    .ln_fwd = ln_fwd,
+    .ln_bwd = ln_bwd,
+    .xent_grad = xent_grad,
+};

@@ -1,0 +1,192 @@
+/* Linear layers and packed weights. gemm.c has the arithmetic; here are the packings and who calls what. */
+#include "backend/cpu/cpu_priv.h"
+
+#ifndef CAPT_REAL64
+#include <stdlib.h>
+#include "base/mem.h"
+
+static void pack_back(const struct cpu_isa *isa, int fmt, void *bwd, const float *w, int N, int K, int n0)
+{
+    enum { KB = 256 };
+    _Alignas(64) char t[PANEL * KB * 4];
+    int esz = fmt_size(fmt), rows = MIN(PANEL, N - n0);
+    int64_t stride = pad_k(N, fmt) * PANEL;
+    for (int k = 0; k < K; k += KB) {
+        int cols = MIN(KB, K - k);
+        for (int i = 0; i < rows; i++)
+            isa->convert(fmt, t + i * KB * esz, w + (int64_t)(n0 + i) * K + k, cols);
+        isa->pack_rows(esz, (char *)bwd + (k / PANEL * stride + (int64_t)n0 * PANEL) * esz, stride, t, KB, rows, cols);
+    }
+}
+
+static void pack_front(const struct cpu_isa *isa, int fmt, void *fwd, const float *w, int N, int K, int n0)
+{
+    isa->pack_cols(fmt, (char *)fwd + n0 * pad_k(K, fmt) * fmt_size(fmt), w + (int64_t)n0 * K, K, MIN(PANEL, N - n0), K);
+}
+
+void capt_cpu_pack_strip(const struct cpu_isa *isa, const capt_weight *wp, const float *w, int n0)
+{
+    pack_front(isa, wp->fmt, wp->fwd, w, wp->N, wp->K, n0);
+    if (wp->bwd->p)
+        pack_back(isa, wp->fmt, wp->bwd->p, w, wp->N, wp->K, n0);
+}
+
+struct pack {
+    const struct cpu_isa *isa;
+    int fmt, N, K;
+    void *fwd, *bwd; /* either may be NULL */
+    const float *w;
+};
+
+static void pack_task(void *arg, int64_t task, int worker)
+{
+    const struct pack *p = arg;
+    (void)worker;
+    if (p->fwd)
+        pack_front(p->isa, p->fmt, p->fwd, p->w, p->N, p->K, (int)task * PANEL);
+    if (p->bwd)
+        pack_back(p->isa, p->fmt, p->bwd, p->w, p->N, p->K, (int)task * PANEL);
+}
+
+static void pack(capt_backend *be, int fmt, void *fwd, void *bwd, const float *w, int N, int K)
+{
+    struct pack p = {isa_of(be), fmt, N, K, fwd, bwd, w};
+    capt_cpu_run(be, (N + PANEL - 1) / PANEL, (int64_t)N * K > SMALL, pack_task, &p);
+}
+
+static int fits(const capt_weight *wp, int N, int K, int fmt)
+{
+    return wp && wp->N == N && wp->K == K && wp->fmt == fmt;
+}
+
+const void *capt_cpu_panels_fwd(capt_backend *be, const float *w, const capt_weight *wp, int N, int K, int fmt)
+{
+    if (fits(wp, N, K, fmt))
+        return wp->fwd;
+    void *p = capt_cpu_buf(be, BUF_B, panel_bytes(N, K, fmt));
+    if (p)
+        pack(be, fmt, p, NULL, w, N, K);
+    return p;
+}
+
+const void *capt_cpu_panels_bwd(capt_backend *be, const float *w, const capt_weight *wp, int N, int K, int fmt)
+{
+    int kept = fits(wp, N, K, fmt);
+    if (kept && wp->bwd->p)
+        return wp->bwd->p;
+    void *p = kept ? be->alloc(be, panel_bytes(K, N, fmt)) : capt_cpu_buf(be, BUF_B, panel_bytes(K, N, fmt));
+    if (p)
+        pack(be, fmt, NULL, p, w, N, K);
+    if (kept)
+        wp->bwd->p = p;
+    return p;
+}
+
+void capt_cpu_weight_new(capt_backend *be, capt_weight **out, const capt_real *w, int N, int K, int ct)
+{
+    capt_weight *wp = capt_alloc(sizeof *wp);
+    wp->N = N;
+    wp->K = K;
+    wp->ct = ct;
+    wp->fmt = fmt_of(be, ct);
+    wp->bwd = capt_alloc(sizeof *wp->bwd);
+    wp->fwd = be->alloc(be, MAX((size_t)64, panel_bytes(N, K, wp->fmt)));
+    *out = NULL;
+    if (!wp->fwd) {
+        capt_cpu_weight_free(be, wp);
+        return;
+    }
+    pack(be, wp->fmt, wp->fwd, NULL, w, N, K);
+    *out = wp;
+}
+
+void capt_cpu_weight_update(capt_backend *be, capt_weight *wp, const capt_real *w)
+{
+    if (wp)
+        pack(be, wp->fmt, wp->fwd, wp->bwd->p, w, wp->N, wp->K);
+}
+
+void capt_cpu_weight_free(capt_backend *be, capt_weight *wp)
+{
+    if (!wp)
+        return;
+    be->free(be, wp->bwd->p);
+    be->free(be, wp->fwd);
+    free(wp->bwd);
+    free(wp);
+}
+
+void capt_cpu_linear_fwd(capt_backend *be, capt_real *y, capt_real *pre, const capt_real *x, const capt_real *w, const capt_weight *wp, const capt_real *bias, int64_t M, int N, int K, int act, int ct)
+{
+    struct cpu_gemm g = {.c = cpu_of(be), .fmt = fmt_of(be, ct), .N = N, .M = M, .y = y, .ldy = N, .bias = bias, .act = act, .pre = pre};
+    g.K = (int)pad_k(K, g.fmt);
+    g.b = capt_cpu_panels_fwd(be, w, wp, N, K, g.fmt);
+    g.a = capt_cpu_left(be, BUF_A, g.fmt, x, M, K, &g.lda);
+    if (g.a && g.b)
+        capt_cpu_gemm(be, &g);
+}
+
+void capt_cpu_linear_bwd_x(capt_backend *be, capt_real *dx, double beta, const capt_real *dy, const capt_real *w, const capt_weight *wp, int64_t M, int N, int K, int ct)
+{
+    struct cpu_gemm g = {.c = cpu_of(be), .fmt = fmt_of(be, ct), .N = K, .M = M, .y = dx, .ldy = K, .add = beta != 0};
+    g.K = (int)pad_k(N, g.fmt);
+    g.b = capt_cpu_panels_bwd(be, w, wp, N, K, g.fmt);
+    g.a = capt_cpu_left(be, BUF_A, g.fmt, dy, M, N, &g.lda);
+    if (g.a && g.b)
+        capt_cpu_gemm(be, &g);
+}
+
+struct rows {
+    const struct cpu_isa *isa;
+    int fmt, K;
+    const float *x;
+};
+
+static void convert_rows(void *arg, void *dst, int64_t ld, int64_t r0, int64_t r1)
+{
+    const struct rows *s = arg;
+    for (int64_t r = r0; r < r1; r++)
+        s->isa->convert(s->fmt, (char *)dst + (r - r0) * ld * fmt_size(s->fmt), s->x + r * s->K, s->K);
+}
+
+void capt_cpu_linear_tn(capt_backend *be, struct cpu_gemm_tn *t, const float *x)
+{
+    struct rows s = {isa_of(be), t->fmt, t->K, x};
+    t->rows = convert_rows;
+    t->arg = &s;
+    capt_cpu_gemm_tn(be, t);
+}
+
+void capt_cpu_linear_bwd_w(capt_backend *be, capt_real *dw, double beta_w, capt_real *db, double beta_b, const capt_real *dy, const capt_real *x, int64_t M, int N, int K, int ct)
+{
+    struct cpu_gemm_tn t = {.fmt = fmt_of(be, ct), .N = N, .K = K, .M = M, .dyf = dy, .lddy = N, .dw = dw, .add_w = beta_w != 0, .db = db, .add_b = beta_b != 0};
+    capt_cpu_linear_tn(be, &t, x);
+}
+
+struct opt {
+    const struct cpu_isa *isa;
+    float *w;
+    const float *g;
+    float *m, *v;
+    int64_t n, step;
+    const capt_adamw *hp;
+    const capt_weight *wp;
+};
+
+static void opt_task(void *arg, int64_t task, int worker)
+{
+    const struct opt *o = arg;
+    (void)worker;
+    int64_t i = task * o->step;
+    o->isa->adamw(o->w + i, o->g + i, o->m + i, o->v + i, MIN(o->step, o->n - i), o->hp);
+    if (o->wp) /* the strip is still in cache */
+        capt_cpu_pack_strip(o->isa, o->wp, o->w, (int)task * PANEL);
+}
+
+void capt_cpu_adamw(capt_backend *be, capt_real *w, const capt_real *g, capt_real *m, capt_real *v, int64_t n, const capt_adamw *hp, capt_weight *wp)
+{
+    int whole = wp && (int64_t)wp->N * wp->K == n;
+    struct opt o = {isa_of(be), w, g, m, v, n, whole ? (int64_t)PANEL * wp->K : CHUNK, hp, whole ? wp : NULL};
+    capt_cpu_run(be, (n + o.step - 1) / o.step, n > SMALL, opt_task, &o);
+}
+#endif

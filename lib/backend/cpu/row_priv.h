@@ -1,0 +1,149 @@
+/* Sums and rows. Vector sums have a fixed shape (four accumulators, then halves), so a row's result depends on nothing but the row. */
+
+static float dot(const float *x, const float *y, int64_t n)
+{
+    vf a = vset(0), b = a, c = a, d = a;
+    int64_t i = 0;
+    for (; i + 4 * VL <= n; i += 4 * VL) {
+        a = vfma(vload(x + i), vload(y + i), a);
+        b = vfma(vload(x + i + VL), vload(y + i + VL), b);
+        c = vfma(vload(x + i + 2 * VL), vload(y + i + 2 * VL), c);
+        d = vfma(vload(x + i + 3 * VL), vload(y + i + 3 * VL), d);
+    }
+    for (; i < n; i += VL)
+        a = vfma(vloadn(x + i, (int)MIN(VL, n - i)), vloadn(y + i, (int)MIN(VL, n - i)), a);
+    return vsum((a + b) + (c + d));
+}
+
+/* a NaN anywhere makes the result of a later exp_sum NaN: the maximum itself may lose it */
+static float row_max(const float *x, int64_t n)
+{
+    float m = -INFINITY, t[VL];
+    int64_t i = 0;
+    if (n >= VL) {
+        vf v = vload(x), u = v;
+        for (; i + 2 * VL <= n; i += 2 * VL) {
+            v = vmax(v, vload(x + i));
+            u = vmax(u, vload(x + i + VL));
+        }
+        vstore(t, vmax(v, u));
+        for (int j = 0; j < VL; j++)
+            m = t[j] > m ? t[j] : m;
+    }
+    for (; i < n; i++)
+        m = x[i] > m ? x[i] : m;
+    return m;
+}
+
+/* 20 operations an element in cache: about 1 cycle on AVX-512 */
+static float exp_sum(float *y, const float *x, float mul_, float sub, int64_t n)
+{
+    enum { B = 256 };
+    vf a = vset(0), b = a;
+    for (int64_t i0 = 0; i0 < n; i0 += B) {
+        int m = (int)MIN(B, n - i0), j = 0;
+        float *yi = y + i0;
+        const float *xi = x + i0;
+#pragma GCC ivdep
+        for (int i = 0; i < m; i++)
+            yi[i] = s_exp(xi[i] * mul_ - sub);
+        for (; j + 2 * VL <= m; j += 2 * VL) {
+            a = a + vload(yi + j);
+            b = b + vload(yi + j + VL);
+        }
+        for (; j < m; j += VL)
+            a = a + vloadn(yi + j, MIN(VL, m - j));
+    }
+    return vsum(a + b);
+}
+
+static double sumsq(const float *x, int64_t n)
+{
+    double s[2 * VL] = {0};
+    int64_t i = 0;
+    for (; i + 2 * VL <= n; i += 2 * VL)
+        for (int j = 0; j < 2 * VL; j++)
+            s[j] += (double)x[i + j] * x[i + j];
+    for (; i < n; i++)
+        s[0] += (double)x[i] * x[i];
+    for (int h = VL; h > 0; h /= 2)
+        for (int j = 0; j < h; j++)
+            s[j] += s[j + h];
+    return s[0];
+}
+
+/* two passes over a row in L1: mean, then centred squares. 8 bytes an element, about 8 operations */
+static void ln_fwd(float *y, float *mean, float *rstd, const float *x, const float *g, const float *b, int64_t rows, int D, float eps)
+{
+    for (int64_t r = 0; r < rows; r++, x += D, y += D) {
+        vf s = vset(0), q = s;
+        int i = 0;
+        for (; i + VL <= D; i += VL)
+            s = s + vload(x + i);
+        if (i < D)
+            s = s + vloadn(x + i, D - i);
+        float m = vsum(s) / (float)D;
+        for (i = 0; i + VL <= D; i += VL) {
+            vf d = vload(x + i) - vset(m);
+            q = vfma(d, d, q);
+        }
+        float var = vsum(q);
+        for (; i < D; i++)
+            var += (x[i] - m) * (x[i] - m);
+        float rs = 1 / sqrtf(var / (float)D + eps);
+        mean[r] = m;
+        rstd[r] = rs;
+#pragma GCC ivdep
+        for (i = 0; i < D; i++)
+            y[i] = (x[i] - m) * rs * g[i] + b[i];
+    }
+}
+
+/* with h = (x-mean)*rstd: dx = rstd*(dy*g - mean(dy*g) - h*mean(dy*g*h)); dg += dy*h and db += dy over these rows, when not NULL */
+static void ln_bwd(float *dx, float beta, float *dg, float *db, const float *dy, const float *x, const float *mean, const float *rstd, const float *g, int64_t rows, int D)
+{
+    for (int64_t r = 0; r < rows; r++, x += D, dy += D) {
+        float m = mean[r], rs = rstd[r];
+        if (dx) {
+            vf s = vset(0), q = s, mv = vset(m), rv = vset(rs);
+            for (int i = 0; i < D; i += VL) {
+                vf t = vloadn(dy + i, D - i) * vloadn(g + i, D - i);
+                s = s + t;
+                q = vfma(t, (vloadn(x + i, D - i) - mv) * rv, q); /* past the end t is 0 and x - mean finite */
+            }
+            float a = vsum(s) / (float)D, c = vsum(q) / (float)D;
+            float *d = dx + r * D;
+            if (beta == 0) {
+#pragma GCC ivdep
+                for (int i = 0; i < D; i++)
+                    d[i] = rs * (dy[i] * g[i] - a - (x[i] - m) * rs * c);
+            } else {
+#pragma GCC ivdep
+                for (int i = 0; i < D; i++)
+                    d[i] = beta * d[i] + rs * (dy[i] * g[i] - a - (x[i] - m) * rs * c);
+            }
+        }
+        if (dg)
+#pragma GCC ivdep
+            for (int i = 0; i < D; i++)
+                dg[i] += dy[i] * ((x[i] - m) * rs);
+        if (db)
+#pragma GCC ivdep
+            for (int i = 0; i < D; i++)
+                db[i] += dy[i];
+    }
+}
+
+static void xent_grad(int fmt, void *g, const float *e, float inv, float soft, float hot, int target, float weight, int64_t n)
+{
+    enum { B = 256 };
+    float t[B];
+    for (int64_t i0 = 0; i0 < n; i0 += B) {
+        int m = (int)MIN(B, n - i0);
+        for (int i = 0; i < m; i++)
+            t[i] = weight * (e[i0 + i] * inv - soft);
+        if (target >= i0 && target < i0 + m)
+            t[target - i0] -= weight * hot;
+        convert(fmt, (char *)g + i0 * fmt_size(fmt), t, m);
+    }
+}

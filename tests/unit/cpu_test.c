@@ -1,0 +1,362 @@
+/* The cpu backend: every kernel on every instruction set this processor has, against ref, and bit for bit against itself on other numbers of threads.
+ * Sizes straddle the tile (14 rows, 32 columns), the K block and the chunks. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "backend/backend.h"
+#include "base/rng.h"
+
+#ifndef CAPT_REAL64
+enum { N_OUT = 4 };
+struct out { float *v; int64_t n; double tol; };
+struct bench { capt_backend *be; struct out out[N_OUT]; int n_out; void *mem[64]; int n_mem; };
+
+static void *keep(struct bench *t, size_t n)
+{
+    void *p = t->be->alloc(t->be, n ? n : 1);
+    assert_non_null(p);
+    t->mem[t->n_mem++] = p;
+    return p;
+}
+
+static float *random_f(struct bench *t, int64_t n, uint64_t key, double scale)
+{
+    float *p = keep(t, (size_t)n * sizeof *p);
+    for (int64_t i = 0; i < n; i++)
+        p[i] = (float)(scale * (2 * capt_rng_u01(key, (uint64_t)i) - 1));
+    return p;
+}
+
+/* an output, filled beforehand (beta 0: with NaN, which must not be read) */
+static float *out(struct bench *t, int64_t n, double beta, double tol)
+{
+    float *p = random_f(t, n, 999, 1);
+    for (int64_t i = 0; beta == 0 && i < n; i++)
+        p[i] = NAN;
+    t->out[t->n_out++] = (struct out){p, n, tol};
+    return p;
+}
+
+/* one case: a kind and five sizes */
+struct cas { const char *name; void (*run)(struct bench *t, const struct cas *c); int a, b, c, d, e, ct; double beta; };
+
+/* a sum's rounding; both sides round operands to bf16 alike (denormal ones may be flushed) */
+static double tol(const struct cas *c) { return c->ct == CAPT_BF16 ? 5e-7 : 3e-7; }
+
+static void linear(struct bench *t, const struct cas *c)
+{
+    int M = c->a, N = c->b, K = c->c;
+    capt_backend *be = t->be;
+    float *x = random_f(t, (int64_t)M * K, 1, 1), *w = random_f(t, (int64_t)N * K, 2, 1), *b = random_f(t, N, 3, 1), *dy = random_f(t, (int64_t)M * N, 4, 1);
+    capt_weight *wp = NULL;
+    if (c->e)
+        be->weight_new(be, &wp, w, N, K, c->ct);
+    float *y = out(t, (int64_t)M * N, 0, tol(c) * K);
+    be->linear_fwd(be, y, c->d ? out(t, (int64_t)M * N, 0, tol(c) * K) : NULL, x, w, wp, b, M, N, K, c->d, c->ct);
+    if (c->d == 0) {
+        be->linear_bwd_x(be, out(t, (int64_t)M * K, c->beta, tol(c) * N), c->beta, dy, w, wp, M, N, K, c->ct);
+        float *dw = out(t, (int64_t)N * K, c->beta, tol(c) * M);
+        be->linear_bwd_w(be, dw, c->beta, out(t, N, c->beta, 1e-5 * M), c->beta, dy, x, M, N, K, c->ct);
+    }
+    be->weight_free(be, wp);
+}
+
+static void adamw(struct bench *t, const struct cas *c)
+{
+    int N = c->b, K = c->c, M = c->a;
+    capt_backend *be = t->be;
+    float *w = random_f(t, (int64_t)N * K, 2, 1), *g = random_f(t, (int64_t)N * K, 3, 1), *x = random_f(t, (int64_t)M * K, 4, 1), *dy = random_f(t, (int64_t)M * N, 5, 1);
+    float *m = random_f(t, (int64_t)N * K, 6, 1), *v = random_f(t, (int64_t)N * K, 7, 1);
+    for (int64_t i = 0; i < (int64_t)N * K; i++)
+        v[i] = fabsf(v[i]);
+    capt_weight *wp = NULL;
+    be->weight_new(be, &wp, w, N, K, c->ct);
+    be->linear_bwd_x(be, random_f(t, (int64_t)M * K, 8, 1), 0, dy, w, wp, M, N, K, c->ct); /* the backward packing exists now */
+    capt_adamw hp = {.lr = 0.1, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .decay = 0.01, .c1 = 0.1, .c2 = 0.01, .gscale = 0.5};
+    be->adamw(be, w, g, m, v, (int64_t)N * K, &hp, wp);
+    be->linear_fwd(be, out(t, (int64_t)M * N, 0, tol(c) * K), NULL, x, w, wp, NULL, M, N, K, 0, c->ct);
+    be->linear_bwd_x(be, out(t, (int64_t)M * K, 0, tol(c) * N), 0, dy, w, wp, M, N, K, c->ct);
+    t->out[t->n_out++] = (struct out){w, (int64_t)N * K, 1e-6};
+    t->out[t->n_out++] = (struct out){v, (int64_t)N * K, 1e-6};
+    be->weight_free(be, wp);
+}
+
+static void conv(struct bench *t, const struct cas *c)
+{
+    capt_conv k = {.B = 3, .H = c->a, .W = c->a + 1, .C = c->b, .N = c->c, .kh = c->d, .kw = c->d, .stride = c->e, .pad = c->d / 2};
+    k.OH = (k.H + 2 * k.pad - k.kh) / k.stride + 1;
+    k.OW = (k.W + 2 * k.pad - k.kw) / k.stride + 1;
+    int KK = k.kh * k.kw * k.C;
+    int64_t nx = k.B * k.H * k.W * k.C, ny = k.B * k.OH * k.OW * k.N;
+    float *x = random_f(t, nx, 1, 1), *w = random_f(t, (int64_t)k.N * KK, 2, 1), *b = random_f(t, k.N, 3, 1), *dy = random_f(t, ny, 4, 1);
+    capt_backend *be = t->be;
+    capt_weight *wp = NULL;
+    be->weight_new(be, &wp, w, k.N, KK, c->ct);
+    be->conv_fwd(be, out(t, ny, 0, tol(c) * KK), x, w, wp, b, &k, c->ct);
+    be->conv_bwd_x(be, out(t, nx, c->beta, tol(c) * k.N * 9), c->beta, dy, w, wp, &k, c->ct);
+    float *dw = out(t, (int64_t)k.N * KK, c->beta, tol(c) * (double)(k.B * k.OH * k.OW));
+    be->conv_bwd_w(be, dw, c->beta, out(t, k.N, c->beta, 1e-5 * (double)ny), c->beta, dy, x, &k, c->ct);
+    be->weight_free(be, wp);
+}
+
+static void attn(struct bench *t, const struct cas *c)
+{
+    int Tq = c->a, Tk = c->b, H = 3, dh = c->c, row = 3 * H * dh + 1;
+    int32_t *len = keep(t, 4 * sizeof *len);
+    len[0] = Tk, len[1] = Tk / 2, len[2] = 0, len[3] = 1;
+    capt_attn a = {.B = 4, .Tq = Tq, .Tk = Tk, .H = H, .dh = dh, .q_row = row, .k_row = row, .v_row = row, .causal = c->d, .k_len = c->e & 1 ? len : NULL,
+                   .scale = 1 / sqrt(dh), .drop = c->e & 2 ? 0.3 : 0, .key = 77, .b0 = 5};
+    float *q = random_f(t, 4 * (int64_t)Tq * row, 1, 2), *k = random_f(t, 4 * (int64_t)Tk * row, 2, 2), *v = random_f(t, 4 * (int64_t)Tk * row, 3, 2);
+    float *dout = random_f(t, 4 * (int64_t)Tq * H * dh, 4, 1), *lse = keep(t, 4 * (size_t)H * (size_t)Tq * sizeof *lse);
+    capt_backend *be = t->be;
+    float *o = out(t, 4 * (int64_t)Tq * H * dh, 0, 1e-5);
+    be->attn_fwd(be, o, lse, q, k, v, &a);
+    double at = c->beta;
+    float *dq = out(t, 4 * (int64_t)Tq * row, 1, 2e-5 * Tk), *dk = out(t, 4 * (int64_t)Tk * row, 1, 2e-5 * Tq), *dv = out(t, 4 * (int64_t)Tk * row, 1, 2e-5 * Tq);
+    be->attn_bwd(be, dq, at, dk, at, dv, at, dout, o, lse, q, k, v, &a);
+}
+
+static void step(struct bench *t, const struct cas *c)
+{
+    int R = c->a, S = c->b, T = c->c, H = 2, dh = c->d, row = H * dh, slots = R + 1;
+    int32_t *image = keep(t, (size_t)R * 4), *len = keep(t, 8), *anc = keep(t, (size_t)(T * slots) * 4 + 4);
+    for (int r = 0; r < R; r++)
+        image[r] = r & 1;
+    len[0] = S, len[1] = S / 2;
+    for (int i = 0; i < T * slots; i++)
+        anc[i] = (i * 7) % slots;
+    capt_attn_step a = {.R = R, .H = H, .dh = dh, .q_row = row, .scale = 0.3, .sk = S ? random_f(t, 2 * (int64_t)S * row, 1, 1) : NULL, .sv = S ? random_f(t, 2 * (int64_t)S * row, 2, 1) : NULL,
+                        .s_row = row, .S = S, .s_len = len, .row_image = image, .ok = random_f(t, (int64_t)T * slots * row, 3, 1), .ov = random_f(t, (int64_t)T * slots * row, 4, 1),
+                        .o_row = row, .T = T, .slots = slots, .anc = anc};
+    t->be->attn_step(t->be, out(t, (int64_t)R * row, 0, 1e-5), random_f(t, (int64_t)R * row, 5, 1), &a);
+}
+
+static void head(struct bench *t, const struct cas *c)
+{
+    int M = c->a, V = c->b, D = c->c;
+    capt_backend *be = t->be;
+    float *h = random_f(t, (int64_t)M * D, 1, 1), *w = random_f(t, (int64_t)V * D, 2, 1), *b = random_f(t, V, 3, 1), *wt = random_f(t, M, 4, 1);
+    int32_t *target = keep(t, (size_t)M * 4);
+    for (int i = 0; i < M; i++)
+        target[i] = (i * 31) % V;
+    capt_weight *wp = NULL;
+    if (c->e)
+        be->weight_new(be, &wp, w, V, D, c->ct);
+    void *save = keep(t, (size_t)M * (size_t)V * 4);
+    float *stat = keep(t, (size_t)M * 8);
+    double smooth = c->d * 0.1;
+    be->head_xent_fwd(be, out(t, M, 0, tol(c) * D), save, stat, h, w, wp, b, target, wt, smooth, M, V, D, c->ct);
+    /* a gradient may round to the other bf16 neighbour; db sums it as rounded */
+    double near = c->ct == CAPT_BF16 ? 4e-3 : 1e-5;
+    float *dh = out(t, (int64_t)M * D, c->beta, near), *dw = out(t, (int64_t)V * D, c->beta, near);
+    be->head_xent_bwd(be, dh, c->beta, dw, c->beta, out(t, V, c->beta, near), c->beta, save, stat, h, w, wp, target, wt, smooth, M, V, D, c->ct);
+    be->weight_free(be, wp);
+}
+
+static void choose(struct bench *t, const struct cas *c)
+{
+    int M = c->a, V = c->b, D = c->c, k = c->d;
+    capt_backend *be = t->be;
+    float *h = random_f(t, (int64_t)M * D, 1, 1), *w = random_f(t, (int64_t)V * D, 2, 1), *val = out(t, (int64_t)M * k, 0, tol(c) * D);
+    capt_adjust adj[] = {{0, 3, -INFINITY}, {M - 1, V - 1, 100}, {0, 5, 2.5f}};
+    int32_t *idx = keep(t, (size_t)(M * k) * 4), ban[] = {1, V - 1};
+    double *u = keep(t, (size_t)M * sizeof *u);
+    for (int i = 0; i < M; i++)
+        u[i] = capt_rng_u01(7, (uint64_t)i);
+    be->head_topk(be, val, idx, h, w, NULL, NULL, adj, 3, k, M, V, D, c->ct);
+    float *lp = out(t, (int64_t)M * V, 0, tol(c) * D), *f = out(t, (int64_t)M * k + M, 0, 0);
+    be->head_logits(be, lp, h, w, NULL, NULL, M, V, D, c->ct);
+    for (int i = 0; i < M * k; i++)
+        f[i] = (float)idx[i];
+    float *logp = out(t, M, 0, tol(c) * D);
+    be->head_sample(be, idx, logp, h, w, NULL, NULL, u, 0.7, ban, 2, M, V, D, c->ct);
+    for (int i = 0; i < M; i++)
+        f[M * k + i] = (float)idx[i];
+}
+
+static void mix(struct bench *t, const struct cas *c)
+{
+    int M = c->a, V = c->b, k = 3;
+    capt_backend *be = t->be;
+    int32_t *perm = keep(t, (size_t)V * 4), *idx = keep(t, (size_t)(M * k) * 4);
+    for (int j = 0; j < V; j++)
+        perm[j] = V - 1 - j;
+    const float *lp[] = {random_f(t, (int64_t)M * V, 1, 5), random_f(t, (int64_t)M * V, 2, 5)};
+    const int32_t *const perms[] = {NULL, perm};
+    double wt[] = {0.3, 0.7};
+    capt_adjust adj = {0, 2, -3};
+    be->mix_topk(be, out(t, (int64_t)M * k, 0, 1e-5), idx, lp, perms, wt, 2, c->c, &adj, 1, k, M, V);
+    float *f = out(t, (int64_t)M * k, 0, 0);
+    for (int i = 0; i < M * k; i++)
+        f[i] = (float)idx[i];
+}
+
+static void norm(struct bench *t, const struct cas *c)
+{
+    int rows = c->a, D = c->b;
+    capt_backend *be = t->be;
+    float *x = random_f(t, (int64_t)rows * D, 1, 3), *g = random_f(t, D, 2, 1), *b = random_f(t, D, 3, 1), *dy = random_f(t, (int64_t)rows * D, 4, 1);
+    float *mean = keep(t, (size_t)(rows + D) * 4), *rstd = keep(t, (size_t)(rows + D) * 4);
+    float *y = out(t, (int64_t)rows * D, 0, 2e-5), *dx = out(t, (int64_t)rows * D, c->beta, 3e-4), *dg = out(t, D, c->beta, 1e-5 * rows), *db = out(t, D, c->beta, 1e-5 * rows);
+    if (c->c) {
+        float *rm = random_f(t, D, 5, 1), *rv = random_f(t, D, 6, 1);
+        for (int j = 0; j < D; j++)
+            rv[j] = rv[j] * rv[j] + 0.1f;
+        be->batchnorm_fwd(be, y, mean, rstd, x, g, b, rm, rv, rows, D, 1e-5, 0.1, c->d, c->e);
+        be->batchnorm_bwd(be, dx, c->beta, dg, c->beta, db, c->beta, dy, x, y, mean, rstd, g, rows, D, c->d, c->e);
+    } else {
+        be->layernorm_fwd(be, y, mean, rstd, x, g, b, rows, D, 1e-5);
+        be->layernorm_bwd(be, dx, c->beta, dg, c->beta, db, c->beta, dy, x, mean, rstd, g, rows, D);
+    }
+}
+
+static void maps(struct bench *t, const struct cas *c)
+{
+    capt_backend *be = t->be;
+    int64_t n = c->b;
+    float *x = random_f(t, n, 1, 12), *dy = random_f(t, n, 2, 1);
+    be->map_fwd(be, c->a, out(t, n, 0, 2e-6), x, n);
+    be->map_bwd(be, c->a, out(t, n, c->beta, 2e-6), c->beta, dy, x, n);
+}
+
+static void elem(struct bench *t, const struct cas *c)
+{
+    capt_backend *be = t->be;
+    int64_t n = c->a;
+    float *x = random_f(t, n, 1, 1), *z = random_f(t, n, 2, 1);
+    be->dropout(be, out(t, n, c->beta, 1e-6), c->beta, x, n, 0.1, 0x123456789abcdefULL, (uint64_t)c->b);
+    be->axpby(be, out(t, n, c->beta, 1e-6), c->beta, x, 0.7, n);
+    be->mul(be, out(t, n, c->beta, 1e-6), c->beta, x, z, n);
+    double s;
+    be->sumsq(be, &s, x, n);
+    *out(t, 1, 0, 1e-6 * (double)n) = (float)s;
+}
+
+static void moves(struct bench *t, const struct cas *c)
+{
+    capt_backend *be = t->be;
+    int rows = c->a, cols = c->b, nx = 37;
+    float *x = random_f(t, (int64_t)rows * cols, 1, 1), *p = random_f(t, 5 * (int64_t)cols, 2, 1);
+    int32_t *idx = keep(t, (size_t)rows * 4);
+    for (int i = 0; i < rows; i++)
+        idx[i] = (i * i) % nx;
+    be->scatter_add(be, out(t, (int64_t)nx * cols, c->beta, 1e-5), c->beta, x, idx, rows, nx, cols);
+    be->sum_rows(be, out(t, 5 * (int64_t)cols, c->beta, 1e-5 * rows), c->beta, x, rows, 5, cols);
+    be->add_rows(be, out(t, (int64_t)rows * cols, 0, 0), x, p, rows, 5, cols);
+    be->copy2d(be, out(t, (int64_t)rows * (cols + 3), 1, 0), cols + 3, c->beta, x, cols, rows, cols);
+}
+
+static void pool(struct bench *t, const struct cas *c)
+{
+    capt_backend *be = t->be;
+    int B = 2, H = c->a, W = c->b, C = c->c, k = c->d;
+    float *x = random_f(t, (int64_t)B * H * W * C, 1, 1), *dy = random_f(t, (int64_t)B * (H / k) * (W / k) * C, 2, 1);
+    be->avgpool_fwd(be, out(t, (int64_t)B * (H / k) * (W / k) * C, 0, 1e-6), x, B, H, W, C, k, k);
+    be->avgpool_bwd(be, out(t, (int64_t)B * H * W * C, c->beta, 1e-6), c->beta, dy, B, H, W, C, k, k);
+    uint8_t *u = keep(t, 3000);
+    for (int i = 0; i < 3000; i++)
+        u[i] = (uint8_t)i;
+    be->pixels(be, out(t, 3000, 0, 1e-6), u, 1000, (float[]){0.4f, 0.5f, 0.6f}, (float[]){0.2f, 0.3f, 0.25f});
+}
+
+#define F CAPT_F32
+#define H CAPT_BF16
+static const struct cas cases[] = {
+    {"linear 1x33x7", linear, 1, 33, 7, 0, 1, F, 0}, {"linear 1x33x7", linear, 1, 33, 7, 0, 1, H, 0}, {"linear 15x64x64", linear, 15, 64, 64, 0, 0, F, 1},
+    {"linear 150x130x1001", linear, 150, 130, 1001, 0, 1, F, 0}, {"linear 150x130x1001", linear, 150, 130, 1001, 0, 1, H, 1}, {"linear 2000x61x50", linear, 2000, 61, 50, 0, 0, H, 0},
+    {"linear 133x96x2048 gelu", linear, 133, 96, 2048, CAPT_MAP_gelu, 1, F, 0}, {"linear 100x100x1024 relu", linear, 100, 100, 1024, CAPT_MAP_relu, 1, H, 0},
+    {"adamw 7x65x33", adamw, 7, 65, 33, 0, 0, H, 0}, {"adamw 30x200x300", adamw, 30, 200, 300, 0, 0, F, 0},
+    {"conv 3x3", conv, 13, 5, 37, 3, 1, F, 0}, {"conv 3x3", conv, 13, 5, 37, 3, 1, H, 1}, {"conv 7x7 s2", conv, 30, 3, 40, 7, 2, H, 0}, {"conv 1x1", conv, 20, 40, 33, 1, 1, H, 1},
+    {"conv 1x1 s2", conv, 9, 8, 12, 1, 2, F, 1}, {"conv 5x5 long", conv, 40, 4, 8, 5, 1, F, 0},
+    {"attn 7x7 causal", attn, 7, 7, 16, 0, 0, F, 0}, {"attn 70x70 causal drop", attn, 70, 70, 64, 0, 2, F, 1}, {"attn 5x130 len", attn, 5, 130, 33, -1, 1, F, 0},
+    {"attn 61x40 len drop", attn, 61, 40, 20, 3, 3, F, 1},
+    {"step", step, 9, 11, 5, 24, 0, F, 0}, {"step own", step, 40, 0, 21, 64, 0, F, 0}, {"step shared", step, 3, 50, 0, 64, 0, F, 0},
+    {"head 50x101x33", head, 50, 101, 33, 1, 1, F, 0}, {"head 50x101x33", head, 50, 101, 33, 1, 1, H, 1}, {"head 600x3001x40", head, 600, 3001, 40, 0, 0, H, 0},
+    {"head 3x2500x64", head, 3, 2500, 64, 0, 1, F, 1},
+    {"choose 5x300x20", choose, 5, 300, 20, 4, 0, F, 0}, {"choose 500x3000x16", choose, 500, 3000, 16, 5, 0, F, 0}, {"mix prob", mix, 9, 400, 0, 0, 0, F, 0}, {"mix log", mix, 40, 1000, 1, 0, 0, F, 0},
+    {"layernorm", norm, 3, 7, 0, 0, 0, F, 0}, {"layernorm", norm, 300, 130, 0, 0, 0, F, 1}, {"batchnorm train relu", norm, 700, 37, 1, 1, 1, F, 0}, {"batchnorm", norm, 300, 64, 1, 0, 0, F, 1},
+    {"relu", maps, CAPT_MAP_relu, 1000, 0, 0, 0, F, 0}, {"tanh", maps, CAPT_MAP_tanh, 40001, 0, 0, 0, F, 1}, {"sigmoid", maps, CAPT_MAP_sigmoid, 1003, 0, 0, 0, F, 0},
+    {"gelu", maps, CAPT_MAP_gelu, 1003, 0, 0, 0, F, 1}, {"quickgelu", maps, CAPT_MAP_quickgelu, 1003, 0, 0, 0, F, 0}, {"none", maps, CAPT_MAP_none, 5, 0, 0, 0, F, 1},
+    {"elementwise", elem, 70001, 3, 0, 0, 0, F, 0}, {"elementwise", elem, 7, 2, 0, 0, 0, F, 1},
+    {"rows", moves, 333, 300, 0, 0, 0, F, 1}, {"rows", moves, 13, 5, 0, 0, 0, F, 0}, {"pool", pool, 15, 17, 20, 2, 0, F, 0}, {"pool", pool, 40, 40, 20, 7, 0, F, 1},
+};
+#undef F
+#undef H
+
+static void drop(struct bench *t)
+{
+    for (int i = 0; i < t->n_mem; i++)
+        t->be->free(t->be, t->mem[i]);
+    t->n_mem = 0;
+}
+
+static void isa(void **state)
+{
+    const char *name = *state;
+    setenv("CAPT_CPU_ISA", name, 1);
+    capt_err err = CAPT_ERR_INIT;
+    capt_pool *p[2] = {capt_pool_new(1, &err), capt_pool_new(3, &err)};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bench t[3] = {{0}};
+        t[0].be = capt_backend_ref_new(NULL, &err);
+        t[1].be = capt_backend_cpu_new(p[0], &err);
+        t[2].be = capt_backend_cpu_new(p[1], &err);
+        for (int j = 0; j < 3; j++) {
+            assert_non_null(t[j].be);
+            cases[i].run(&t[j], &cases[i]);
+            assert_int_equal(t[j].be->check(t[j].be, &err), 0);
+        }
+        for (int o = 0; o < t[0].n_out; o++) {
+            struct out *r = &t[0].out[o], *c = &t[1].out[o];
+            double scale = 0, worst = 0;
+            for (int64_t e = 0; e < r->n; e++) {
+                double d = fabs((double)r->v[e] - (double)c->v[e]);
+                d = isnan(d) && !(r->v[e] == c->v[e]) ? INFINITY : r->v[e] == c->v[e] ? 0 : d;
+                worst = d > worst ? d : worst;
+                scale = fmax(scale, isinf(r->v[e]) ? 0 : fabs(r->v[e]));
+            }
+            if (worst > r->tol * fmax(1, scale * 0.1))
+                fail_msg("%s %s (%s): output %d is off by %g, allowed %g", name, cases[i].name, cases[i].ct ? "bf16" : "f32", o, worst, r->tol * fmax(1, scale * 0.1));
+            if (memcmp(c->v, t[2].out[o].v, (size_t)c->n * sizeof(float)) != 0)
+                fail_msg("%s %s: output %d differs with 3 threads", name, cases[i].name, o);
+        }
+        for (int j = 0; j < 3; j++) {
+            drop(&t[j]);
+            t[j].be->close(t[j].be);
+        }
+    }
+    capt_pool_free(p[0]);
+    capt_pool_free(p[1]);
+}
+
+static void unknown(void **state)
+{
+    (void)state;
+    capt_err err = CAPT_ERR_INIT;
+    setenv("CAPT_CPU_ISA", "mmx", 1);
+    assert_null(capt_backend_cpu_new(NULL, &err));
+    assert_non_null(strstr(err.text, "mmx"));
+}
+
+int main(void)
+{
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    const struct CMUnitTest tests[] = {
+        {"portable", isa, NULL, NULL, (void *)"portable"}, {"avx2", isa, NULL, NULL, (void *)"avx2"}, {"avx512", isa, NULL, NULL, (void *)"avx512"},
+        {"avx512bf16", isa, NULL, NULL, (void *)"avx512bf16"}, cmocka_unit_test(unknown),
+    };
+    return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);
+}
+#else
+int main(void)
+{
+    puts("1..0 # SKIP the cpu backend is single precision");
+    return 0;
+}
+#endif
