@@ -154,8 +154,10 @@ static int constant(work *w)
     capt_err *err = &w->p->err;
     if (!w->val.n)
         return capt_fail(err, CAPT_EDATA, "%s: no captions in split %s to choose by", captions_path, val_split);
-    size_t *at = capt_arena_alloc(w->arena, (w->val.n + 1) * sizeof *at), *train_at = capt_arena_alloc(w->arena, (w->train.n + 1) * sizeof *at);
-    const char **text, **refs = lines_of(w, &w->val, at, &text, err), **line = refs ? lines_of(w, &w->train, train_at, &text, err) : NULL;
+    size_t *at = capt_arena_alloc(w->arena, (w->val.n + 1) * sizeof *at),
+           *train_at = capt_arena_alloc(w->arena, (w->train.n + 1) * sizeof *at);
+    const char **text, **refs = lines_of(w, &w->val, at, &text, err),
+                       **line = refs ? lines_of(w, &w->train, train_at, &text, err) : NULL;
     capt_df *df = line ? capt_df_new(refs, at, w->val.n, 0, CAPT_PTB_ID, NULL, err) : NULL;
     if (!df)
         return -1;
@@ -172,7 +174,8 @@ static int constant(work *w)
         for (size_t i = 1; i < n; i++)
             if (t.score[i] > t.score[best] || (t.score[i] == t.score[best] && pick[i] < pick[best]))
                 best = i;
-        capt_prog_note(w->p, "CIDEr %.6f on %zu images of split %s: %s", t.score[best], w->val.n, val_split, text[pick[best]]);
+        capt_prog_note(w->p, "CIDEr %.6f on %zu images of split %s: %s", t.score[best], w->val.n, val_split,
+                       text[pick[best]]);
         for (size_t i = 0; i < w->target.n && !rc; i++)
             rc = put(&w->target.v[i]->id, text[pick[best]]);
     } else {
@@ -237,7 +240,8 @@ static float *features(work *w, capt_store *store, const capt_store_section *sec
         int got = capt_store_get(store, &im->v[i]->id, &f, err);
         const capt_section *s = got > 0 ? capt_feature_section(&f, section->name) : NULL;
         if (got <= 0 || !s || (size_t)s->dim != dim || s->rows < 1) {
-            rc = got < 0 ? -1 : capt_fail(err, CAPT_EDATA, "%s: no %s features of image %s", store_path, section->name, key);
+            rc = got < 0 ? -1
+                         : capt_fail(err, CAPT_EDATA, "%s: no %s features of image %s", store_path, section->name, key);
             break;
         }
         capt_vec_grow_((void **)&rows, &cap, (size_t)s->rows * dim, sizeof *rows);

@@ -71,7 +71,8 @@ static int parse_options(work *w)
 {
     const char *name[MAX_METRICS];
     size_t n;
-    if (split_list(w, split, w->splits, sizeof w->splits / sizeof *w->splits, &w->n_splits) || split_list(w, metrics, name, MAX_METRICS, &n))
+    if (split_list(w, split, w->splits, sizeof w->splits / sizeof *w->splits, &w->n_splits) ||
+        split_list(w, metrics, name, MAX_METRICS, &n))
         return -1;
     if (w->n_splits == 1 && !strcmp(w->splits[0], "all"))
         w->n_splits = 0;
@@ -121,7 +122,8 @@ static int id_fail(work *w, id_list *l, const char *path, const char *what, cons
 {
     int rc = 0;
     if (l->n)
-        rc = capt_fail(&w->p->err, CAPT_EDATA, "%s: %zu %s: %s%s%s", path, l->n, what, l->s.s, l->n > SHOWN ? ", ..." : "", advice);
+        rc = capt_fail(&w->p->err, CAPT_EDATA, "%s: %zu %s: %s%s%s", path, l->n, what, l->s.s,
+                       l->n > SHOWN ? ", ..." : "", advice);
     capt_str_free(&l->s);
     return rc;
 }
@@ -131,8 +133,9 @@ static int join(work *w, answers *a)
 {
     id_list unknown = {{0}, 0}, other = {{0}, 0}, missing = {{0}, 0}, bare = {{0}, 0};
     if (a->hyps->int_ids != w->refs->int_ids)
-        return capt_fail(&w->p->err, CAPT_EDATA, "%s: its ids are %s, those of %s are %s", a->path, a->hyps->int_ids ? "integers" : "strings",
-                         refs_path, w->refs->int_ids ? "integers" : "strings");
+        return capt_fail(&w->p->err, CAPT_EDATA, "%s: its ids are %s, those of %s are %s", a->path,
+                         a->hyps->int_ids ? "integers" : "strings", refs_path,
+                         w->refs->int_ids ? "integers" : "strings");
     for (size_t i = 0; i < a->hyps->n; i++) {
         const capt_caption *c = capt_captions_find(w->refs, &a->hyps->v[i].id);
         if (!c)
@@ -206,16 +209,39 @@ static const char *without_repeats(work *w, const char *s)
     return out;
 }
 
-static const char **tokenized(work *w, const char **text, size_t n)
+/* The number of tokens that the official tokenizer reports for these captions: with punctuation and line ends. */
+static int count_tokens(work *w, const char **text, size_t n, const char *what)
+{
+    capt_str in = {0}, out = {0};
+    size_t tokens = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i)
+            capt_str_putc(&in, '\n');
+        capt_str_puts(&in, text[i]);
+    }
+    int rc = capt_ptb_lex(in.s ? in.s : "", in.n, &out, &w->p->err);
+    for (size_t i = 0; !rc && i < out.n; i++)
+        tokens += out.s[i] == ' ' || (out.s[i] == '\n' && i && out.s[i - 1] != '\n') ? 1 : 0;
+    if (!rc)
+        capt_prog_detail(w->p, "%zu tokens in %s", tokens + n - 1, what);
+    capt_str_free(&in);
+    capt_str_free(&out);
+    return rc;
+}
+
+static const char **tokenized(work *w, const char **text, size_t n, const char *what)
 {
     const char **out = text;
-    if (tokenize == TOK_PTB && capt_ptb_lines(text, n, w->arena, &out, NULL, &w->p->err))
+    if (tokenize == TOK_NONE)
+        return out;
+    if (capt_ptb_lines(text, n, w->arena, &out, NULL, &w->p->err))
         return NULL;
-    return out;
+    return w->p->verbose && count_tokens(w, text, n, what) ? NULL : out;
 }
 
 /* References of n images: offsets and token lines, tokenized in one run as the official scorer does. */
-static const char **reference_lines(work *w, const capt_caption *const *image, size_t n, size_t n_refs, size_t *at, size_t *n_breaks)
+static const char **reference_lines(work *w, const capt_caption *const *image, size_t n, size_t n_refs, size_t *at,
+                                    size_t *n_breaks)
 {
     const char **text = capt_arena_alloc(w->arena, (n_refs + 1) * sizeof *text);
     at[0] = 0;
@@ -224,7 +250,7 @@ static const char **reference_lines(work *w, const capt_caption *const *image, s
         for (int k = 0; k < image[i]->n_captions; k++)
             text[at[i + 1]++] = one_line(w, image[i]->captions[k], n_breaks);
     }
-    return tokenized(w, text, n_refs);
+    return tokenized(w, text, n_refs, refs_path);
 }
 
 static int prepare(work *w, answers *a)
@@ -237,7 +263,7 @@ static int prepare(work *w, answers *a)
         if (collapse)
             text[i] = without_repeats(w, text[i]);
     }
-    a->hyp_line = tokenized(w, text, a->n);
+    a->hyp_line = tokenized(w, text, a->n, a->path);
     if (!a->ref_line || !a->hyp_line)
         return -1;
     size_t trained = 0, refs_empty = 0;
@@ -273,10 +299,11 @@ static void describe(work *w, answers *a)
     capt_str_printf(&s, "images:%zu|refs:%d", a->n, lo);
     if (hi > lo)
         capt_str_printf(&s, "-%d", hi);
-    capt_str_printf(&s, "|split:%s|subset:%s|dup:%s|tok:%s|collapse:%s", split, subset ? "yes" : "no", keep_first ? "first" : "error", tokenizer_id(),
-                    collapse ? "yes" : "no");
+    capt_str_printf(&s, "|split:%s|subset:%s|dup:%s|tok:%s|collapse:%s", split, subset ? "yes" : "no",
+                    keep_first ? "first" : "error", tokenizer_id(), collapse ? "yes" : "no");
     if (w->df)
-        capt_str_printf(&s, "|df:%.8s,N=%llu%s", capt_df_source(w->df), (unsigned long long)capt_df_images(w->df), capt_df_eos(w->df) ? ",eos" : "");
+        capt_str_printf(&s, "|df:%.8s,N=%llu%s", capt_df_source(w->df), (unsigned long long)capt_df_images(w->df),
+                        capt_df_eos(w->df) ? ",eos" : "");
     else
         capt_str_printf(&s, "|df:corpus,N=%zu", a->n);
     capt_str_printf(&s, "|version:%s", capt_version());
@@ -291,7 +318,8 @@ static int score(work *w, answers *a)
     for (int m = 0; m < w->n_metrics; m++) {
         if (!in.df && !strncmp(w->metric[m]->name, "cider", 5)) { /* once for both kinds */
             if (a->n < FEW_IMAGES)
-                capt_prog_warn(w->p, "%s: CIDEr takes its n-gram weights from these %zu images alone; give --df FILE", a->path, a->n);
+                capt_prog_warn(w->p, "%s: CIDEr takes its n-gram weights from these %zu images alone; give --df FILE",
+                               a->path, a->n);
             in.df = own = capt_df_new(a->ref_line, a->ref_at, a->n, 0, tokenizer_id(), NULL, &w->p->err);
             if (!own)
                 return -1;
@@ -354,9 +382,10 @@ static json_t *as_object(work *w, const answers *a)
         if (a->out[m].n_score == 4) {
             const int64_t *g = a->out[m].guess, *c = a->out[m].correct;
             json_object_set_new(o, "bleu_counts",
-                                json_pack("{s:I,s:I,s:[IIII],s:[IIII]}", "testlen", (json_int_t)a->out[m].testlen, "reflen",
-                                          (json_int_t)a->out[m].reflen, "guess", (json_int_t)g[0], (json_int_t)g[1], (json_int_t)g[2],
-                                          (json_int_t)g[3], "correct", (json_int_t)c[0], (json_int_t)c[1], (json_int_t)c[2], (json_int_t)c[3]));
+                                json_pack("{s:I,s:I,s:[IIII],s:[IIII]}", "testlen", (json_int_t)a->out[m].testlen,
+                                          "reflen", (json_int_t)a->out[m].reflen, "guess", (json_int_t)g[0],
+                                          (json_int_t)g[1], (json_int_t)g[2], (json_int_t)g[3], "correct",
+                                          (json_int_t)c[0], (json_int_t)c[1], (json_int_t)c[2], (json_int_t)c[3]));
         }
     return o;
 }
@@ -397,9 +426,11 @@ static void put_table(work *w)
         for (int m = 0; m < w->n_metrics; m++)
             if (w->a[f].out[m].n_score == 4) {
                 const capt_metric_out *o = &w->a[f].out[m];
-                printf("%slengths %lld to %lld, n-grams correct %lld %lld %lld %lld of %lld %lld %lld %lld\n", b ? f ? "B: " : "A: " : "",
-                       (long long)o->testlen, (long long)o->reflen, (long long)o->correct[0], (long long)o->correct[1], (long long)o->correct[2],
-                       (long long)o->correct[3], (long long)o->guess[0], (long long)o->guess[1], (long long)o->guess[2], (long long)o->guess[3]);
+                printf("%slengths %lld to %lld, n-grams correct %lld %lld %lld %lld of %lld %lld %lld %lld\n",
+                       b ? f ? "B: " : "A: " : "", (long long)o->testlen, (long long)o->reflen,
+                       (long long)o->correct[0], (long long)o->correct[1], (long long)o->correct[2],
+                       (long long)o->correct[3], (long long)o->guess[0], (long long)o->guess[1], (long long)o->guess[2],
+                       (long long)o->guess[3]);
             }
     printf("%s\n", json_string_value(a->signature));
 }
@@ -434,7 +465,8 @@ static int open_df(work *w)
 {
     w->df = capt_df_open(df_path, &w->p->err);
     if (w->df && strcmp(capt_df_tokenizer(w->df), tokenizer_id()))
-        return capt_fail(&w->p->err, CAPT_EDATA, "%s: made with tokenizer %s, not %s", df_path, capt_df_tokenizer(w->df), tokenizer_id());
+        return capt_fail(&w->p->err, CAPT_EDATA, "%s: made with tokenizer %s, not %s", df_path,
+                         capt_df_tokenizer(w->df), tokenizer_id());
     return w->df ? 0 : -1;
 }
 

@@ -134,7 +134,13 @@ double capt_cider_score_plain(const capt_df *df, const capt_cider_refs *refs, co
     return score(df, refs, hyp, s, 1);
 }
 
-typedef struct job { const capt_metric_in *in; const capt_df *df; double *each; capt_cider_scratch **scratch; int plain; } job;
+typedef struct job {
+    const capt_metric_in *in;
+    const capt_df *df;
+    double *each;
+    capt_cider_scratch **scratch;
+    int plain;
+} job;
 
 static void score_image(void *arg, int64_t task, int worker)
 {
@@ -153,7 +159,8 @@ static int score_corpus(const capt_metric_in *in, capt_metric_out *out, int plai
     if (!in->df && !own)
         return -1;
     int workers = capt_pool_size(in->pool);
-    job j = {in, in->df ? in->df : own, capt_alloc(in->n * sizeof(double)), capt_alloc((size_t)workers * sizeof *j.scratch), plain};
+    job j = {in, in->df ? in->df : own, capt_alloc(in->n * sizeof(double)),
+             capt_alloc((size_t)workers * sizeof *j.scratch), plain};
     for (int t = 0; t < workers; t++)
         j.scratch[t] = capt_cider_scratch_new();
     capt_pool_run(in->pool, (int64_t)in->n, score_image, &j);

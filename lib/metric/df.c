@@ -55,7 +55,8 @@ static int count(table *t, uint64_t key, uint64_t check, uint32_t image)
 }
 
 /* One pass over all references. 0, 1 on a clash of keys, -1 on an error. */
-static int fill(table *t, const char *const *refs, const size_t *at, size_t n, int eos, uint64_t seed, uint64_t mask, capt_err *err)
+static int fill(table *t, const char *const *refs, const size_t *at, size_t n, int eos, uint64_t seed, uint64_t mask,
+                capt_err *err)
 {
     capt_sent s = {0};
     int rc = 0;
@@ -65,7 +66,8 @@ static int fill(table *t, const char *const *refs, const size_t *at, size_t n, i
             while (!rc && 3 * t->cap < 4 * (t->n + s.grams.n + 1))
                 rc = grow(t, err);
             for (size_t k = 0; k < s.grams.n && !rc; k++)
-                rc = count(t, (s.grams.gram[k].key & mask) | !(s.grams.gram[k].key & mask), s.grams.gram[k].check, (uint32_t)i);
+                rc = count(t, (s.grams.gram[k].key & mask) | !(s.grams.gram[k].key & mask), s.grams.gram[k].check,
+                           (uint32_t)i);
         }
     capt_sent_free(&s);
     return rc;
@@ -103,7 +105,6 @@ static int place(capt_df *df, table *t, capt_err *err)
         df->own[h] = (df_slot){t->v[i].key, t->v[i].df, (uint32_t)t->v[i].check};
     }
     df->slot = df->own;
-    df->h.table_hash = XXH3_64bits(df->own, df->h.n_slots * sizeof *df->own);
     return 0;
 }
 
@@ -141,10 +142,11 @@ capt_df *df_build(const char *const *refs, const size_t *at, size_t n, int eos, 
     return df;
 }
 
-capt_df *capt_df_new(const char *const *refs, const size_t *at, size_t n, int eos, const char *tokenizer, const char *source,
-                     capt_err *err)
+capt_df *capt_df_new(const char *const *refs, const size_t *at, size_t n, int eos, const char *tokenizer,
+                     const char *source, capt_err *err)
 {
-    if (strlen(tokenizer) >= sizeof((df_header *)0)->tokenizer || (source && strlen(source) >= sizeof((df_header *)0)->source)) {
+    if (strlen(tokenizer) >= sizeof((df_header *)0)->tokenizer ||
+        (source && strlen(source) >= sizeof((df_header *)0)->source)) {
         capt_fail(err, CAPT_EUSAGE, "document frequencies: the tokenizer's or the source's name is too long");
         return NULL;
     }
@@ -173,12 +175,22 @@ uint32_t capt_df_count(const capt_df *df, const char *ngram)
     return df_lookup(df, h.low64 ? h.low64 : 1, h.high64);
 }
 
+/* Hash of the header (its own hash as zero), then of the slots. */
+static uint64_t content_hash(const capt_df *df)
+{
+    df_header h = df->h;
+    h.hash = 0;
+    return XXH3_64bits_withSeed(df->slot, h.n_slots * sizeof *df->slot, XXH3_64bits(&h, sizeof h));
+}
+
 int capt_df_write(const capt_df *df, const char *path, capt_err *err)
 {
     capt_out *o = capt_out_open(path, err);
     if (!o)
         return -1;
-    fwrite(&df->h, sizeof df->h, 1, capt_out_file(o));
+    df_header h = df->h;
+    h.hash = content_hash(df);
+    fwrite(&h, sizeof h, 1, capt_out_file(o));
     fwrite(df->slot, sizeof *df->slot, df->h.n_slots, capt_out_file(o)); /* a failed write shows at finish */
     return capt_out_finish(o, err);
 }
@@ -191,11 +203,12 @@ static const char *fault(const capt_df *df)
         return "not a document frequency file";
     if (h->version != VERSION)
         return "unknown version of document frequency file";
-    if (h->flags & ~(uint32_t)EOS || !h->n_images || !memchr(h->tokenizer, 0, sizeof h->tokenizer) || !memchr(h->source, 0, sizeof h->source))
+    if (h->flags & ~(uint32_t)EOS || !h->n_images || !memchr(h->tokenizer, 0, sizeof h->tokenizer) ||
+        !memchr(h->source, 0, sizeof h->source))
         return "bad header";
     if (h->n_slots != (df->map.n - sizeof *h) / sizeof(df_slot) || (df->map.n - sizeof *h) % sizeof(df_slot))
         return "truncated";
-    if (XXH3_64bits(df->slot, h->n_slots * sizeof(df_slot)) != h->table_hash)
+    if (content_hash(df) != h->hash)
         return "checksum differs";
     uint64_t used = 0;
     for (uint64_t i = 0; i < h->n_slots; i++) {

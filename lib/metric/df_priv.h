@@ -10,7 +10,7 @@ typedef struct df_header {
     char magic[8];
     uint32_t version, flags; /* flags bit 0: eos */
     char tokenizer[32], source[33], zero[7];
-    uint64_t n_images, n_ngrams, n_slots, seed, table_hash; /* table_hash: XXH3-64 of the slots */
+    uint64_t n_images, n_ngrams, n_slots, seed, hash; /* hash: XXH3-64 of slots, seeded with the header's */
     char reserved[128];
 } df_header;
 _Static_assert(sizeof(df_header) == 256 && sizeof(df_slot) == 16, "df file layout");

@@ -56,8 +56,8 @@ static int take(reader *r, json_t *o, const char *where, capt_err *err)
     const capt_id *id = (const capt_id *)(const void *)rec; /* first member of both kinds */
     int kind = id->is_int ? 1 : 2;
     if (r->id_kind && r->id_kind != kind)
-        return capt_fail(err, CAPT_EDATA, "%s: the id is %s, but the ids before are %s", where, kind == 1 ? "an integer" : "a string",
-                         kind == 1 ? "strings" : "integers");
+        return capt_fail(err, CAPT_EDATA, "%s: the id is %s, but the ids before are %s", where,
+                         kind == 1 ? "an integer" : "a string", kind == 1 ? "strings" : "integers");
     r->id_kind = kind;
     l->int_ids = id->is_int;
     if (capt_idmap_add(l->map, id, (int64_t)l->n) != (int64_t)l->n) {
@@ -92,7 +92,8 @@ static json_t *from_karpathy(json_t *image, const char *where, capt_err *err)
 {
     json_t *sentences = capt_json_array(image, "sentences", where, err), *coco = json_object_get(image, "cocoid"), *s;
     const char *file, *split, *raw;
-    if (!sentences || capt_json_str(image, "filename", &file, where, err) || capt_json_str(image, "split", &split, where, err))
+    if (!sentences || capt_json_str(image, "filename", &file, where, err) ||
+        capt_json_str(image, "split", &split, where, err))
         return NULL;
     json_t *o = json_object(), *captions = json_array();
     json_object_set_new(o, "id", coco ? json_incref(coco) : string_without_extension(file));
@@ -179,8 +180,10 @@ static int read_document(reader *r, json_t *doc, capt_err *err)
             return read_karpathy(r, images, err);
         return capt_fail(err, CAPT_EDATA, "%s: neither \"annotations\" nor \"sentences\": no captions here", r->name);
     }
-    return capt_fail(err, CAPT_EDATA, r->kind == &capt_kind_caption ? "%s: not caption records, annotations or Karpathy's layout"
-                                                                    : "%s: not hypothesis records or a results file", r->name);
+    return capt_fail(err, CAPT_EDATA,
+                     r->kind == &capt_kind_caption ? "%s: not caption records, annotations or Karpathy's layout"
+                                                   : "%s: not hypothesis records or a results file",
+                     r->name);
 }
 
 static int read_lines(reader *r, const char *s, size_t n, capt_err *err)
@@ -242,7 +245,8 @@ static int read_bytes(reader *r, const char *s, size_t n, capt_err *err)
     return rc;
 }
 
-static int read_any(const char *path, const capt_kind *kind, int keep_first, size_t *n_dropped, any_list **out, capt_err *err)
+static int read_any(const char *path, const capt_kind *kind, int keep_first, size_t *n_dropped, any_list **out,
+                    capt_err *err)
 {
     reader r = {.name = strcmp(path, "-") ? path : "stdin", .kind = kind, .list = capt_alloc(sizeof *r.list)};
     r.list->arena = capt_arena_new(1 << 20);
@@ -253,7 +257,8 @@ static int read_any(const char *path, const capt_kind *kind, int keep_first, siz
     free(s);
     if (!rc && r.n_twice && !keep_first)
         rc = capt_fail(err, CAPT_EDATA, "%s: %zu %s: %s%s", r.name, r.n_twice,
-                       r.n_twice == 1 ? "image is given twice" : "records repeat an image given before", r.twice.s, r.n_twice > SHOWN ? ", ..." : "");
+                       r.n_twice == 1 ? "image is given twice" : "records repeat an image given before", r.twice.s,
+                       r.n_twice > SHOWN ? ", ..." : "");
     if (!rc && !r.list->n)
         rc = capt_fail(err, CAPT_EDATA, "%s: no records", r.name);
     if (n_dropped)

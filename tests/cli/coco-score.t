@@ -197,6 +197,9 @@ if [ -n "$SHARED" ]; then
     like 'demo: ROUGE-L and BLEU-4' "$(cat "$OUT")" '"Bleu_4":0\.19082904376742529,"ROUGE_L":0\.39625269357570847'
     K=$SHARED/data/karpathy_test
     ok 'Karpathy test' coco-score --refs "$K/captions_karpathy_test.json" --json "$K/sparse_caption_00156000.json"
+    ok 'Karpathy test, verbose' coco-score -v --refs "$K/captions_karpathy_test.json" --json "$K/sparse_caption_00156000.json"
+    like 'Karpathy test: tokens of the references' "$(cat "$ERR")" '307085 tokens in .*captions_karpathy_test'
+    like 'Karpathy test: tokens of the captions' "$(cat "$ERR")" '52437 tokens in .*sparse'
     like 'Karpathy test: values' "$(cat "$OUT")" '"ROUGE_L":0\.58443562420059847,"CIDEr":1\.3105541570391401'
 else
     skip 'the official demo' 'no shared data'

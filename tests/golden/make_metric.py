@@ -10,6 +10,7 @@ import io
 import json
 import random
 
+import numpy as np
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
@@ -48,4 +49,5 @@ out = json.loads(json.dumps(out, default=float))
 out["each"] = {
     "Bleu_1": each_bleu[0], "Bleu_2": each_bleu[1], "Bleu_3": each_bleu[2], "Bleu_4": each_bleu[3],
     "ROUGE_L": [float(x) for x in each_rouge], "CIDEr": [float(x) for x in each_cider]}
+out["mean"] = [[n, float(np.mean(1 / (np.arange(n) + 1.0)))] for n in (1, 7, 8, 9, 127, 128, 129, 132, 133, 135, 136, 140, 255, 1000, 5000)]
 print(json.dumps(out, ensure_ascii=False, separators=(",", ":"), default=float))

@@ -60,7 +60,8 @@ static int run(const char *store, capt_str *out)
 
 static void nearest(void **state)
 {
-    static const char want[] = "{\"id\":6,\"caption\":\"right\"}\n{\"id\":7,\"caption\":\"up\"}\n{\"id\":8,\"caption\":\"left\"}\n";
+    static const char want[] =
+        "{\"id\":6,\"caption\":\"right\"}\n{\"id\":7,\"caption\":\"up\"}\n{\"id\":8,\"caption\":\"left\"}\n";
     char path[128];
     capt_str out = {0};
     snprintf(path, sizeof path, "%s/caps.ndjson", dir);
