@@ -98,6 +98,11 @@ int capt_store_manifest_read(const json_t *j, capt_store_meta *m, const char *pa
     return 0;
 }
 
+int capt_store_meta_from_json(const json_t *j, capt_store_meta *m, const char *where, capt_err *err)
+{
+    return capt_store_manifest_read(j, m, where, err);
+}
+
 int capt_store_manifest_same(const json_t *a, const json_t *b, const char *what, capt_err *err)
 {
     static const char *const keys[] = {"format", "version", "byte_order", "ids", "dtype", "sections", "encoder", "preprocess", "provenance"};

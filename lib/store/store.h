@@ -53,6 +53,8 @@ capt_store *capt_store_open(const char *path, capt_err *err);
 void capt_store_close(capt_store *s); /* NULL is fine */
 const capt_store_meta *capt_store_meta_of(const capt_store *s); /* borrowed */
 const json_t *capt_store_manifest(const capt_store *s);          /* borrowed */
+/* A manifest's JSON (as `capt-store info --json` prints it) -> meta; j stays the owner of what meta points to. */
+int capt_store_meta_from_json(const json_t *j, capt_store_meta *m, const char *where, capt_err *err);
 const capt_store_section *capt_store_section_of(const capt_store *s, const char *name); /* NULL: none */
 /* 1 found, 0 not there, -1 damaged. Threads may call it at once. */
 int capt_store_get(capt_store *s, const capt_id *id, capt_feature *f, capt_err *err);
