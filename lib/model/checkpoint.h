@@ -16,4 +16,9 @@ int capt_checkpoint_is(const char *path);
 /* The encoder inside a checkpoint, or of public CLIP weights (OpenAI/open_clip or transformers naming; sizes inferred): parameters go into params under
  * "encoder.". prep (or NULL): new reference to {"size","mode","mean","std"}. hash: content of its tensors as loaded. */
 capt_encoder *capt_encoder_load(const char *path, capt_params *params, char hash[33], json_t **prep, capt_err *err);
+/* The same with the keys of `over` (or NULL) laid over the file's configuration: {"resolution":448} (the positional table is resized), "preprocess",
+ * "heads" when they are not width/64, means and deviations. */
+capt_encoder *capt_encoder_load_with(const char *path, const json_t *over, capt_params *params, char hash[33], json_t **prep, capt_err *err);
+/* {"mode","size","resample","mean","std"} of an encoder: image/prep.h reads it. New reference. */
+json_t *capt_encoder_prep(const capt_encoder *e);
 #endif

@@ -35,6 +35,7 @@ struct capt_encoder {
     int size;             /* input resolution */
     int global_dim, grid_dim, grid_rows;
     float mean[3], std[3];
+    int train_bn; /* batch statistics when the encoder is trained (clip-resnet); loaded weights keep their running statistics: 0 */
 };
 extern const capt_encoder_type *const capt_encoder_types[]; /* ends with NULL */
 const capt_encoder_type *capt_encoder_find(const char *name);

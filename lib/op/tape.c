@@ -50,6 +50,22 @@ void capt_ctx_reset(capt_ctx *c)
     c->op_count = 0;
 }
 
+capt_mark capt_ctx_mark(const capt_ctx *c)
+{
+    const struct capt_steps *m = c->mem;
+    return (capt_mark){m->at, m->at < m->chunks.n ? m->chunks.v[m->at].used : 0, c->last};
+}
+
+void capt_ctx_release(capt_ctx *c, capt_mark k)
+{
+    struct capt_steps *m = c->mem;
+    if (c->last != k.last)
+        return;
+    for (size_t i = k.chunk; i < m->chunks.n; i++)
+        m->chunks.v[i].used = i == k.chunk ? k.used : 0;
+    m->at = k.chunk;
+}
+
 int capt_ctx_bad(const capt_ctx *c)
 {
     return c->err.code != CAPT_OK || c->be->failed;

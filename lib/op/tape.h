@@ -31,6 +31,10 @@ void capt_ctx_free(capt_ctx *c);
 void capt_ctx_reset(capt_ctx *c);
 /* 0, or -1 with the first error of an operator or the backend. */
 int capt_ctx_check(capt_ctx *c, capt_err *err);
+/* Step memory taken since the mark is given back (the tensors in it are dead then). Does nothing if something was recorded on the tape since. */
+typedef struct capt_mark { size_t chunk, used; const capt_node *last; } capt_mark;
+capt_mark capt_ctx_mark(const capt_ctx *c);
+void capt_ctx_release(capt_ctx *c, capt_mark m);
 size_t capt_ctx_peak(const capt_ctx *c); /* bytes of step memory held */
 
 /* For writers of operators and models */

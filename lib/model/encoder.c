@@ -1,0 +1,179 @@
+#include "model/encoder_priv.h"
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+
+const capt_encoder_type *const capt_encoder_types[] = {
+#define ENCODER(symbol) &capt_encoder_##symbol,
+#include "model/encoder.def"
+#undef ENCODER
+    NULL
+};
+
+const capt_encoder_type *capt_encoder_find(const char *name)
+{
+    for (int i = 0; capt_encoder_types[i]; i++)
+        if (!strcmp(capt_encoder_types[i]->name, name))
+            return capt_encoder_types[i];
+    return NULL;
+}
+
+int capt_encoder_int(const capt_encoder *e, const char *key, int lo, int hi, int *v, capt_err *err)
+{
+    *v = capt_config_int(e->config, key);
+    if (*v < lo || *v > hi)
+        return capt_fail(err, CAPT_EDATA, "%s: \"%s\" is %d, not %d to %d", e->type->name, key, *v, lo, hi);
+    return 0;
+}
+
+static int read_preprocessing(capt_encoder *e, capt_err *err)
+{
+    static const char *const mean[3] = {"mean_r", "mean_g", "mean_b"}, *const std[3] = {"std_r", "std_g", "std_b"};
+    if (capt_encoder_int(e, "resolution", 8, 4096, &e->size, err))
+        return -1;
+    const char *mode = capt_config_str(e->config, "preprocess");
+    if (strcmp(mode, "clip") && strcmp(mode, "stretch"))
+        return capt_fail(err, CAPT_EDATA, "%s: \"preprocess\" is \"%s\", not clip or stretch", e->type->name, mode);
+    for (int i = 0; i < 3; i++) {
+        e->mean[i] = (float)capt_config_num(e->config, mean[i]);
+        e->std[i] = (float)capt_config_num(e->config, std[i]);
+        if (!isfinite(e->mean[i]) || !isfinite(e->std[i]) || e->std[i] <= 0)
+            return capt_fail(err, CAPT_EDATA, "%s: \"%s\" and \"%s\" must be finite, the deviation above 0", e->type->name, mean[i], std[i]);
+    }
+    return 0;
+}
+
+capt_encoder *capt_encoder_new(const json_t *config, capt_params *params, capt_err *err)
+{
+    const char *name = json_string_value(json_object_get(config, "type"));
+    if (!name) {
+        capt_fail(err, CAPT_EDATA, "encoder: \"type\" is missing");
+        return NULL;
+    }
+    const capt_encoder_type *type = capt_encoder_find(name);
+    if (!type) {
+        capt_fail(err, CAPT_EDATA, "encoder: no type \"%s\" (known: clip-vit, clip-resnet)", name);
+        return NULL;
+    }
+    capt_encoder *e = capt_alloc(sizeof *e);
+    e->type = type;
+    e->params = params;
+    e->config = capt_config_complete(config, type->keys, type->name, err);
+    int bad = !e->config || read_preprocessing(e, err) || type->init(e, err);
+    if (!bad && params->err.code)
+        bad = capt_fail(err, params->err.code, "%s: %s", type->name, params->err.text);
+    if (bad) {
+        capt_encoder_free(e);
+        return NULL;
+    }
+    return e;
+}
+
+void capt_encoder_free(capt_encoder *e)
+{
+    if (!e)
+        return;
+    if (e->self)
+        e->type->free(e);
+    json_decref(e->config);
+    free(e);
+}
+
+void capt_encode(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *out)
+{
+    if (u8->ndim != 4 || u8->dim[1] != e->size || u8->dim[2] != e->size || u8->dim[3] != 3) {
+        out->global = out->grid = capt_ctx_fail(c, "%s: images are %lldx%lldx%lld, the encoder reads %dx%dx3", e->type->name, (long long)u8->dim[1],
+                                                (long long)u8->dim[2], (long long)u8->dim[3], e->size, e->size);
+        return;
+    }
+    e->type->forward(c, e, u8, out);
+}
+
+capt_affine capt_encoder_linear(capt_encoder *e, int out, int in, double std, const char *name, ...)
+{
+    char s[200];
+    va_list ap;
+    va_start(ap, name);
+    vsnprintf(s, sizeof s, name, ap);
+    va_end(ap);
+    capt_affine a;
+    a.w = capt_param_new(e->params, CAPT_P_MATRIX | CAPT_P_DECAY, CAPT_INIT_NORMAL, std, CAPT_DIMS(out, in), "encoder.%s.weight", s);
+    a.b = capt_param_new(e->params, 0, CAPT_INIT_ZERO, 0, CAPT_DIMS(out), "encoder.%s.bias", s);
+    return a;
+}
+
+capt_affine capt_encoder_norm(capt_encoder *e, int dim, const char *name, ...)
+{
+    char s[200];
+    va_list ap;
+    va_start(ap, name);
+    vsnprintf(s, sizeof s, name, ap);
+    va_end(ap);
+    capt_affine a;
+    a.w = capt_param_new(e->params, 0, CAPT_INIT_ONE, 0, CAPT_DIMS(dim), "encoder.%s.weight", s);
+    a.b = capt_param_new(e->params, 0, CAPT_INIT_ZERO, 0, CAPT_DIMS(dim), "encoder.%s.bias", s);
+    return a;
+}
+
+capt_relay capt_relay_start(capt_ctx *c, int64_t n)
+{
+    capt_relay r = {.hand = capt_ctx_bytes(c, (size_t)n * sizeof(capt_real))};
+    r.mark = capt_ctx_mark(c);
+    return r;
+}
+
+capt_tensor *capt_relay_next(capt_ctx *c, const capt_relay *r, capt_tensor *x)
+{
+    if (c->last != r->mark.last || capt_ctx_bad(c))
+        return x;
+    int64_t n = capt_tensor_numel(x);
+    c->be->copy2d(c->be, r->hand, n, 0, x->data, n, 1, n);
+    capt_ctx_release(c, r->mark);
+    capt_tensor *y = capt_ctx_tensor(c, CAPT_F32, x->ndim, x->dim);
+    if (!capt_ctx_bad(c))
+        c->be->copy2d(c->be, y->data, n, 0, r->hand, n, 1, n);
+    return y;
+}
+
+/* Weights of the four samples around a point that lies t (0..1) behind the second. */
+static void cubic(double t, double k[4])
+{
+    const double a = -0.75;
+    for (int i = 0; i < 4; i++) {
+        double x = fabs(t - (i - 1));
+        k[i] = x <= 1 ? ((a + 2) * x - (a + 3)) * x * x + 1 : ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
+    }
+}
+
+static int clamp(int v, int n)
+{
+    return v < 0 ? 0 : v >= n ? n - 1 : v;
+}
+
+void capt_encoder_resize_positions(capt_real *dst, int g, const capt_real *src, int g0, int dim)
+{
+    memcpy(dst, src, (size_t)dim * sizeof *dst);
+    dst += dim;
+    src += dim;
+    for (int y = 0; y < g; y++) {
+        double sy = (y + 0.5) * g0 / g - 0.5, ky[4];
+        int y0 = (int)floor(sy);
+        cubic(sy - y0, ky);
+        for (int x = 0; x < g; x++) {
+            double sx = (x + 0.5) * g0 / g - 0.5, kx[4];
+            int x0 = (int)floor(sx);
+            cubic(sx - x0, kx);
+            capt_real *d = dst + ((int64_t)y * g + x) * dim;
+            for (int i = 0; i < dim; i++) {
+                double s = 0;
+                for (int j = 0; j < 4; j++)
+                    for (int k = 0; k < 4; k++)
+                        s += ky[j] * kx[k] * (double)src[((int64_t)clamp(y0 - 1 + j, g0) * g0 + clamp(x0 - 1 + k, g0)) * dim + i];
+                d[i] = (capt_real)s;
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+/* Shared by the encoders and the loaders of their weights. */
+#ifndef CAPT_MODEL_ENCODER_PRIV_H
+#define CAPT_MODEL_ENCODER_PRIV_H
+#include "model/model.h"
+
+/* Keys that every encoder has: how its pixels are made. Means and deviations are CLIP's unless a file says otherwise. */
+#define CAPT_ENCODER_KEYS(resolution)                                                                                       \
+    {"resolution", 'i', resolution, "side of the square input in pixels"},                                                  \
+    {"preprocess", 's', "clip", "clip (short side resized, centre crop) or stretch"},                                       \
+    {"mean_r", 'n', "0.48145466", "mean of red, of 0..1"}, {"mean_g", 'n', "0.4578275", "mean of green"},                   \
+    {"mean_b", 'n', "0.40821073", "mean of blue"}, {"std_r", 'n', "0.26862954", "standard deviation of red"},               \
+    {"std_g", 'n', "0.26130258", "standard deviation of green"}, {"std_b", 'n', "0.27577711", "standard deviation of blue"}
+
+#define ENCODER(symbol) extern const capt_encoder_type capt_encoder_##symbol;
+#include "model/encoder.def"
+#undef ENCODER
+
+/* Weight and bias of one layer; its parameters are "encoder.<name>.weight" and "encoder.<name>.bias". */
+typedef struct capt_affine { capt_tensor *w, *b; } capt_affine;
+/* (out,in) drawn with standard deviation std, and a zero bias (out). name is a printf format. */
+capt_affine capt_encoder_linear(capt_encoder *e, int out, int in, double std, const char *name, ...) CAPT_PRINTF(5, 6);
+/* Gain one (dim), bias zero (dim). */
+capt_affine capt_encoder_norm(capt_encoder *e, int dim, const char *name, ...) CAPT_PRINTF(3, 4);
+/* The value of an integer key, refused outside lo..hi. */
+int capt_encoder_int(const capt_encoder *e, const char *key, int lo, int hi, int *v, capt_err *err);
+
+/* Between the blocks of a pass that is not recorded (no tape, or a frozen encoder) only the running tensor is worth keeping: relay_start before the
+ * first, relay_next on what each block returns; n is the largest number of elements that is handed over. In a recorded pass relay_next does nothing. */
+typedef struct capt_relay { capt_mark mark; capt_real *hand; } capt_relay;
+capt_relay capt_relay_start(capt_ctx *c, int64_t n);
+capt_tensor *capt_relay_next(capt_ctx *c, const capt_relay *r, capt_tensor *x);
+
+/* A positional table for another grid: src (1+g0*g0,dim) -> dst (1+g*g,dim). Row 0, the class token's, is kept; the others are resampled as a picture
+ * by cubic convolution (Keys 1981, a = -3/4, pixel centres, edges repeated, not widened when shrinking). */
+void capt_encoder_resize_positions(capt_real *dst, int g, const capt_real *src, int g0, int dim);
+#endif

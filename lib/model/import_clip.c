@@ -1,0 +1,332 @@
+/* CLIP image encoders from public files. Two namings are known, and our own:
+ *   OpenAI, open_clip   "visual.conv1.weight", "visual.transformer.resblocks.0.attn.in_proj_weight", "visual.layer1.0.bn1.running_mean", ...
+ *   transformers        "vision_model.encoder.layers.0.self_attn.q_proj.weight", "vision_model.pre_layrnorm.weight", "visual_projection.weight"
+ *   a checkpoint        "encoder.conv1.weight", ... in our layout
+ * The text tower is ignored; what the image tower lacks or has too much is refused by name. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "model/encoder_priv.h"
+#include "model/import.h"
+
+enum { OPENAI, TRANSFORMERS, OURS, N_NAMINGS };
+static const struct { const char *prefix, *first; } naming[N_NAMINGS] = {
+    {"visual.", "visual.conv1.weight"},
+    {"vision_model.", "vision_model.embeddings.patch_embedding.weight"},
+    {"encoder.", "encoder.conv1.weight"},
+};
+
+typedef struct source {
+    capt_st *st;
+    const char *path;
+    int naming;
+    CAPT_VEC(char *) used; /* names taken so far */
+} source;
+
+static int source_open(source *s, capt_st *st, const char *path, capt_err *err)
+{
+    *s = (source){.st = st, .path = path};
+    for (s->naming = 0; s->naming < N_NAMINGS; s->naming++)
+        if (capt_st_find(st, naming[s->naming].first))
+            return 0;
+    return capt_fail(err, CAPT_EDATA, "%s: holds no CLIP image encoder (neither \"%s\" nor \"%s\")", path, naming[OPENAI].first, naming[TRANSFORMERS].first);
+}
+
+static void source_close(source *s)
+{
+    for (size_t i = 0; i < s->used.n; i++)
+        free(s->used.v[i]);
+    capt_vec_free(&s->used);
+}
+
+/* ---- names ---- */
+
+static const struct { const char *ours, *theirs; } outside[] = {
+    {"conv1.weight", "embeddings.patch_embedding.weight"},
+    {"class_embedding", "embeddings.class_embedding"},
+    {"positional_embedding", "embeddings.position_embedding.weight"},
+    {"ln_pre.weight", "pre_layrnorm.weight"},
+    {"ln_pre.bias", "pre_layrnorm.bias"},
+    {"ln_post.weight", "post_layernorm.weight"},
+    {"ln_post.bias", "post_layernorm.bias"},
+}, inside[] = {
+    {"ln_1.weight", "layer_norm1.weight"},
+    {"ln_1.bias", "layer_norm1.bias"},
+    {"attn.out_proj.weight", "self_attn.out_proj.weight"},
+    {"attn.out_proj.bias", "self_attn.out_proj.bias"},
+    {"ln_2.weight", "layer_norm2.weight"},
+    {"ln_2.bias", "layer_norm2.bias"},
+    {"mlp.c_fc.weight", "mlp.fc1.weight"},
+    {"mlp.c_fc.bias", "mlp.fc1.bias"},
+    {"mlp.c_proj.weight", "mlp.fc2.weight"},
+    {"mlp.c_proj.bias", "mlp.fc2.bias"},
+};
+
+/* The public names of the parameter "encoder.<ours>"; returns their number (3: q, k, v to be stacked). */
+static int public_names(int how, const char *ours, char out[3][200])
+{
+    int block, at = 0;
+    if (how != TRANSFORMERS) {
+        snprintf(out[0], 200, "%s%s", naming[how].prefix, ours);
+        return 1;
+    }
+    if (sscanf(ours, "transformer.resblocks.%d.%n", &block, &at) == 1 && at) {
+        const char *rest = ours + at;
+        if (!strncmp(rest, "attn.in_proj_", 13)) {
+            for (int i = 0; i < 3; i++)
+                snprintf(out[i], 200, "vision_model.encoder.layers.%d.self_attn.%c_proj.%s", block, "qkv"[i], rest + 13);
+            return 3;
+        }
+        for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
+            if (!strcmp(rest, inside[i].ours))
+                snprintf(out[0], 200, "vision_model.encoder.layers.%d.%s", block, inside[i].theirs);
+        return 1;
+    }
+    snprintf(out[0], 200, strcmp(ours, "proj") ? "vision_model.%s" : "visual_projection.weight", ours);
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
+        if (!strcmp(ours, outside[i].ours))
+            snprintf(out[0], 200, "vision_model.%s", outside[i].theirs);
+    return 1;
+}
+
+static const capt_st_tensor *find(source *s, const char *name, capt_err *err)
+{
+    const capt_st_tensor *t = capt_st_find(s->st, name);
+    if (!t) {
+        capt_fail(err, CAPT_EDATA, "%s: tensor \"%s\" is missing", s->path, name);
+        return NULL;
+    }
+    capt_vec_push(&s->used, capt_strdup(name));
+    return t;
+}
+
+/* ---- configuration ---- */
+
+/* Dimension d of a tensor of `rank` dimensions, or -1 and an error. */
+static int64_t dim_of(source *s, const char *ours, int rank, int d, capt_err *err)
+{
+    char name[3][200];
+    public_names(s->naming, ours, name);
+    const capt_st_tensor *t = capt_st_find(s->st, name[0]);
+    if (!t)
+        return capt_fail(err, CAPT_EDATA, "%s: tensor \"%s\" is missing", s->path, name[0]);
+    if (t->ndim != rank || t->dim[d] < 1 || t->dim[d] > 1 << 24)
+        return capt_fail(err, CAPT_EDATA, "%s: tensor \"%s\" has a shape no CLIP image encoder has", s->path, name[0]);
+    return t->dim[d];
+}
+
+static int has(source *s, const char *ours)
+{
+    char name[3][200];
+    public_names(s->naming, ours, name);
+    return capt_st_find(s->st, name[0]) != NULL;
+}
+
+static int count_blocks(source *s, const char *fmt, int stage)
+{
+    char name[100];
+    int n = 0;
+    do {
+        if (stage)
+            snprintf(name, sizeof name, "layer%d.%d.conv1.weight", stage, n);
+        else
+            snprintf(name, sizeof name, fmt, n);
+    } while (has(s, name) && ++n < 1000);
+    return n;
+}
+
+/* g of a table of 1 + g*g rows. */
+static int64_t side_of(source *s, const char *ours, capt_err *err)
+{
+    int64_t rows = dim_of(s, ours, 2, 0, err);
+    if (rows < 0)
+        return -1;
+    int64_t g = (int64_t)lround(sqrt((double)(rows - 1)));
+    if (g < 1 || g * g != rows - 1)
+        return capt_fail(err, CAPT_EDATA, "%s: the positional table has %lld rows, not 1 and a square", s->path, (long long)rows);
+    return g;
+}
+
+static json_t *vit_config(source *s, capt_err *err)
+{
+    int64_t width = dim_of(s, "conv1.weight", 4, 0, err), patch = width < 0 ? -1 : dim_of(s, "conv1.weight", 4, 2, err);
+    int64_t g = patch < 0 ? -1 : side_of(s, "positional_embedding", err);
+    int64_t hidden = g < 0 ? -1 : dim_of(s, "transformer.resblocks.0.mlp.c_fc.weight", 2, 0, err);
+    int64_t out = hidden < 0 ? -1 : dim_of(s, "proj", 2, s->naming == OPENAI ? 1 : 0, err);
+    if (out < 0)
+        return NULL;
+    if (hidden % width) {
+        capt_fail(err, CAPT_EDATA, "%s: %lld hidden units are no multiple of the width %lld", s->path, (long long)hidden, (long long)width);
+        return NULL;
+    }
+    return json_pack("{s:s, s:I, s:I, s:I, s:i, s:I, s:I}", "type", "clip-vit", "resolution", (json_int_t)(g * patch), "patch", (json_int_t)patch, "width",
+                     (json_int_t)width, "layers", count_blocks(s, "transformer.resblocks.%d.ln_1.weight", 0), "mlp_ratio", (json_int_t)(hidden / width),
+                     "output_dim", (json_int_t)out);
+}
+
+static json_t *resnet_config(source *s, capt_err *err)
+{
+    int64_t width = dim_of(s, "conv3.weight", 4, 0, err), g = width < 0 ? -1 : side_of(s, "attnpool.positional_embedding", err);
+    int64_t out = g < 0 ? -1 : dim_of(s, "attnpool.c_proj.weight", 2, 0, err);
+    if (out < 0)
+        return NULL;
+    json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:s}", "type", "clip-resnet", "resolution", (json_int_t)(32 * g), "width", (json_int_t)width, "output_dim",
+                          (json_int_t)out, "bn", "frozen");
+    for (int i = 1; i <= 4; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "layers%d", i);
+        json_object_set_new(o, key, json_integer(count_blocks(s, NULL, i)));
+    }
+    return o;
+}
+
+json_t *capt_import_clip_config(capt_st *st, const char *path, capt_err *err)
+{
+    source s;
+    if (source_open(&s, st, path, err))
+        return NULL;
+    return has(&s, "layer1.0.conv1.weight") ? resnet_config(&s, err) : vit_config(&s, err);
+}
+
+/* ---- values ---- */
+
+static int read_values(const source *s, const char *name, const capt_st_tensor *t, capt_real *to, capt_err *err)
+{
+    if (t->dtype != CAPT_F32 && t->dtype != CAPT_F16 && t->dtype != CAPT_BF16)
+        return capt_fail(err, CAPT_EDATA, "%s: tensor \"%s\" is %s, not f32, f16 or bf16", s->path, name, capt_dtype_name(t->dtype));
+    capt_st_to_real(t, to);
+    for (int64_t i = 0; i < capt_st_numel(t); i++)
+        if (!isfinite(to[i]))
+            return capt_fail(err, CAPT_EDATA, "%s: element %lld of \"%s\" is not finite", s->path, (long long)i, name);
+    return 0;
+}
+
+/* "3x4" of the shape; leading ones are left out, so that a row and a vector are alike */
+static void shape_text(int n, const int64_t *dim, char out[100])
+{
+    size_t at = 0;
+    while (n > 1 && dim[0] == 1) {
+        n--;
+        dim++;
+    }
+    out[0] = 0;
+    for (int i = 0; i < n && at < 80; i++)
+        at += (size_t)snprintf(out + at, 100 - at, i ? "x%lld" : "%lld", (long long)dim[i]);
+}
+
+static int same_shape(const source *s, const char *name, const capt_st_tensor *t, int n, const int64_t *want, capt_err *err)
+{
+    char a[100], b[100];
+    shape_text(t->ndim, t->dim, a);
+    shape_text(n, want, b);
+    return strcmp(a, b) ? capt_fail(err, CAPT_EDATA, "%s: \"%s\" is %s, the encoder needs %s", s->path, name, a, b) : 0;
+}
+
+/* (rows,a,b) -> (rows,b,a) */
+static void swap_inner(capt_real *to, const capt_real *from, int64_t rows, int64_t a, int64_t b)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < a; i++)
+            for (int64_t j = 0; j < b; j++)
+                to[(r * b + j) * a + i] = from[(r * a + i) * b + j];
+}
+
+static int ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && !strcmp(s + n - m, end);
+}
+
+/* Values of one parameter into to, in our layout; from: scratch of the file tensor's size. */
+static int take_one(source *s, const capt_param *p, const char *name, const capt_st_tensor *t, capt_real *from, capt_real *to, capt_err *err)
+{
+    const int64_t *d = p->t.dim;
+    const char *ours = p->name + strlen("encoder.");
+    if (ends_with(ours, "positional_embedding") && t->ndim == 2 && t->dim[0] != d[0]) {
+        int64_t g0 = side_of(s, ours, err), g = (int64_t)lround(sqrt((double)(d[0] - 1)));
+        const int64_t want[2] = {t->dim[0], d[1]};
+        if (g0 < 0 || same_shape(s, name, t, 2, want, err) || read_values(s, name, t, from, err))
+            return -1;
+        capt_encoder_resize_positions(to, (int)g, from, (int)g0, (int)d[1]);
+        return 0;
+    }
+    int filter = t->ndim == 4 && s->naming != OURS, transposed = s->naming == OPENAI && !strcmp(ours, "proj");
+    int64_t want[4] = {d[0], d[1], d[2], d[3]};
+    int n = p->t.ndim;
+    if (filter) { /* ours (N,kh,kw,C) or, 1x1, (N,C); theirs (N,C,kh,kw) */
+        want[1] = n == 4 ? d[3] : d[1];
+        want[2] = n == 4 ? d[1] : 1;
+        want[3] = n == 4 ? d[2] : 1;
+        n = 4;
+    } else if (transposed) {
+        want[0] = d[1];
+        want[1] = d[0];
+    }
+    if (same_shape(s, name, t, n, want, err) || read_values(s, name, t, filter || transposed ? from : to, err))
+        return -1;
+    if (filter)
+        swap_inner(to, from, want[0], want[1], want[2] * want[3]);
+    else if (transposed)
+        swap_inner(to, from, 1, want[0], want[1]);
+    return 0;
+}
+
+static int take(source *s, capt_params *ps, capt_param *p, capt_err *err)
+{
+    char name[3][200];
+    const capt_st_tensor *t[3];
+    int n = public_names(s->naming, p->name + strlen("encoder."), name), bad = 0;
+    int64_t all = capt_tensor_numel(&p->t), most = all;
+    for (int i = 0; i < n; i++) {
+        t[i] = find(s, name[i], err);
+        if (!t[i])
+            return -1;
+        most = capt_st_numel(t[i]) > most ? capt_st_numel(t[i]) : most;
+    }
+    capt_real *to = capt_try_alloc64((size_t)all * sizeof *to, err), *from = capt_try_alloc64((size_t)most * sizeof *from, err);
+    bad = !to || !from;
+    if (!bad && n == 1)
+        bad = take_one(s, p, name[0], t[0], from, to, err);
+    for (int i = 0; !bad && n == 3 && i < 3; i++) {
+        const int64_t want[2] = {p->t.dim[0] / 3, p->t.dim[1]};
+        bad = same_shape(s, name[i], t[i], p->t.ndim, want, err) || read_values(s, name[i], t[i], to + i * (all / 3), err);
+    }
+    if (!bad)
+        capt_param_set(ps, p, to);
+    free(to);
+    free(from);
+    return bad ? -1 : 0;
+}
+
+/* Whatever else the image tower holds would be dropped in silence: refuse it. */
+static int refuse_rest(source *s, capt_err *err)
+{
+    const char *prefix = naming[s->naming].prefix;
+    for (size_t i = 0; i < capt_st_n(s->st); i++) {
+        const char *name = capt_st_at(s->st, i)->name;
+        if (strncmp(name, prefix, strlen(prefix)) || ends_with(name, ".num_batches_tracked") || ends_with(name, ".position_ids"))
+            continue;
+        size_t k = 0;
+        while (k < s->used.n && strcmp(s->used.v[k], name))
+            k++;
+        if (k == s->used.n)
+            return capt_fail(err, CAPT_EDATA, "%s: tensor \"%s\" has no place in the encoder", s->path, name);
+    }
+    return 0;
+}
+
+int capt_import_clip(capt_encoder *e, capt_st *st, const char *path, capt_err *err)
+{
+    source s;
+    int rc = source_open(&s, st, path, err);
+    for (int i = 0; !rc && i < e->params->n; i++)
+        if (!strncmp(e->params->v[i]->name, "encoder.", 8))
+            rc = take(&s, e->params, e->params->v[i], err);
+    if (!rc)
+        rc = refuse_rest(&s, err);
+    source_close(&s);
+    e->train_bn = 0;
+    return rc;
+}
