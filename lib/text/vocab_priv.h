@@ -1,0 +1,36 @@
+/* Inside vocabularies. */
+#ifndef CAPT_TEXT_VOCAB_PRIV_H
+#define CAPT_TEXT_VOCAB_PRIV_H
+#include "text/vocab.h"
+
+typedef struct capt_vocab_kind {
+    const char *type, *tokenizer;
+    int (*prepare)(capt_vocab *v, const json_t *o, const char *where, capt_err *err);
+    int (*encode)(const capt_vocab *v, const char *caption, int max, int32_t *ids, int *n, capt_err *err);
+    void (*decode)(const capt_vocab *v, const int32_t *ids, int n, capt_str *out); /* ids of ordinary tokens and unk only */
+} capt_vocab_kind;
+
+typedef struct vocab_merge { uint64_t pair; int32_t rank, id; } vocab_merge; /* pair: left << 32 | right, + 1 (0: free) */
+
+struct capt_vocab {
+    const capt_vocab_kind *kind;
+    json_t *json;        /* the file's object, with the hash */
+    const char **tokens; /* of json */
+    int32_t n, pad, bos, eos, unk;
+    int32_t *slot;       /* open addressing: id + 1 by hash of the token, 0: free */
+    size_t mask;
+    char hash[33];
+    vocab_merge *merge;  /* gpt2: open addressing by pair */
+    size_t merge_mask;
+    int32_t byte_id[256]; /* gpt2 */
+};
+
+int32_t capt_vocab_find_n(const capt_vocab *v, const char *token, size_t n);
+
+#define CAPT_VOCAB_KIND(x, type, tokenizer)                                                            \
+    int capt_vocab_##x##_prepare(capt_vocab *v, const json_t *o, const char *where, capt_err *err);    \
+    int capt_vocab_##x##_encode(const capt_vocab *v, const char *s, int max, int32_t *ids, int *n, capt_err *err); \
+    void capt_vocab_##x##_decode(const capt_vocab *v, const int32_t *ids, int n, capt_str *out);
+#include "text/vocab.def"
+#undef CAPT_VOCAB_KIND
+#endif
