@@ -92,10 +92,10 @@ void capt_cider_scratch_free(capt_cider_scratch *s)
     free(s);
 }
 
-static double score(const capt_df *df, const capt_cider_refs *r, const char *hyp, capt_cider_scratch *s, int plain)
+static double score(const capt_df *df, const capt_cider_refs *r, const char *hyp, capt_cider_scratch *s, int plain, int ended)
 {
     enum { N = CAPT_NGRAM_MAX };
-    capt_sent_set(&s->sent, hyp, capt_df_eos(df), df->h.seed);
+    capt_sent_set(&s->sent, hyp, ended && capt_df_eos(df), df->h.seed);
     capt_vec_grow_((void **)&s->sum, &s->cap, r->n * N + 1, sizeof *s->sum);
     memset(s->sum, 0, r->n * N * sizeof *s->sum);
     double norm[N] = {0}, total[N] = {0};
@@ -126,12 +126,17 @@ static double score(const capt_df *df, const capt_cider_refs *r, const char *hyp
 
 double capt_cider_score(const capt_df *df, const capt_cider_refs *refs, const char *hyp, capt_cider_scratch *s)
 {
-    return score(df, refs, hyp, s, 0);
+    return score(df, refs, hyp, s, 0, 1);
+}
+
+double capt_cider_score_end(const capt_df *df, const capt_cider_refs *refs, const char *hyp, int ended, capt_cider_scratch *s)
+{
+    return score(df, refs, hyp, s, 0, ended);
 }
 
 double capt_cider_score_plain(const capt_df *df, const capt_cider_refs *refs, const char *hyp, capt_cider_scratch *s)
 {
-    return score(df, refs, hyp, s, 1);
+    return score(df, refs, hyp, s, 1, 1);
 }
 
 typedef struct job {
@@ -147,7 +152,7 @@ static void score_image(void *arg, int64_t task, int worker)
     const job *j = arg;
     const size_t *at = &j->in->ref_at[task];
     capt_cider_refs *r = capt_cider_refs_new(j->df, j->in->refs + at[0], at[1] - at[0]);
-    j->each[task] = score(j->df, r, j->in->hyps[task], j->scratch[worker], j->plain);
+    j->each[task] = score(j->df, r, j->in->hyps[task], j->scratch[worker], j->plain, 1);
     capt_cider_refs_free(r);
 }
 

@@ -42,6 +42,8 @@ capt_cider_scratch *capt_cider_scratch_new(void);
 void capt_cider_scratch_free(capt_cider_scratch *s);
 /* CIDEr-D of one hypothesis, 0..10; an empty line gives 0. df must be the one refs were made with. */
 double capt_cider_score(const capt_df *df, const capt_cider_refs *refs, const char *hyp, capt_cider_scratch *s);
+/* The same of a caption that was cut before its end (ended 0): it gets no "<eos>", whatever the df says. */
+double capt_cider_score_end(const capt_df *df, const capt_cider_refs *refs, const char *hyp, int ended, capt_cider_scratch *s);
 /* The same without clipping and length penalty. */
 double capt_cider_score_plain(const capt_df *df, const capt_cider_refs *refs, const char *hyp, capt_cider_scratch *s);
 #endif

@@ -1,0 +1,336 @@
+/* capt-beam: checkpoints and image inputs in, hypothesis records out. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "common/session.h"
+
+static capt_strs models, stores, encoders;
+static const char *images, *weights, *split, *coco, *out_path = "-";
+static int greedy, ensemble, compute, allow_unk, no_repeat, exif_rotate;
+static int64_t beam = 5, sample, nbest = 1, batch = 32, max_words;
+static double temperature = 1, length_penalty, max_pixels;
+
+static const capt_opt options[] = {
+    {"model", CAPT_O_STRS, &models, "CKPT", "checkpoint; several make an ensemble", 0, 0, 1, 1},
+    {"store", CAPT_O_STRS, &stores, "STORE", "feature store: one for all models or one a model, in order", 0, 0, 1, 0},
+    {"images", CAPT_O_STR, &images, "DIR", "folder of the pictures, instead of a store", 0, 0, 1, 0},
+    {"encoder", CAPT_O_STRS, &encoders, "FILE", "encoder of --images: one for all models or one a model (default: the one in the checkpoint)", 0, 0, 1, 0},
+    {"split", CAPT_O_STR, &split, "LIST", "splits to caption (default: all records)", 0, 0, 0, 0},
+    {"beam", CAPT_O_INT, &beam, "N", "beam width", 1, 1000, 0, 0},
+    {"greedy", CAPT_O_FLAG, &greedy, NULL, "take the best word each time: --beam 1", 0, 0, 0, 0},
+    {"sample", CAPT_O_INT, &sample, "N", "draw N captions an image instead of searching", 0, 10000, 0, 0},
+    {"temperature", CAPT_O_NUM, &temperature, "X", "temperature of --sample", 1e-3, 1e3, 0, 0},
+    {"nbest", CAPT_O_INT, &nbest, "N", "captions kept an image, at most the beam width", 1, 1000, 0, 0},
+    {"ensemble", CAPT_O_CHOICE, &ensemble, "prob|logprob", "what an ensemble averages", 0, 0, 0, 0},
+    {"ensemble-weights", CAPT_O_STR, &weights, "X,..", "weights of the models (default: equal)", 0, 0, 0, 0},
+    {"length-penalty", CAPT_O_NUM, &length_penalty, "X", "rank finished captions by logprob / (words + 1)^X", 0, 10, 0, 0},
+    {"no-repeat", CAPT_O_FLAG, &no_repeat, NULL, "never the same word twice running", 0, 0, 0, 0},
+    {"allow-unk", CAPT_O_FLAG, &allow_unk, NULL, "let the unknown word be written", 0, 0, 0, 0},
+    {"max-words", CAPT_O_INT, &max_words, "N", "longest caption in steps, EOS included (0: the model's)", 0, 10000, 0, 0},
+    {"batch", CAPT_O_INT, &batch, "N", "images at a time", 1, 10000, 1, 0},
+    {"compute", CAPT_O_CHOICE, &compute, CAPT_COMPUTE_NAMES, "what matrix products read", 0, 0, 0, 0},
+    {"max-pixels", CAPT_O_NUM, &max_pixels, "N", "largest picture taken, in pixels (default 89478485)", 0, 1e12, 1, 0},
+    {"exif-rotate", CAPT_O_FLAG, &exif_rotate, NULL, "turn pictures as their EXIF orientation says", 0, 0, 0, 0},
+    {"out", CAPT_O_STR, &out_path, "FILE", "hypothesis records", 0, 0, 1, 0},
+    {"coco", CAPT_O_STR, &coco, "FILE", "also write the official results file", 0, 0, 1, 0},
+    {0}};
+
+typedef struct job {
+    capt_prog *p;
+    capt_session s;
+    capt_model **m;
+    capt_inlet *in;   /* one a model */
+    size_t n;
+    capt_scorer *scorer;
+    capt_captions *records;
+    capt_picked picked;
+    char name[33];    /* weights' hash: of the model, or of the members' hashes */
+    capt_out *out;
+    json_t *results;  /* official results, or NULL */
+    capt_str line;
+} job;
+
+static int bad_record(void *arg, capt_err *err)
+{
+    return capt_prog_bad(arg, err);
+}
+
+static int open_one(job *j, size_t i)
+{
+    capt_err *err = &j->p->err;
+    const char *path = models.v[i];
+    j->m[i] = capt_checkpoint_load(path, j->s.be, j->s.compute, NULL, err);
+    if (!j->m[i])
+        return -1;
+    capt_model *m = j->m[i];
+    capt_inlet *in = &j->in[i];
+    if (stores.n) {
+        if (capt_inlet_store(in, stores.v[stores.n > 1 ? i : 0], capt_section_of(m), capt_config_int(m->config, "feature_rows"), err))
+            return -1;
+    } else {
+        capt_prep prep;
+        if (encoders.n || !m->encoder) {
+            if (!encoders.n)
+                return capt_fail(err, CAPT_EDATA, "%s holds no encoder: give --encoder FILE", path);
+            if (capt_inlet_encoder(in, &j->s, encoders.v[encoders.n > 1 ? i : 0], err))
+                return -1;
+            prep = in->prep;
+        } else if (capt_prep_from_json(json_object_get(m->store, "preprocess"), &prep, path, err)) {
+            return -1;
+        }
+        capt_jpeg_limits limits = {.max_pixels = (int64_t)max_pixels, .exif_rotate = exif_rotate};
+        if (capt_inlet_images(in, images, &prep, &limits, NULL, err))
+            return -1;
+    }
+    return capt_inlet_fits(in, m, path, err);
+}
+
+static int parse_weights(job *j, double *w)
+{
+    const char *s = weights;
+    for (size_t i = 0; i < j->n; i++) {
+        char *end;
+        w[i] = strtod(s, &end);
+        if (end == s || !(w[i] >= 0) || (*end && *end != ',') || (!*end && i + 1 < j->n) || (*end && i + 1 == j->n))
+            return capt_prog_usage(j->p, "--ensemble-weights %s: %zu numbers are wanted", weights, j->n);
+        s = end + 1;
+    }
+    return 0;
+}
+
+static int open_models(job *j)
+{
+    capt_err *err = &j->p->err;
+    capt_hasher *h = capt_hasher_new();
+    char hex[33];
+    int rc = 0;
+    for (size_t i = 0; i < j->n && !rc; i++) {
+        rc = open_one(j, i) || capt_params_hash(&j->m[i]->params, "", hex, err) ? -1 : 0;
+        capt_hasher_add(h, hex, 32);
+    }
+    capt_hasher_end(h, j->name);
+    if (rc)
+        return -1;
+    if (j->n == 1)
+        memcpy(j->name, hex, 33);
+    capt_scorer **member = capt_alloc(j->n * sizeof *member);
+    double *w = capt_alloc(j->n * sizeof *w);
+    for (size_t i = 0; i < j->n && !rc; i++) {
+        member[i] = capt_scorer_model(j->m[i], j->in[i].encoder, err);
+        rc = !member[i];
+    }
+    rc = rc || (weights && parse_weights(j, w));
+    if (rc) {
+        for (size_t i = 0; i < j->n; i++)
+            capt_scorer_free(member[i]);
+    } else {
+        j->scorer = j->n == 1 ? member[0] : capt_scorer_ensemble_take(member, (int)j->n, weights ? w : NULL, ensemble, err);
+        rc = !j->scorer;
+    }
+    free(member);
+    free(w);
+    return rc ? -1 : 0;
+}
+
+static int seen_in_training(const job *j, const capt_id *id)
+{
+    char key[CAPT_ID_KEY];
+    size_t n = capt_id_key(id, key);
+    for (size_t i = 0; i < j->n; i++)
+        if (capt_idset_has(j->m[i]->trained_on, key, n))
+            return 1;
+    return 0;
+}
+
+static int write_record(job *j, const capt_caption *rec, const capt_found *f, int n)
+{
+    json_t *o = json_object(), *cands = n > 1 ? json_array() : NULL;
+    json_object_set_new(o, "id", capt_id_json(&rec->id));
+    for (int k = 0; k < n; k++) {
+        if (!f[k].ids)
+            continue;
+        char *text = capt_found_text(j->scorer->vocab, &f[k]);
+        if (k == 0) {
+            json_object_set_new(o, "caption", json_string(text));
+            json_object_set_new(o, "logprob", json_real(f[k].logprob));
+            json_object_set_new(o, "model", json_string(j->name));
+            json_object_set_new(o, "trained_on", json_boolean(seen_in_training(j, &rec->id)));
+            if (j->results)
+                json_array_append_new(j->results, json_pack("{s:o, s:s}", "image_id", capt_id_json(&rec->id), "caption", text));
+        }
+        if (cands)
+            json_array_append_new(cands, json_pack("{s:s, s:f}", "caption", text, "logprob", f[k].logprob));
+        free(text);
+    }
+    if (cands)
+        json_object_set_new(o, "candidates", cands);
+    capt_str_clear(&j->line);
+    int rc = capt_json_line(o, &j->line);
+    json_decref(o);
+    if (rc)
+        return capt_fail(&j->p->err, CAPT_EDATA, "a caption could not be written as JSON");
+    if (fwrite(j->line.s, 1, j->line.n, capt_out_file(j->out)) != j->line.n)
+        return capt_fail_errno(&j->p->err, "%s", out_path);
+    return 0;
+}
+
+/* Loads up to n records from *at on for every model; a bad one is dropped under --max-bad. Returns how many, -1 on failure. */
+static int load(job *j, size_t *at, int n, const capt_caption **recs, capt_loaded *loaded, capt_input *in)
+{
+    int k = 0;
+    size_t from = *at;
+    for (; *at < j->picked.n && k < n; ++*at)
+        recs[k++] = j->picked.v[*at];
+    for (size_t i = 0; i < j->n; i++) {
+        capt_err one = CAPT_ERR_INIT;
+        if (capt_source_load(j->in[i].source, recs, k, NULL, &loaded[i], &one)) { /* find the bad ones, try again without */
+            if (k == 1 || j->p->max_bad == 0) {
+                if (capt_prog_bad(j->p, &one))
+                    return capt_fail(&j->p->err, one.code, "%s", one.text);
+                return k == 1 ? 0 : -1;
+            }
+            int kept = 0;
+            for (size_t r = from; r < *at; r++) {
+                capt_err e = CAPT_ERR_INIT;
+                const capt_caption *rec = j->picked.v[r];
+                int ok = 1;
+                for (size_t q = 0; q < j->n && ok; q++)
+                    ok = !capt_source_load(j->in[q].source, &rec, 1, NULL, &loaded[q], &e);
+                if (ok)
+                    recs[kept++] = rec;
+                else if (capt_prog_bad(j->p, &e))
+                    return capt_fail(&j->p->err, e.code, "%s", e.text);
+            }
+            k = kept;
+            for (size_t q = 0; q < j->n && k; q++)
+                if (capt_source_load(j->in[q].source, recs, k, NULL, &loaded[q], &j->p->err))
+                    return -1;
+            break;
+        }
+    }
+    for (size_t i = 0; i < j->n; i++)
+        in[i] = loaded[i].in;
+    return k;
+}
+
+static int caption_all(job *j)
+{
+    capt_prog *p = j->p;
+    int width = (int)(greedy ? 1 : beam), each = (int)(sample ? sample : nbest), n = (int)batch, rc = 0;
+    capt_loaded *loaded = capt_alloc(j->n * sizeof *loaded);
+    capt_input *in = capt_alloc(j->n * sizeof *in);
+    const capt_caption **recs = capt_alloc((size_t)n * sizeof *recs);
+    capt_found *found = capt_alloc((size_t)n * (size_t)each * sizeof *found);
+    uint64_t *hash = capt_alloc((size_t)n * sizeof *hash);
+    capt_beam_opts o = {.beam = width, .nbest = each, .max_t = (int)max_words, .length_penalty = length_penalty, .allow_unk = allow_unk, .no_repeat = no_repeat};
+    capt_progress g;
+    capt_progress_start(&g, p, "images", (int64_t)j->picked.n);
+    for (size_t at = 0; at < j->picked.n && !rc;) {
+        int k = load(j, &at, n, recs, loaded, in);
+        if (k < 0) {
+            rc = -1;
+            break;
+        }
+        if (k == 0)
+            continue;
+        for (int i = 0; i < k; i++)
+            hash[i] = capt_id_hash(&recs[i]->id);
+        rc = sample ? capt_sample_run(j->scorer, in, each, temperature, (int)max_words, allow_unk, (uint64_t)p->seed, hash, found, &p->err)
+                    : capt_beam_run(j->scorer, in, &o, found, &p->err);
+        for (int i = 0; i < k && !rc; i++)
+            rc = write_record(j, recs[i], found + (size_t)i * (size_t)each, each);
+        capt_found_free(found, k * each);
+        capt_progress_at(&g, (int64_t)at, NULL);
+        if (capt_prog_stopping() && at < j->picked.n && !rc)
+            rc = capt_fail(&p->err, CAPT_ESTOP, "stopped after %zu of %zu images", at, j->picked.n);
+    }
+    capt_progress_end(&g);
+    for (size_t i = 0; i < j->n; i++)
+        capt_loaded_free(&loaded[i]);
+    free(loaded);
+    free(in);
+    free(recs);
+    free(found);
+    free(hash);
+    return rc;
+}
+
+static int write_results(job *j)
+{
+    capt_out *o = capt_out_open(coco, &j->p->err);
+    if (!o)
+        return -1;
+    if (json_dumpf(j->results, capt_out_file(o), JSON_COMPACT) || fputc('\n', capt_out_file(o)) == EOF) {
+        capt_out_abandon(o);
+        return capt_fail_errno(&j->p->err, "%s", coco);
+    }
+    return capt_out_finish(o, &j->p->err);
+}
+
+static int run(capt_prog *p)
+{
+    job j = {.p = p, .n = models.n};
+    if (!stores.n == !images)
+        return capt_prog_usage(p, "one of --store and --images is needed");
+    if (stores.n > 1 && stores.n != models.n)
+        return capt_prog_usage(p, "%zu stores for %zu models: one for all, or one a model", stores.n, models.n);
+    if (encoders.n && (!images || (encoders.n > 1 && encoders.n != models.n)))
+        return capt_prog_usage(p, "--encoder goes with --images: one for all models, or one a model");
+    if (sample && (greedy || models.n > 1))
+        return capt_prog_usage(p, "--sample goes with one model, and not with --greedy");
+    if (!sample && nbest > (greedy ? 1 : beam))
+        return capt_prog_usage(p, "--nbest %lld is more than the beam width", (long long)nbest);
+    j.m = capt_alloc(j.n * sizeof *j.m);
+    j.in = capt_alloc(j.n * sizeof *j.in);
+    for (size_t i = 0; i < j.n; i++)
+        capt_inlet_init(&j.in[i]);
+    capt_prog_catch();
+    capt_read_opts ro = {.bad = bad_record, .bad_arg = p};
+    int rc = -1;
+    if (capt_session_open(&j.s, p, compute) || open_models(&j) || capt_captions_read((const char *const *)p->argv, (size_t)p->argc, &ro, &j.records, &p->err))
+        goto end;
+    if (split) {
+        j.picked = capt_pick(j.records, split, 0);
+    } else {
+        j.picked = (capt_picked){capt_alloc((j.records->n + 1) * sizeof *j.picked.v), j.records->n};
+        for (size_t i = 0; i < j.records->n; i++)
+            j.picked.v[i] = &j.records->v[i];
+    }
+    if (split && !j.picked.n) {
+        capt_fail(&p->err, CAPT_EDATA, "no record of split %s", split);
+        goto end;
+    }
+    if (coco)
+        j.results = json_array();
+    j.out = capt_out_open(out_path, &p->err);
+    if (!j.out || caption_all(&j))
+        goto end;
+    rc = capt_out_finish(j.out, &p->err);
+    j.out = NULL;
+    rc = rc || (coco && write_results(&j)) ? -1 : 0;
+end:
+    if (j.out)
+        capt_out_abandon(j.out);
+    capt_scorer_free(j.scorer);
+    for (size_t i = 0; i < j.n; i++) {
+        capt_inlet_close(&j.in[i]);
+        capt_model_free(j.m[i]);
+    }
+    free(j.m);
+    free(j.in);
+    free(j.picked.v);
+    capt_captions_free(j.records);
+    json_decref(j.results);
+    capt_str_free(&j.line);
+    capt_session_close(&j.s);
+    return rc;
+}
+
+static capt_prog prog = {.name = "capt-beam", .synopsis = "--model CKPT [--model CKPT]... (--store STORE | --images DIR [--encoder FILE]) [options] [FILE]",
+                         .about = "Captions images by beam search, greedily or by sampling, with one model or an ensemble; writes one record an image.", .opts = options,
+                         .groups = CAPT_G_DEVICE | CAPT_G_THREADS | CAPT_G_SEED | CAPT_G_MAXBAD, .max_args = -1, .run = run};
+CAPT_MAIN(prog)

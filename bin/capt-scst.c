@@ -1,0 +1,361 @@
+/* capt-scst: a captioner's checkpoint in, the same captioner optimised for CIDEr-D out (self-critical sequence training). */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/hash.h"
+#include "base/mem.h"
+#include "common/run.h"
+#include "data/dataset.h"
+#include "metric/cider.h"
+#include "model/import.h"
+#include "text/ptb.h"
+#include "train/optim.h"
+#include "train/scst.h"
+#include "train/validate.h"
+
+static const char *init, *captions, *store_path, *images, *encoder_path, *out, *df_path, *train_split = "train", *val_split = "val";
+static int tune_encoder, resume, compute, schedule = CAPT_SCHEDULE_CONSTANT, baseline, no_eos;
+static int64_t epochs = 5, max_updates, batch = 10, samples = 5, warmup, load_threads = 2, save_minutes = 10, checks = 3;
+static double lr = 5e-6, lr_end, encoder_lr, decay, beta1 = 0.9, beta2 = 0.999, clip = 1, temperature = 1;
+
+static const capt_opt options[] = {
+    {"init", CAPT_O_STR, &init, "CKPT", "checkpoint to start from", 0, 0, 1, 1},
+    {"captions", CAPT_O_STR, &captions, "FILE", "caption records", 0, 0, 1, 1},
+    {"store", CAPT_O_STR, &store_path, "STORE", "feature store of the images", 0, 0, 1, 0},
+    {"images", CAPT_O_STR, &images, "DIR", "folder of the pictures, instead of a store", 0, 0, 1, 0},
+    {"encoder", CAPT_O_STR, &encoder_path, "FILE", "encoder of --images (default: the checkpoint's)", 0, 0, 1, 0},
+    {"tune-encoder", CAPT_O_FLAG, &tune_encoder, NULL, "train the checkpoint's encoder too", 0, 0, 0, 0},
+    {"out", CAPT_O_STR, &out, "CKPT", "checkpoint to write", 0, 0, 1, 1},
+    {"df", CAPT_O_STR, &df_path, "FILE", "document frequencies (coco-score --write-df); default: counted over the training captions", 0, 0, 1, 0},
+    {"no-eos", CAPT_O_FLAG, &no_eos, NULL, "leave the end of the sentence out of the reward", 0, 0, 0, 0},
+    {"samples", CAPT_O_INT, &samples, "N", "captions drawn an image", 1, 1000, 0, 0},
+    {"temperature", CAPT_O_NUM, &temperature, "X", "temperature of the samples", 1e-3, 1e3, 0, 0},
+    {"baseline", CAPT_O_CHOICE, &baseline, CAPT_BASELINE_NAMES, "reward subtracted: mean of the other samples (loo), or the greedy caption's", 0, 0, 0, 0},
+    {"train-split", CAPT_O_STR, &train_split, "LIST", "splits to train on; train takes restval along", 0, 0, 0, 0},
+    {"val-split", CAPT_O_STR, &val_split, "LIST", "splits to validate on after each epoch (greedy CIDEr-D)", 0, 0, 0, 0},
+    {"checks", CAPT_O_INT, &checks, "N", "stop, and go back to the best weights, when validation fell N times running (0: never)", 0, 1000, 0, 0},
+    {"epochs", CAPT_O_INT, &epochs, "N", "passes over the images", 1, 1e6, 0, 0},
+    {"max-updates", CAPT_O_INT, &max_updates, "N", "stop after N updates (0: all epochs)", 0, 1e12, 0, 0},
+    {"batch", CAPT_O_INT, &batch, "N", "images an update", 1, 1e6, 0, 0},
+    {"lr", CAPT_O_NUM, &lr, "X", "learning rate", 1e-12, 100, 0, 0},
+    {"lr-end", CAPT_O_NUM, &lr_end, "X", "learning rate at the end of the schedule", 0, 100, 0, 0},
+    {"encoder-lr", CAPT_O_NUM, &encoder_lr, "X", "the encoder's learning rate (0: the same)", 0, 100, 0, 0},
+    {"schedule", CAPT_O_CHOICE, &schedule, CAPT_SCHEDULE_NAMES, "course of the learning rate after the warm-up", 0, 0, 0, 0},
+    {"warmup", CAPT_O_INT, &warmup, "N", "updates of linear warm-up", 0, 1e12, 0, 0},
+    {"decay", CAPT_O_NUM, &decay, "X", "AdamW's weight decay of matrices", 0, 10, 0, 0},
+    {"beta1", CAPT_O_NUM, &beta1, "X", "AdamW's first decay rate", 0, 0.99999, 0, 0},
+    {"beta2", CAPT_O_NUM, &beta2, "X", "AdamW's second decay rate", 0, 0.9999999, 0, 0},
+    {"clip", CAPT_O_NUM, &clip, "X", "largest global norm of the gradient (0: any)", 0, 1e9, 0, 0},
+    {"compute", CAPT_O_CHOICE, &compute, CAPT_COMPUTE_NAMES, "what matrix products read", 0, 0, 0, 0},
+    {"load-threads", CAPT_O_INT, &load_threads, "N", "threads that load batches ahead", 1, 256, 1, 0},
+    {"save-minutes", CAPT_O_INT, &save_minutes, "N", "minutes between writes of CKPT.part", 0, 1e6, 1, 0},
+    {"resume", CAPT_O_FLAG, &resume, NULL, "continue CKPT.part, or start if there is none", 0, 0, 1, 0},
+    {0}};
+
+typedef struct job {
+    capt_prog *p;
+    capt_session s;
+    capt_captions *records;
+    capt_picked train, val;
+    capt_inlet in;
+    capt_model *m;
+    capt_dataset *data;
+    capt_ctx *c;
+    capt_scorer *scorer;
+    capt_df *df;
+    capt_cider_refs **refs; /* (train.n), by place in train */
+    capt_idmap *place;
+    capt_cider_scratch *scratch;
+    capt_str line;
+    const capt_batch *batch;
+    char *best;             /* OUT.best.part */
+    capt_run run;
+} job;
+
+/* Token lines of all training captions, document frequencies and reference vectors. */
+static int prepare_reward(job *j)
+{
+    capt_err *err = &j->p->err;
+    size_t n = j->train.n, total = 0;
+    for (size_t i = 0; i < n; i++)
+        total += (size_t)j->train.v[i]->n_captions;
+    capt_arena *a = capt_arena_new(1 << 20);
+    const char **text = capt_alloc((total + 1) * sizeof *text), **lines = NULL;
+    size_t *at = capt_alloc((n + 1) * sizeof *at), k = 0;
+    char source[33];
+    j->place = capt_idmap_new();
+    for (size_t i = 0; i < n; i++) {
+        at[i] = k;
+        capt_idmap_add(j->place, &j->train.v[i]->id, (int64_t)i);
+        for (int c = 0; c < j->train.v[i]->n_captions; c++)
+            text[k++] = j->train.v[i]->captions[c];
+    }
+    at[n] = k;
+    capt_split_hash(j->records->v, j->records->n, source);
+    int rc = capt_ptb_lines(text, total, a, &lines, NULL, err);
+    if (!rc)
+        j->df = df_path ? capt_df_open(df_path, err) : capt_df_new(lines, at, n, !no_eos, CAPT_PTB_ID, source, err);
+    if (!rc && j->df && df_path) {
+        if (strcmp(capt_df_tokenizer(j->df), CAPT_PTB_ID))
+            rc = capt_fail(err, CAPT_EDATA, "%s was made with the tokenizer %s, the reward uses %s", df_path, capt_df_tokenizer(j->df), CAPT_PTB_ID);
+        else if (capt_df_eos(j->df) != !no_eos)
+            rc = capt_fail(err, CAPT_EDATA, "%s counts sentences %s their end, the reward %s it", df_path, capt_df_eos(j->df) ? "with" : "without", no_eos ? "leaves out" : "takes in");
+    }
+    rc = rc || !j->df;
+    if (!rc) {
+        j->refs = capt_alloc((n + 1) * sizeof *j->refs);
+        j->scratch = capt_cider_scratch_new();
+        for (size_t i = 0; i < n; i++)
+            j->refs[i] = capt_cider_refs_new(j->df, lines + at[i], at[i + 1] - at[i]);
+    }
+    free(text);
+    free(at);
+    capt_arena_free(a);
+    return rc ? -1 : 0;
+}
+
+/* CIDEr-D of one caption. A caption cut before its end must not get the end's reward: its line then lacks it. */
+static double reward(void *arg, int image, const char *caption, int ended)
+{
+    job *j = arg;
+    int64_t i = capt_idmap_get(j->place, &j->batch->recs[image]->id);
+    capt_err err = CAPT_ERR_INIT;
+    capt_str_clear(&j->line);
+    if (capt_ptb_words(caption, strlen(caption), &j->line, &err) || i < 0)
+        return 0;
+    return capt_cider_score_end(j->df, j->refs[i], j->line.s ? j->line.s : "", ended, j->scratch);
+}
+
+static int open_inputs(job *j)
+{
+    capt_err *err = &j->p->err;
+    capt_model *m = j->m;
+    if (store_path)
+        return capt_inlet_store(&j->in, store_path, capt_section_of(m), capt_config_int(m->config, "feature_rows"), err) || capt_inlet_fits(&j->in, m, init, err);
+    capt_prep prep;
+    if (encoder_path || !m->encoder) {
+        if (!encoder_path)
+            return capt_fail(err, CAPT_EDATA, "%s holds no encoder: give --encoder FILE", init);
+        if (capt_inlet_encoder(&j->in, &j->s, encoder_path, err))
+            return -1;
+        prep = j->in.prep;
+    } else if (capt_prep_from_json(json_object_get(m->store, "preprocess"), &prep, init, err)) {
+        return -1;
+    }
+    return capt_inlet_images(&j->in, images, &prep, NULL, NULL, err) || capt_inlet_fits(&j->in, m, init, err);
+}
+
+static int validate(job *j, int64_t epoch, double *cider)
+{
+    char *sample = NULL;
+    *cider = 0;
+    if (!j->val.n)
+        return 0;
+    if (capt_validate_cider(j->scorer, j->in.source, j->val.v, j->val.n, 32, 1, cider, &sample, &j->p->err))
+        return -1;
+    capt_prog_note(j->p, "epoch %lld: validation CIDEr %.4f (greedy), \"%s\"", (long long)epoch, *cider, sample);
+    int rc = capt_prog_log(j->p, json_pack("{s:s, s:I, s:I, s:f, s:[s]}", "event", "val", "epoch", (json_int_t)epoch, "step", (json_int_t)j->run.state.step, "CIDEr", *cider, "samples",
+                                           sample));
+    free(sample);
+    return rc;
+}
+
+static int one_update(job *j, const capt_batch *b, const capt_schedule *sch, capt_optim *opt, capt_scst_stats *st, double *norm)
+{
+    capt_err *err = &j->p->err;
+    capt_run_state *rs = &j->run.state;
+    const capt_scst_opts o = {(int)samples, 0, (capt_baseline)baseline, temperature, (uint64_t)j->p->seed};
+    uint64_t *hash = capt_alloc((size_t)b->image.in.n_images * sizeof *hash);
+    for (int i = 0; i < b->image.in.n_images; i++)
+        hash[i] = capt_id_hash(&b->recs[i]->id);
+    j->batch = b;
+    j->c->step = (uint64_t)rs->step;
+    j->c->training = 0; /* samples and gradient see the same network: no dropout */
+    int rc = capt_scst_pass(j->c, j->m, j->in.encoder, j->scorer, &b->image.in, hash, rs->step, &o, reward, j, st, err);
+    free(hash);
+    opt->t = rs->adam_t;
+    if (rc || capt_optim_step(opt, &j->m->params, capt_schedule_lr(sch, rs->step), norm, err))
+        return capt_err_prefix(err, "update %lld", (long long)rs->step + 1);
+    rs->adam_t = opt->t;
+    rs->step++;
+    return 0;
+}
+
+/* After a validation. 1: it has not risen `checks` times running, and the best weights, kept in OUT.best.part, are back. */
+static int judge(job *j, double cider)
+{
+    capt_run_state *st = &j->run.state;
+    if (!j->val.n || !checks)
+        return 0;
+    if (cider > st->best) {
+        st->best = cider;
+        st->checks_since_best = 0;
+        return capt_checkpoint_save(j->best, j->m, 0, NULL, &j->p->err);
+    }
+    if (++st->checks_since_best < checks)
+        return 0;
+    int n = 0;
+    if (capt_import_weights(j->m, j->best, 0, &n, &j->p->err))
+        return -1;
+    capt_prog_warn(j->p, "validation CIDEr has not risen for %lld epochs: stopped, back to the weights of %.4f", (long long)checks, st->best);
+    return 1;
+}
+
+static int train(job *j)
+{
+    capt_prog *p = j->p;
+    capt_run_state *st = &j->run.state;
+    int64_t per_epoch = capt_dataset_batches(j->data, (int)batch), total = per_epoch * epochs, end = max_updates && max_updates < total ? max_updates : total;
+    capt_schedule sch = {(capt_schedule_kind)schedule, lr, lr_end, warmup, total};
+    capt_optim opt = {beta1, beta2, 1e-8, decay, clip, 0};
+    double cider = 0;
+    int rc = 0, stop = 0;
+    if (st->step == 0)
+        rc = validate(j, -1, &cider) || judge(j, cider) < 0 ? -1 : 0;
+    capt_loader *l = rc ? NULL : capt_loader_new(j->data, (int)batch, st->epoch, st->index, (int)load_threads, &p->err);
+    capt_progress g;
+    capt_progress_start(&g, p, "updates", end);
+    double t0 = capt_now();
+    int64_t words = 0, done = 0;
+    rc = rc || !l ? -1 : 0;
+    while (!rc && !stop && st->step < end) {
+        capt_batch *b;
+        capt_scst_stats s;
+        double norm = 0;
+        rc = capt_loader_next(l, &b, &p->err) || one_update(j, b, &sch, &opt, &s, &norm) ? -1 : 0;
+        if (rc)
+            break;
+        words += s.words;
+        done += b->image.in.n_images;
+        double seconds = capt_now() - t0;
+        int64_t epoch = st->epoch;
+        rc = capt_prog_log(p, json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "event", "step", "step", (json_int_t)st->step, "epoch", (json_int_t)epoch, "loss",
+                                        s.loss, "lr", capt_schedule_lr(&sch, st->step - 1), "grad_norm", norm, "reward", s.reward, "advantage_sd", s.advantage_sd, "length", s.length,
+                                        "eos_rate", s.eos_rate, "tokens_s", (double)words / seconds, "images_s", (double)done / seconds));
+        char extra[96];
+        snprintf(extra, sizeof extra, "reward %.3f, %.0f words/s", s.reward, (double)words / seconds);
+        capt_progress_at(&g, st->step, extra);
+        if (++st->index == per_epoch) {
+            st->index = 0;
+            st->epoch++;
+            rc = rc || validate(j, epoch, &cider) ? -1 : 0;
+            stop = rc ? 0 : judge(j, cider);
+            rc = stop < 0 ? -1 : rc;
+        }
+        if (!stop)
+            rc = rc || capt_run_after_update(&j->run, j->m) ? -1 : 0;
+    }
+    capt_progress_end(&g);
+    capt_loader_free(l);
+    if (!rc)
+        capt_prog_note(p, "%lld updates, %.1f minutes", (long long)st->step, (capt_now() - t0) / 60);
+    return rc;
+}
+
+static json_t *input_hashes(const job *j, const char *weights)
+{
+    char split[33];
+    capt_split_hash(j->records->v, j->records->n, split);
+    return json_pack("{s:s, s:s}", "split", split, "init", weights);
+}
+
+static int prepare(job *j)
+{
+    capt_prog *p = j->p;
+    capt_err *err = &p->err;
+    char weights[33];
+    if (capt_hash_file(init, weights, err) || capt_run_open(&j->run, p, out, resume, 60.0 * (double)save_minutes, input_hashes(j, weights), &j->s, &j->m))
+        return -1;
+    int fresh = !j->m;
+    if (fresh)
+        j->m = capt_checkpoint_load(init, j->s.be, j->s.compute, NULL, err);
+    if (!j->m)
+        return -1;
+    capt_model *m = j->m;
+    if (tune_encoder && !m->encoder)
+        return capt_fail(err, CAPT_EDATA, "%s holds no encoder to tune", init);
+    if (open_inputs(j) || prepare_reward(j))
+        return -1;
+    if (fresh) {
+        char key[CAPT_ID_KEY];
+        for (size_t i = 0; i < j->train.n; i++) {
+            size_t n = capt_id_key(&j->train.v[i]->id, key);
+            if (!capt_idset_has(m->trained_on, key, n))
+                capt_idset_add(m->trained_on, key, n);
+        }
+        capt_run_stamp(&j->run, m, j->s.be->name);
+        j->run.state.best = -1;
+    }
+    if (capt_params_train(&m->params, "", 1, err) || (!tune_encoder && capt_params_train(&m->params, "encoder.", 0, err)))
+        return -1;
+    for (int i = 0; i < m->params.n; i++)
+        if (encoder_lr > 0 && !strncmp(m->params.v[i]->name, "encoder.", 8))
+            m->params.v[i]->lr_scale = encoder_lr / lr;
+    capt_dataset_opts d = {.words = m->max_t, .seed = (uint64_t)p->seed};
+    j->data = capt_dataset_new(j->train.v, j->train.n, m->vocab, j->in.source, &d, err);
+    j->c = j->data ? capt_ctx_new(j->s.be, j->s.compute, err) : NULL;
+    j->scorer = j->c ? capt_scorer_model(m, j->in.encoder, err) : NULL;
+    if (!j->scorer)
+        return -1;
+    j->c->seed = (uint64_t)p->seed;
+    capt_prog_note(p, "%zu training images, %zu validation images; reward CIDEr-D over %llu images' captions, the end of a sentence %s", j->train.n, j->val.n,
+                   (unsigned long long)capt_df_images(j->df), no_eos ? "left out" : "counted");
+    return 0;
+}
+
+static int run(capt_prog *p)
+{
+    if (!store_path == !images)
+        return capt_prog_usage(p, "one of --store and --images is needed");
+    if (store_path && (encoder_path || tune_encoder))
+        return capt_prog_usage(p, "--encoder and --tune-encoder go with --images");
+    if (encoder_path && tune_encoder)
+        return capt_prog_usage(p, "--tune-encoder trains the checkpoint's own encoder: leave --encoder out");
+    if (baseline == CAPT_BASELINE_LOO && samples < 2)
+        return capt_prog_usage(p, "--baseline loo needs two samples or more");
+    job j = {.p = p};
+    capt_inlet_init(&j.in);
+    capt_prog_catch();
+    int rc = -1;
+    capt_read_opts ro = {.require_captions = 0};
+    if (capt_session_open(&j.s, p, compute) || capt_captions_read(&captions, 1, &ro, &j.records, &p->err))
+        goto end;
+    j.train = capt_pick(j.records, train_split, 1);
+    j.val = capt_pick(j.records, val_split, 0);
+    if (!j.train.n) {
+        capt_fail(&p->err, CAPT_EDATA, "%s has no record of split %s", captions, train_split);
+        goto end;
+    }
+    capt_str best = {0};
+    capt_str_printf(&best, "%s.best.part", out);
+    j.best = best.s;
+    rc = prepare(&j) || train(&j) || capt_run_finish(&j.run, j.m) ? -1 : 0;
+    if (!rc)
+        unlink(j.best);
+end:
+    free(j.best);
+    for (size_t i = 0; j.refs && i < j.train.n; i++)
+        capt_cider_refs_free(j.refs[i]);
+    free(j.refs);
+    capt_cider_scratch_free(j.scratch);
+    capt_idmap_free(j.place);
+    capt_df_free(j.df);
+    capt_str_free(&j.line);
+    capt_scorer_free(j.scorer);
+    capt_ctx_free(j.c);
+    capt_dataset_free(j.data);
+    capt_model_free(j.m);
+    capt_inlet_close(&j.in);
+    capt_run_close(&j.run);
+    free(j.train.v);
+    free(j.val.v);
+    capt_captions_free(j.records);
+    capt_session_close(&j.s);
+    return rc;
+}
+
+static capt_prog prog = {.name = "capt-scst", .synopsis = "--init CKPT --captions FILE (--store STORE | --images DIR) --out CKPT [options]",
+                         .about = "Optimises a trained captioner for CIDEr-D by self-critical sequence training.", .opts = options,
+                         .groups = CAPT_G_DEVICE | CAPT_G_THREADS | CAPT_G_SEED | CAPT_G_LOG, .max_args = 0, .run = run};
+CAPT_MAIN(prog)
