@@ -327,7 +327,7 @@ static void beam_laws(void **state)
         ok(capt_beam_run(s, &f.in, &wide, found, &err), &err);
         for (int i = 0; i < I; i++) {
             best b = {-INFINITY, {0}, 0};
-            int32_t ids[WORDS];
+            int32_t ids[WORDS] = {0};
             enumerate(&f, i, V, T, ids, 0, &b, NULL, NULL);
             assert_int_equal(found[i].n, b.n);
             assert_memory_equal(found[i].ids, b.ids, (size_t)b.n * sizeof *b.ids);
@@ -430,7 +430,7 @@ static void collect(void *arg, const int32_t *ids, int n, int ended, double logp
 
 static double expected_reward(fixture *f, list *l)
 {
-    int32_t ids[WORDS];
+    int32_t ids[WORDS] = {0};
     double e = 0, mass = 0;
     l->n = 0;
     enumerate(f, 0, 7, 2, ids, 0, NULL, collect, l);
