@@ -10,6 +10,7 @@ enum { LN_ROWS = 64, BN_ROWS = 256 };
 struct norm {
     const struct cpu_isa *isa;
     float *y, *mean, *rstd, *part; /* part: (chunks, 2, D) */
+    double *sum;                   /* batch norm's, where small differences of large sums matter */
     const float *x, *dy, *z, *g, *b;
     int64_t rows, step;
     int D, train, relu, pass;
@@ -71,23 +72,25 @@ void capt_cpu_layernorm_bwd(capt_backend *be, capt_real *dx, double beta, capt_r
     join(db, beta_b, s.part + (s.part ? D : 0), chunks, 2 * D, D);
 }
 
-/* pass 0: sums of x; 1: of centred squares; 2: the output; 3: sums of dy*xhat and dy; 4: dx (part then holds the joined sums) */
+/* pass 0: sums of x; 1: of centred squares; 2: the output; 3: sums of dy*xhat and dy; 4: dx (sum then holds the means over all rows) */
 static void bn_task(void *arg, int64_t task, int worker)
 {
     const struct norm *s = arg;
     (void)worker;
     int C = s->D;
     int64_t r0 = task * BN_ROWS, r1 = MIN(s->rows, r0 + BN_ROWS);
-    float *p = s->part + (s->pass == 4 ? 0 : task * 2 * C), *p2 = p + C;
+    double *restrict p = s->sum + (s->pass == 4 ? 0 : task * 2 * C), *restrict p2 = p + C;
+    const float *mean = s->mean, *rstd = s->rstd;
     if (s->pass != 2 && s->pass != 4)
         memset(p, 0, 2 * (size_t)C * sizeof *p);
     for (int64_t r = r0; r < r1; r++) {
-        const float *restrict x = s->x + r * C, *mean = s->mean, *rstd = s->rstd;
+        const float *restrict x = s->x + r * C;
         if (s->pass == 0) {
-            s->isa->add(p, p, x, C);
+            for (int j = 0; j < C; j++)
+                p[j] += x[j];
         } else if (s->pass == 1) {
             for (int j = 0; j < C; j++)
-                p[j] += (x[j] - mean[j]) * (x[j] - mean[j]);
+                p[j] += ((double)x[j] - mean[j]) * ((double)x[j] - mean[j]);
         } else if (s->pass == 2) {
             float *restrict y = s->y + r * C;
             for (int j = 0; j < C; j++)
@@ -98,14 +101,14 @@ static void bn_task(void *arg, int64_t task, int worker)
         } else {
             const float *restrict dy = s->dy + r * C, *restrict z = s->z + r * C;
             for (int j = 0; j < C; j++) {
-                float d = s->relu && !(z[j] > 0) ? 0 : dy[j], h = (x[j] - mean[j]) * rstd[j];
+                float d = s->relu && !(z[j] > 0) ? 0 : dy[j];
                 if (s->pass == 3) {
-                    p[j] += d * h;
+                    p[j] += d * (x[j] - mean[j]) * rstd[j];
                     p2[j] += d;
                     continue;
                 }
                 if (s->train)
-                    d -= p2[j] + h * p[j];
+                    d -= (float)p2[j] + (x[j] - mean[j]) * rstd[j] * (float)p[j];
                 d *= s->g[j] * rstd[j];
                 float *dx = s->y + r * C + j;
                 *dx = s->beta == 0 ? d : s->beta * *dx + d;
@@ -120,23 +123,35 @@ static void bn_pass(capt_backend *be, struct norm *s, int pass)
     capt_cpu_run(be, (s->rows + BN_ROWS - 1) / BN_ROWS, s->rows * s->D > SMALL, bn_task, s);
 }
 
+/* the chunks' sums joined into the first chunk's */
+static void bn_join(const struct norm *s)
+{
+    for (int64_t c = 1; c < (s->rows + BN_ROWS - 1) / BN_ROWS; c++)
+        for (int j = 0; j < 2 * s->D; j++)
+            s->sum[j] += s->sum[c * 2 * s->D + j];
+}
+
+static int bn_sums(capt_backend *be, struct norm *s)
+{
+    s->sum = capt_cpu_buf(be, BUF_C, (size_t)MAX(1, (s->rows + BN_ROWS - 1) / BN_ROWS) * 2 * (size_t)s->D * sizeof *s->sum);
+    return s->sum ? 0 : -1;
+}
+
 void capt_cpu_batchnorm_fwd(capt_backend *be, capt_real *y, capt_real *mean, capt_real *rstd, const capt_real *x, const capt_real *g, const capt_real *b, capt_real *run_mean, capt_real *run_var, int64_t rows, int C, double eps, double momentum, int train, int relu)
 {
-    int64_t chunks = (rows + BN_ROWS - 1) / BN_ROWS;
     struct norm s = {.isa = isa_of(be), .y = y, .mean = mean, .rstd = rstd, .x = x, .g = g, .b = b, .rows = rows, .D = C, .relu = relu};
-    s.part = capt_cpu_buf(be, BUF_C, (size_t)(chunks + 1) * 2 * (size_t)C * sizeof(float));
-    if (!s.part)
+    if (bn_sums(be, &s))
         return;
     if (train) {
         double n = (double)rows;
         bn_pass(be, &s, 0);
-        join(mean, 0, s.part, chunks, 2 * C, C);
+        bn_join(&s);
         for (int j = 0; j < C; j++)
-            mean[j] = (float)(mean[j] / n);
+            mean[j] = (float)(s.sum[j] / n);
         bn_pass(be, &s, 1);
-        join(rstd, 0, s.part, chunks, 2 * C, C);
+        bn_join(&s);
         for (int j = 0; j < C; j++) {
-            double q = rstd[j];
+            double q = s.sum[j];
             rstd[j] = (float)(1 / sqrt(q / n + eps));
             run_mean[j] = (float)((1 - momentum) * run_mean[j] + momentum * mean[j]);
             run_var[j] = (float)((1 - momentum) * run_var[j] + momentum * q / (rows > 1 ? n - 1 : 1));
@@ -152,23 +167,19 @@ void capt_cpu_batchnorm_fwd(capt_backend *be, capt_real *y, capt_real *mean, cap
 
 void capt_cpu_batchnorm_bwd(capt_backend *be, capt_real *dx, double beta, capt_real *dg, double beta_g, capt_real *db, double beta_b, const capt_real *dy, const capt_real *x, const capt_real *y, const capt_real *mean, const capt_real *rstd, const capt_real *g, int64_t rows, int C, int train, int relu)
 {
-    int64_t chunks = (rows + BN_ROWS - 1) / BN_ROWS;
     struct norm s = {.isa = isa_of(be), .y = dx, .mean = (float *)mean, .rstd = (float *)rstd, .x = x, .dy = dy, .z = relu ? y : dy, .g = g, .rows = rows, .D = C,
                      .train = train, .relu = relu, .beta = (float)beta};
-    s.part = capt_cpu_buf(be, BUF_C, (size_t)(chunks + 1) * 2 * (size_t)C * sizeof(float));
-    if (!s.part)
+    if (bn_sums(be, &s))
         return;
     bn_pass(be, &s, 3);
-    join(dg, beta_g, s.part, chunks, 2 * C, C);
-    join(db, beta_b, s.part + C, chunks, 2 * C, C);
-    if (!dx)
-        return;
-    float *sum = s.part + chunks * 2 * C; /* behind the partial sums */
-    join(sum, 0, s.part, chunks, 2 * C, C);
-    join(sum + C, 0, s.part + C, chunks, 2 * C, C);
+    bn_join(&s);
+    for (int j = 0; dg && j < C; j++)
+        dg[j] = (float)(beta_g == 0 ? s.sum[j] : beta_g * dg[j] + s.sum[j]);
+    for (int j = 0; db && j < C; j++)
+        db[j] = (float)(beta_b == 0 ? s.sum[C + j] : beta_b * db[j] + s.sum[C + j]);
     for (int j = 0; j < 2 * C; j++)
-        sum[j] /= (float)rows;
-    s.part = sum;
-    bn_pass(be, &s, 4);
+        s.sum[j] /= (double)rows;
+    if (dx)
+        bn_pass(be, &s, 4);
 }
 #endif
