@@ -128,13 +128,13 @@ static int name_splits(struct job *j, size_t from, const char *path, const char 
         capt_image *m = &j->a->image.v[i];
         const char *split = file_split, *folder = m->folder;
         int year = file_year;
-        if (capt_split_of_name(base_name(m->file), &split, &year) && year && !folder) {
+        if (!capt_split_of_name(base_name(m->file), &split, &year) && folder)
+            capt_split_of_name(folder, &split, &year);
+        if (!folder && year) {
             char name[32];
             snprintf(name, sizeof name, "%s%d", split, year);
             const char *last = i > from ? m[-1].folder : NULL;
             m->folder = last && strcmp(last, name) == 0 ? last : capt_arena_strndup(j->a->arena, name, strlen(name));
-        } else if (folder) {
-            capt_split_of_name(folder, &split, &year);
         }
         if (given)
             split = given;
@@ -279,8 +279,8 @@ static int compare_u32(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* In the test split of Karpathy's COCO? A picture is COCO's when its name ends with its id in 12 digits: small ids of other
- * sets mean other pictures. */
+/* In the test split of Karpathy's COCO? Ids of other sets mean other pictures: a picture is COCO's when its name holds its id
+ * in 12 digits and the name, its URL, folder or file tells a year. */
 static int in_karpathy_test(const struct job *j, const capt_image *m)
 {
     if (!m->id.is_int || m->id.i < 0 || m->id.i > UINT32_MAX || !is_coco())
@@ -291,6 +291,12 @@ static int in_karpathy_test(const struct job *j, const capt_image *m)
             return 1;
     }
     char tail[32];
+    const char *split;
+    int year = 0;
+    if (!capt_split_of_name(base_name(m->file), &split, &year) && m->folder)
+        capt_split_of_name(m->folder, &split, &year);
+    if (year == 0)
+        return 0;
     int n = snprintf(tail, sizeof tail, "%012lld.", (long long)m->id.i);
     const char *dot = strrchr(m->file, '.');
     if (!dot || dot - m->file + 1 < n || memcmp(dot + 1 - n, tail, (size_t)n) != 0)

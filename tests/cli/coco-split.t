@@ -1,0 +1,153 @@
+#!/bin/sh
+# coco-split: every layout and scheme, leaks, tags, hostile files.
+. "${0%/*}/../lib.sh"
+cd "$T" || exit 1
+
+official() # ID... : an annotation file with one caption an image
+{
+    printf '{"info":{},"licenses":[],"images":['
+    sep=
+    for id; do
+        printf '%s{"id":%s,"file_name":"%s","coco_url":"http://images.cocodataset.org/%s/%s"}' "$sep" "$id" "$(name "$id")" "$folder" "$(name "$id")"
+        sep=,
+    done
+    printf '],"annotations":['
+    sep=
+    for id; do
+        printf '%s{"id":1%s,"image_id":%s,"caption":"image %s\\n"}' "$sep" "$id" "$id" "$id"
+        sep=,
+    done
+    printf ']}\n'
+}
+name()
+{
+    case $folder in
+    *2014) printf 'COCO_%s_%012d.jpg' "$folder" "$1" ;;
+    *) printf '%012d.jpg' "$1" ;;
+    esac
+}
+
+# Karpathy's layout
+cat >k.json <<'EOF'
+{"images":[
+{"filepath":"val2014","sentids":[1],"filename":"COCO_val2014_000000391895.jpg","imgid":0,"split":"test","sentences":[{"tokens":["a"],"raw":"A man. ","imgid":0,"sentid":1},{"raw":"\u00c9t\u00e9"}],"cocoid":391895},
+{"filepath":"val2014","filename":"COCO_val2014_000000522418.jpg","split":"restval","sentences":[{"raw":"b"}],"cocoid":522418},
+{"filepath":"train2014","filename":"COCO_train2014_000000057870.jpg","split":"train","sentences":[{"raw":"c"}],"cocoid":57870}],"dataset":"coco"}
+EOF
+ok 'Karpathy' coco-split --scheme karpathy k.json
+is 'a record' "$(head -n 1 "$OUT")" '{"id":391895,"file":"COCO_val2014_000000391895.jpg","split":"test","captions":["A man. ","Été"]}'
+is 'restval stays a split' "$(jq -r .split "$OUT" | tr '\n' ' ')" 'test restval train '
+like 'the table counts the overlap' "$(cat "$ERR")" '^coco-split: test +1 +2 +0 +1$'
+like 'the split hash' "$(cat "$ERR")" '^coco-split: split hash [0-9a-f]{32}$'
+ok 'one split' coco-split --scheme karpathy --only train,restval --folders -q k.json
+is 'with folders' "$(jq -r .file "$OUT" | tr '\n' ' ')" 'val2014/COCO_val2014_000000522418.jpg train2014/COCO_train2014_000000057870.jpg '
+is '-q is quiet' "$(cat "$ERR")" ''
+status 1 'no such split' coco-split --scheme karpathy --only tset k.json
+ok 'from stdin' sh -c 'coco-split --scheme karpathy - <k.json'
+
+# official layouts
+folder=train2014 && official 57870 384029 >t14.json
+folder=val2014 && official 391895 522418 >v14.json
+folder=train2017 && official 391895 57870 60623 >t17.json
+folder=val2017 && official 139 >v17.json
+ok 'COCO 2014' coco-split --scheme coco2014 t14.json v14.json
+is 'splits and order' "$(jq -r '"\(.id) \(.split)"' "$OUT" | tr '\n' ';')" '57870 train;384029 train;391895 val;522418 val;'
+is 'a newline stays JSON' "$(jq -c .captions "$OUT" | head -n 1)" '["image 57870\n"]'
+status 1 'COCO 2017 leaks' coco-split --scheme coco2017 t17.json v17.json
+is 'nothing is written then' "$(cat "$OUT")" ''
+like 'and says so' "$(cat "$ERR")" 'leak: 2 training images .* \(first: 391895\).*--drop-leak'
+ok 'dropped' coco-split --scheme coco2017 --drop-leak t17.json v17.json
+is 'the rest' "$(jq -r .id "$OUT" | tr '\n' ' ')" '57870 139 '
+ok 'allowed' coco-split --scheme coco2017 --allow-leak t17.json v17.json
+like 'allowed and counted' "$(cat "$ERR")" '^coco-split: train +3 +3 +0 +2$'
+status 2 'not both' coco-split --scheme coco2017 --allow-leak --drop-leak t17.json
+status 1 'the other year' coco-split --scheme coco2014 v17.json
+status 1 'an image twice' coco-split --scheme coco2014 t14.json t14.json
+folder=val2014 && official 57870 >overlap.json
+status 1 'an image in two splits' coco-split --scheme coco2014 t14.json overlap.json
+ok 'goes to evaluation' coco-split --scheme coco2014 --drop-leak t14.json overlap.json
+is 'which keeps it' "$(jq -r '"\(.id) \(.split)"' "$OUT" | tr '\n' ';')" '384029 train;57870 val;'
+ok 'the split of Karpathy, captions of the official files' coco-split --scheme karpathy --karpathy k.json v14.json
+is 'splits by id' "$(jq -r '"\(.id) \(.split)"' "$OUT" | tr '\n' ';')" '391895 test;522418 restval;'
+status 1 'an image Karpathy does not have' coco-split --scheme karpathy --karpathy k.json t14.json
+status 1 'official files do not hold his split' coco-split --scheme karpathy v14.json
+sed 's/,"annotations.*/}/' v14.json >info.json
+ok 'image_info' coco-split --scheme coco2014 test=info.json
+is 'no captions' "$(head -n 1 "$OUT")" '{"id":391895,"file":"COCO_val2014_000000391895.jpg","split":"test"}'
+printf '{"images":[{"id":1,"file_name":"a.jpg"}]}' >x.json
+status 1 'no split told' coco-split --scheme coco2014 x.json
+
+# object names
+cat >i.json <<'EOF'
+{"annotations":[{"image_id":57870,"category_id":3,"area":10.5},{"image_id":57870,"category_id":1,"area":99},{"image_id":57870,"category_id":3,"area":100},
+{"image_id":1,"category_id":1,"area":1},{"image_id":384029,"category_id":1,"area":1}],"categories":[{"id":1,"name":"person"},{"id":3,"name":"car"}]}
+EOF
+ok 'tags' coco-split --scheme coco2014 --instances i.json t14.json v14.json
+is 'each once, the largest first' "$(jq -c .tags "$OUT" | tr '\n' ' ')" '["car","person"] ["person"] [] [] '
+
+# Flickr
+mkdir f && printf 'b.jpg\na.jpg\n' >f/Flickr_8k.trainImages.txt && printf 'c.jpg\n' >f/Flickr_8k.devImages.txt
+printf 'a.jpg#0\tOne dog .\nb.jpg#0\tTwo\r\na.jpg#1\tThree "x"\nc.jpg#0\tFour\nd.jpg.1#0\tFive\n' >f/Flickr8k.token.txt
+ok 'Flickr8k, a folder' coco-split --scheme flickr8k f
+is 'its records' "$(cat "$OUT")" '{"id":"b","file":"b.jpg","split":"train","captions":["Two"]}
+{"id":"a","file":"a.jpg","split":"train","captions":["One dog .","Three \"x\""]}
+{"id":"c","file":"c.jpg","split":"val","captions":["Four"]}'
+cp "$OUT" f.ndjson
+like 'what is left out is counted' "$(cat "$ERR")" '1 images of the token file are in no list'
+ok 'Flickr8k, files' coco-split --scheme flickr8k f/Flickr_8k.trainImages.txt f/Flickr8k.token.txt f/Flickr_8k.devImages.txt
+is 'the same' "$(cat "$OUT")" "$(cat f.ndjson)"
+printf 'a\nb\n' >names
+ok 'Flickr30k, bare ids, split given' coco-split --scheme flickr30k test=names f/Flickr8k.token.txt
+is 'in test' "$(jq -r '"\(.id) \(.split)"' "$OUT" | tr '\n' ';')" 'a test;b test;'
+status 1 'a list without captions' coco-split --scheme flickr8k test=names
+status 1 'captions without a list' coco-split --scheme flickr8k f/Flickr8k.token.txt
+echo zz >>names
+status 1 'a name without captions' coco-split --scheme flickr8k test=names f/Flickr8k.token.txt
+like 'is named with its line' "$(cat "$ERR")" 'names:3: zz has no captions'
+sed 's/"cocoid":[0-9]*/"x":1/' k.json >k30.json
+ok 'Flickr in Karpathy layout' coco-split --scheme flickr30k k30.json
+is 'ids are names' "$(jq -r .id "$OUT" | head -n 1)" 'COCO_val2014_000000391895'
+
+# hostile files: exit 1, the place is named, nothing dies
+bad() # NAME REGEX TEXT
+{
+    printf '%s' "$3" >bad.json
+    status 1 "hostile: $1" coco-split --scheme karpathy bad.json && like "hostile: $1 is named" "$(cat "$ERR")" "$2"
+}
+bad 'empty' 'bad.json: not JSON' ''
+bad 'cut short' 'images\[1\]' '{"images":[{"filename":"a.jpg","split":"train","sentences":[]},{"filen'
+bad 'no list' 'no "images"' '{"image":[]}'
+bad 'a field missing' 'images\[0\]: "split" is missing' '{"images":[{"filename":"a.jpg","sentences":[]}]}'
+bad 'a field of another type' 'images\[0\]: "cocoid" is not an integer' '{"images":[{"filename":"a.jpg","split":"train","cocoid":"1","sentences":[]}]}'
+bad 'ids of two kinds' 'one kind a stream' '{"images":[{"filename":"a.jpg","split":"train","cocoid":1,"sentences":[]},{"filename":"b.jpg","split":"train","sentences":[]}]}'
+bad 'a key twice' 'duplicate' '{"images":[{"filename":"a.jpg","filename":"b","split":"train","sentences":[]}]}'
+bad 'deep nesting' 'nested deeper' "{\"images\":[$(printf '%05000d' 0 | tr 0 '[')"'1'"$(printf '%05000d' 0 | tr 0 ']')]}"
+bad 'bad UTF-8' 'images\[0\]' "$(printf '{"images":[{"filename":"\377","split":"train","sentences":[]}]}')"
+bad 'text behind the end' 'the end is expected' "$(cat k.json) {}"
+status 1 'no such file' coco-split --scheme karpathy nothing.json
+status 2 'no scheme' coco-split k.json
+status 2 'no file' coco-split --scheme karpathy
+status 2 'a scheme there is not' coco-split --scheme imagenet k.json
+
+for kind in caption hypothesis tag score log; do
+    ok "schema of $kind" coco-split --print-schema $kind
+    ok "schema of $kind is JSON" jq -e '.title != "" and .type == "object"' "$OUT"
+done
+
+ok 'the synthetic set' coco-toy -q --images 60 --out toy
+ok 'its Karpathy file' coco-split --scheme karpathy toy/dataset.json
+cp "$OUT" toy1
+ok 'its official files' coco-split --scheme coco2014 --instances toy/instances_train.json toy/captions_train.json toy/captions_val.json
+is 'have tags' "$(jq -s 'any(.[]; .tags | length > 0)' "$OUT")" true
+
+if [ "$SHARED" ]; then
+    ok 'coco_mini' coco-split --scheme karpathy "$SHARED/data/coco_mini/dataset_coco_testing.json"
+    is 'five images, 25 captions' "$(jq -s '[length, (map(.captions | length) | add)] | join(" ")' "$OUT")" '"5 25"'
+    ok 'the Karpathy test file as a training set' coco-split --scheme coco2014 --drop-leak train="$SHARED/data/karpathy_test/captions_karpathy_test.json" t14.json
+    is 'nothing of it is left' "$(jq -r .id "$OUT" | tr '\n' ' ')" '57870 384029 '
+    ok 'Flickr8k' coco-split --scheme flickr8k "$SHARED/data/flickr8k"
+    is '7,000 images' "$(jq -r .split "$OUT" | sort | uniq -c | tr -s ' \n' ' ')" ' 6000 train 1000 val '
+else
+    skip 'published files' 'no shared data'
+fi
+done_testing
