@@ -20,13 +20,14 @@ struct capt_cider_refs {
 struct capt_cider_scratch {
     capt_sent sent;
     double *sum; /* (references, 4) */
-    size_t cap;
+    long *at;    /* (n-grams of sent) their place among the references' n-grams, or -1 */
+    size_t cap, cap_at;
 };
 
 static double idf_of(const capt_df *df, const capt_gram *g)
 {
     uint32_t d = df_lookup(df, g->key, g->check);
-    return log((double)df->h.n_images) - log(d > 1 ? (double)d : 1.0);
+    return d > 1 ? df->log_n - log((double)d) : df->log_n;
 }
 
 static double bigrams_of(const capt_sent *s)
@@ -46,6 +47,8 @@ capt_cider_refs *capt_cider_refs_new(const capt_df *df, const char *const *refs,
     for (size_t i = 0; i < n; i++) {
         capt_sent_set(&s, refs[i], capt_df_eos(df), df->h.seed);
         r->bigrams[i] = bigrams_of(&s);
+        for (size_t k = 0; k < s.grams.n; k++)
+            df_prefetch(df, s.grams.gram[k].key);
         for (size_t k = 0; k < s.grams.n; k++) {
             const capt_gram *g = &s.grams.gram[k];
             size_t old = r->grams.n, at = capt_grams_add(&r->grams, g->key, g->check, g->n, g->count);
@@ -89,6 +92,7 @@ void capt_cider_scratch_free(capt_cider_scratch *s)
         return;
     capt_sent_free(&s->sent);
     free(s->sum);
+    free(s->at);
     free(s);
 }
 
@@ -98,10 +102,17 @@ static double score(const capt_df *df, const capt_cider_refs *r, const char *hyp
     capt_sent_set(&s->sent, hyp, ended && capt_df_eos(df), df->h.seed);
     capt_vec_grow_((void **)&s->sum, &s->cap, r->n * N + 1, sizeof *s->sum);
     memset(s->sum, 0, r->n * N * sizeof *s->sum);
+    capt_vec_grow_((void **)&s->at, &s->cap_at, s->sent.grams.n + 1, sizeof *s->at);
+    for (size_t k = 0; k < s->sent.grams.n; k++) {
+        const capt_gram *g = &s->sent.grams.gram[k];
+        s->at[k] = capt_grams_find(&r->grams, g->key, g->check);
+        if (s->at[k] < 0)
+            df_prefetch(df, g->key);
+    }
     double norm[N] = {0}, total[N] = {0};
     for (size_t k = 0; k < s->sent.grams.n; k++) {
         const capt_gram *g = &s->sent.grams.gram[k];
-        long at = capt_grams_find(&r->grams, g->key, g->check);
+        long at = s->at[k];
         double w = (double)g->count * (at >= 0 ? r->idf[at] : idf_of(df, g));
         norm[g->n - 1] += capt_pow(w, 2.0);
         for (size_t i = 0; at >= 0 && i < r->n; i++) {

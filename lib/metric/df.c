@@ -1,5 +1,5 @@
 /* Document frequencies of n-grams: build, look up, write, map. See cider.h. */
-#include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -65,6 +65,8 @@ static int fill(table *t, const char *const *refs, const size_t *at, size_t n, i
             capt_sent_set(&s, refs[r], eos, seed);
             while (!rc && 3 * t->cap < 4 * (t->n + s.grams.n + 1))
                 rc = grow(t, err);
+            for (size_t k = 0; k < s.grams.n && !rc; k++) /* all at once from memory */
+                __builtin_prefetch(&t->v[s.grams.gram[k].key & mask & (t->cap - 1)]);
             for (size_t k = 0; k < s.grams.n && !rc; k++)
                 rc = count(t, (s.grams.gram[k].key & mask) | !(s.grams.gram[k].key & mask), s.grams.gram[k].check,
                            (uint32_t)i);
@@ -120,6 +122,7 @@ capt_df *df_build(const char *const *refs, const size_t *at, size_t n, int eos, 
     df->h.version = VERSION;
     df->h.flags = eos ? EOS : 0;
     df->h.n_images = n;
+    df->log_n = log((double)n);
     table t = {0};
     int rc = 1;
     for (uint64_t seed = 0; seed < TRIES && rc > 0; seed++) {
@@ -156,6 +159,11 @@ capt_df *capt_df_new(const char *const *refs, const size_t *at, size_t n, int eo
         strcpy(df->h.source, source ? source : "");
     }
     return df;
+}
+
+void df_prefetch(const capt_df *df, uint64_t key)
+{
+    __builtin_prefetch(&df->slot[home(key, df->h.n_slots)]);
 }
 
 uint32_t df_lookup(const capt_df *df, uint64_t key, uint64_t check)
@@ -231,6 +239,7 @@ capt_df *capt_df_open(const char *path, capt_err *err)
         memcpy(&df->h, df->map.p, sizeof df->h);
         df->slot = (const df_slot *)(const void *)(df->map.p + sizeof df->h);
         wrong = fault(df);
+        df->log_n = log((double)df->h.n_images);
     }
     if (wrong) {
         capt_fail(err, CAPT_EDATA, "%s: %s", path, wrong);

@@ -19,9 +19,12 @@ struct capt_df {
     df_header h;
     const df_slot *slot; /* (n_slots) in own or map */
     df_slot *own;
+    double log_n; /* log of the number of images */
     capt_map map;
 };
 
+/* Asks for the memory that a look-up will read: look-ups in a large table wait for memory, many at once wait together. */
+void df_prefetch(const capt_df *df, uint64_t key);
 uint32_t df_lookup(const capt_df *df, uint64_t key, uint64_t check);
 /* capt_df_new with only key_bits of each key kept, so that a test can make keys clash. */
 capt_df *df_build(const char *const *refs, const size_t *at, size_t n, int eos, int key_bits, capt_err *err);
