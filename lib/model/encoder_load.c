@@ -62,7 +62,10 @@ capt_encoder *capt_encoder_load_with(const char *path, const json_t *over, capt_
     if (config && (!ours || check_crcs(st, path, err) == 0)) {
         if (over)
             json_object_update(config, (json_t *)over);
+        int blank = params->blank;
+        params->blank = 1; /* all of it is read from the file */
         e = capt_encoder_new(config, params, err);
+        params->blank = blank;
     }
     if (e && (capt_import_clip(e, st, path, err) || capt_params_hash(params, "encoder.", hash, err))) {
         capt_encoder_free(e);

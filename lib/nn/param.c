@@ -89,7 +89,8 @@ capt_tensor *capt_param_new(capt_params *ps, unsigned flags, capt_init init, dou
         free(host);
         return &p->t;
     }
-    draw(ps, text, init, a, host, n);
+    if (!ps->blank)
+        draw(ps, text, init, a, host, n);
     ps->be->upload(ps->be, p->t.data, host, (size_t)n * sizeof *host);
     free(host);
     if (flags & CAPT_P_MATRIX)

@@ -26,6 +26,7 @@ typedef struct capt_params {
     capt_backend *be;  /* borrowed */
     capt_dtype compute;
     uint64_t seed;
+    int blank;         /* 1: new parameters are zero instead of drawn, since the caller is going to load every one */
     capt_param **v;
     int n, cap;
     capt_err err;      /* sticky: creation of parameters goes on harmlessly after an error */

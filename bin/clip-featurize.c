@@ -1,0 +1,410 @@
+/* Images + CLIP weights -> feature store: decode and preprocess on the pool, encode a batch, store it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include "base/mem.h"
+#include "base/prov.h"
+#include "base/str.h"
+#include "common/session.h"
+#include "image/jpeg.h"
+#include "image/prep.h"
+#include "store/store.h"
+
+enum { GRID, GLOBAL, BOTH };
+static const capt_dtype dtypes[] = {CAPT_F16, CAPT_BF16, CAPT_F32};
+
+static const char *weights, *images, *store, *shard, *splits;
+static int features = GRID, dtype, preprocess = -1, resume, exif_rotate, tolerate, compute;
+static int64_t batch = 16, resolution, max_pixels = 89478485;
+
+static const capt_opt options[] = {
+    {"weights", CAPT_O_STR, &weights, "FILE", "CLIP weights (safetensors, public names) or a checkpoint with an encoder", 0, 0, 1, 1},
+    {"images", CAPT_O_STR, &images, "DIR", "folder the records' files are in", 0, 0, 1, 1},
+    {"store", CAPT_O_STR, &store, "OUT", "feature store to write; OUT.part while unfinished", 0, 0, 1, 1},
+    {"features", CAPT_O_CHOICE, &features, "grid|global|both", "one vector a cell, one an image, or both", 0, 0, 0, 0},
+    {"dtype", CAPT_O_CHOICE, &dtype, "f16|bf16|f32", "number format in the store", 0, 0, 0, 0},
+    {"preprocess", CAPT_O_CHOICE, &preprocess, CAPT_PREP_MODES, "clip: resize the short side, crop the centre; stretch: resize both (default: the weights')", 0, 0, 0, 0},
+    {"resolution", CAPT_O_INT, &resolution, "PX", "side of the input; positional tables are resized; 0: the weights' own", 0, 4096, 0, 0},
+    {"compute", CAPT_O_CHOICE, &compute, CAPT_COMPUTE_NAMES, "what matrix products read", 0, 0, 0, 0},
+    {"batch", CAPT_O_INT, &batch, "N", "images encoded at once", 1, 4096, 1, 0},
+    {"shard", CAPT_O_STR, &shard, "I/N", "only records I, I+N, I+2N, ... (from 0); merge with capt-store", 0, 0, 1, 0},
+    {"split", CAPT_O_STR, &splits, "A,B", "only records of these splits", 0, 0, 1, 0},
+    {"resume", CAPT_O_FLAG, &resume, NULL, "continue OUT.part; done already: nothing happens", 0, 0, 1, 0},
+    {"max-pixels", CAPT_O_INT, &max_pixels, "N", "refuse images of more pixels", 1, 4e9, 1, 0},
+    {"exif-rotate", CAPT_O_FLAG, &exif_rotate, NULL, "turn images as their EXIF orientation says", 0, 0, 0, 0},
+    {"tolerate-warnings", CAPT_O_FLAG, &tolerate, NULL, "accept truncated and corrupt JPEG data as far as it goes", 0, 0, 0, 0},
+    {NULL}
+};
+
+typedef struct job {
+    capt_prog *p;
+    capt_captions *list;
+    capt_picked all; /* those of --split */
+    int dir;
+    capt_jpeg_limits limits;
+    capt_prep prep;
+    capt_encoder *e;
+    capt_ctx *c;
+    capt_store *out;
+    capt_store_meta meta;
+    const capt_caption **todo;
+    size_t n_todo;
+    /* one batch */
+    const capt_caption **rec;
+    capt_err *err;
+    uint8_t *pixels;       /* (batch,R,R,3) */
+    capt_real *real;       /* one section of a batch, downloaded */
+    float *single;         /* one section of one image */
+    void *bytes[2];        /* the sections of one image */
+} job;
+
+static void read_one(void *arg, int64_t i, int worker)
+{
+    job *j = arg;
+    (void)worker;
+    const char *file = j->rec[i]->file;
+    size_t slot = (size_t)j->prep.size * (size_t)j->prep.size * 3;
+    capt_image im = {0};
+    if (!file)
+        capt_fail(&j->err[i], CAPT_EDATA, "\"file\" is missing");
+    else if (capt_image_load(j->dir, file, &j->limits, &im, &j->err[i]) == 0 && capt_prep_run(&j->prep, &im, j->pixels + (size_t)i * slot, &j->err[i]))
+        capt_err_prefix(&j->err[i], "%s", file);
+    capt_image_free(&im);
+}
+
+static int refused(job *j, const capt_caption *rec, capt_err *err)
+{
+    char key[CAPT_ID_KEY];
+    capt_id_key(&rec->id, key);
+    capt_err_prefix(err, "id %s", key);
+    if (capt_prog_bad(j->p, err) == 0)
+        return 0;
+    return j->p->err.code ? -1 : capt_fail(&j->p->err, err->code, "%s", err->text);
+}
+
+/* Image i of the encoded batch: section s of it from j->real to j->bytes[s]. */
+static int convert(job *j, int s, int64_t i, const capt_caption *rec, const capt_real *from, capt_err *err)
+{
+    const capt_store_section *sec = &j->meta.section[s];
+    int64_t n = (int64_t)(sec->rows ? sec->rows : 1) * sec->dim;
+    for (int64_t k = 0; k < n; k++)
+        j->single[k] = (float)from[i * n + k];
+    int64_t bad = capt_feature_from_f32(j->single, n, sec->dtype, j->bytes[s]);
+    if (bad < 0)
+        return 0;
+    return capt_fail(err, CAPT_EDATA, "%s: row %lld, column %lld of \"%s\" is %g, no finite %s number", rec->file, (long long)(bad / sec->dim),
+                     (long long)(bad % sec->dim), sec->name, (double)j->single[bad], capt_dtype_name(sec->dtype));
+}
+
+static int encode(job *j, int64_t n)
+{
+    capt_ctx *c = j->c;
+    capt_ctx_reset(c);
+    capt_encoded out;
+    capt_tensor *u8 = capt_ctx_upload(c, CAPT_U8, 4, (const int64_t[]){n, j->prep.size, j->prep.size, 3}, j->pixels);
+    if (!capt_ctx_bad(c))
+        capt_encode(c, j->e, u8, &out);
+    if (capt_ctx_check(c, &j->p->err))
+        return -1;
+    const capt_real *real[2] = {0};
+    capt_real *at = j->real;
+    for (int s = 0; s < j->meta.n_sections; s++) {
+        const capt_tensor *t = strcmp(j->meta.section[s].name, "grid") ? out.global : out.grid;
+        int64_t numel = capt_tensor_numel(t);
+        if (capt_ctx_download(c, at, t->data, (size_t)numel * sizeof *at))
+            return capt_ctx_check(c, &j->p->err);
+        real[s] = at;
+        at += numel;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        capt_section sec[2];
+        capt_err err = CAPT_ERR_INIT;
+        int bad = 0;
+        for (int s = 0; s < j->meta.n_sections && !bad; s++) {
+            const capt_store_section *m = &j->meta.section[s];
+            sec[s] = (capt_section){.dtype = m->dtype, .rows = m->rows, .dim = m->dim, .data = j->bytes[s]};
+            memcpy(sec[s].name, m->name, sizeof m->name);
+            bad = convert(j, s, i, j->rec[i], real[s], &err);
+        }
+        if (bad && refused(j, j->rec[i], &err))
+            return -1;
+        if (!bad && capt_store_put(j->out, &j->rec[i]->id, sec, j->meta.n_sections, &j->p->err))
+            return -1;
+    }
+    return 0;
+}
+
+/* Reads and encodes records todo[at..at+n-1]; bad ones are dropped, the good ones close ranks. */
+static int run_batch(job *j, size_t at, int64_t n)
+{
+    size_t slot = (size_t)j->prep.size * (size_t)j->prep.size * 3;
+    for (int64_t i = 0; i < n; i++) {
+        j->rec[i] = j->todo[at + (size_t)i];
+        j->err[i] = (capt_err)CAPT_ERR_INIT;
+    }
+    capt_pool_run(j->c->be->pool, n, read_one, j);
+    int64_t good = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (j->err[i].code) {
+            if (refused(j, j->rec[i], &j->err[i]))
+                return -1;
+            continue;
+        }
+        if (good < i) {
+            memcpy(j->pixels + (size_t)good * slot, j->pixels + (size_t)i * slot, slot);
+            j->rec[good] = j->rec[i];
+        }
+        good++;
+    }
+    return good ? encode(j, good) : 0;
+}
+
+static int all_batches(job *j)
+{
+    capt_prog *p = j->p;
+    capt_progress g;
+    capt_progress_start(&g, p, "images", (int64_t)j->n_todo);
+    int rc = 0;
+    for (size_t at = 0; at < j->n_todo && rc == 0;) {
+        int64_t n = j->n_todo - at < (size_t)batch ? (int64_t)(j->n_todo - at) : batch;
+        rc = run_batch(j, at, n);
+        at += (size_t)n;
+        capt_progress_at(&g, (int64_t)at, NULL);
+        if (rc == 0 && at < j->n_todo && capt_prog_stopping())
+            rc = capt_prog_stopped(p, store);
+    }
+    capt_progress_end(&g);
+    return rc;
+}
+
+/* ---- set-up ---- */
+
+static int parse_shard(capt_prog *p, int64_t *i, int64_t *n)
+{
+    int end = 0;
+    long long a = 0, b = 1;
+    if (shard && (sscanf(shard, "%lld/%lld%n", &a, &b, &end) != 2 || shard[end] || a < 0 || b < 1 || a >= b))
+        return capt_prog_usage(p, "--shard %s: want I/N with 0 <= I < N", shard);
+    *i = a;
+    *n = b;
+    return 0;
+}
+
+static int skip_bad(void *arg, capt_err *err)
+{
+    return capt_prog_bad(arg, err);
+}
+
+static int read_records(job *j)
+{
+    capt_read_opts o = {.bad = skip_bad, .bad_arg = j->p};
+    if (capt_captions_read((const char *const *)j->p->argv, (size_t)j->p->argc, &o, &j->list, &j->p->err))
+        return -1;
+    if (splits) {
+        j->all = capt_pick(j->list, splits, 0);
+    } else {
+        j->all = (capt_picked){capt_alloc((j->list->n + 1) * sizeof *j->all.v), j->list->n};
+        for (size_t i = 0; i < j->list->n; i++)
+            j->all.v[i] = &j->list->v[i];
+    }
+    if (j->all.n == 0)
+        return capt_fail(&j->p->err, CAPT_EDATA, splits ? "no records of split %s" : "no records", splits);
+    return 0;
+}
+
+static void add_section(job *j, const char *name, int rows, int dim)
+{
+    capt_store_section *s = &j->meta.section[j->meta.n_sections++];
+    snprintf(s->name, sizeof s->name, "%s", name);
+    s->dtype = dtypes[dtype];
+    s->rows = rows;
+    s->dim = dim;
+}
+
+static int load_encoder(job *j, capt_params *ps, char hash[33])
+{
+    capt_prog *p = j->p;
+    json_t *over = json_object(), *prep = NULL;
+    if (resolution)
+        json_object_set_new(over, "resolution", json_integer(resolution));
+    if (preprocess >= 0)
+        json_object_set_new(over, "preprocess", json_string(preprocess == CAPT_PREP_CLIP ? "clip" : "stretch"));
+    j->e = capt_encoder_load_with(weights, over, ps, hash, &prep, &p->err);
+    json_decref(over);
+    int rc = j->e ? capt_prep_from_json(prep, &j->prep, weights, &p->err) : -1;
+    json_decref(prep);
+    if (rc)
+        return -1;
+    preprocess = (int)j->prep.mode; /* what is recorded is what was done, asked for or not */
+    resolution = j->prep.size;
+    return 0;
+}
+
+static void describe(job *j, char hash[33])
+{
+    capt_store_meta *m = &j->meta;
+    m->int_ids = j->all.n ? j->list->int_ids : -1;
+    m->dtype = dtypes[dtype];
+    if (features != GLOBAL)
+        add_section(j, "grid", j->e->grid_rows, j->e->grid_dim);
+    if (features != GRID)
+        add_section(j, "global", 1, j->e->global_dim);
+    m->encoder = j->e->type->name;
+    m->encoder_hash = hash;
+    m->preprocess = capt_prep_json(&j->prep);
+    if (exif_rotate)
+        json_object_set_new(m->preprocess, "exif_rotate", json_true());
+    const capt_backend *be = j->c->be;
+    char name[64];
+    snprintf(name, sizeof name, "%s%s%s", be->name, *be->isa ? " " : "", be->isa);
+    json_t *entry = capt_prov_entry(j->p->name, name);
+    json_object_set_new(entry, "options", capt_prog_options(j->p));
+    json_object_set_new(entry, "encoder", json_string(hash));
+    m->provenance = capt_prov_append(NULL, entry);
+}
+
+static void pick(job *j, int64_t first, int64_t step)
+{
+    j->todo = capt_alloc((j->all.n + 1) * sizeof *j->todo);
+    for (size_t i = (size_t)first; i < j->all.n; i += (size_t)step)
+        if (!capt_store_has(j->out, &j->all.v[i]->id))
+            j->todo[j->n_todo++] = j->all.v[i];
+}
+
+/* What it will take, before it starts. */
+static void estimate(job *j)
+{
+    capt_section s[2] = {0};
+    capt_str what = {0};
+    for (int i = 0; i < j->meta.n_sections; i++) {
+        const capt_store_section *m = &j->meta.section[i];
+        s[i] = (capt_section){.dtype = m->dtype, .rows = m->rows, .dim = m->dim};
+        memcpy(s[i].name, m->name, sizeof m->name);
+        capt_str_printf(&what, "%s%s %dx%d", i ? " + " : "", m->name, m->rows, m->dim);
+    }
+    double bytes = (double)j->n_todo * (double)((capt_feature_size(s, j->meta.n_sections, 2048) + 16 + 4095) / 4096 * 4096);
+    const char *unit = bytes < 1e9 ? "MB" : "GB";
+    capt_prog_note(j->p, "%zu images (%lld stored before), %s %s: about %.3g %s", j->n_todo, (long long)capt_store_count(j->out), what.s,
+                   capt_dtype_name(j->meta.dtype), bytes / (bytes < 1e9 ? 1e6 : 1e9), unit);
+    capt_str_free(&what);
+    struct statvfs v;
+    char *part = capt_alloc(strlen(store) + 6);
+    sprintf(part, "%s.part", store);
+    if (statvfs(part, &v) == 0 && (double)v.f_bavail * (double)v.f_frsize < 2 * bytes)
+        capt_prog_warn(j->p, "%s: %.3g GB are free, writing and sorting needs about %.3g GB", store, (double)v.f_bavail * (double)v.f_frsize / 1e9, 2 * bytes / 1e9);
+    free(part);
+}
+
+static void buffers(job *j)
+{
+    size_t n = (size_t)batch, R = (size_t)j->prep.size, most = 0, all = 0;
+    for (int i = 0; i < j->meta.n_sections; i++) {
+        size_t k = (size_t)j->meta.section[i].rows * (size_t)j->meta.section[i].dim;
+        most = k > most ? k : most;
+        all += k;
+        j->bytes[i] = capt_alloc(k * sizeof(float));
+    }
+    j->rec = capt_alloc(n * sizeof *j->rec);
+    j->err = capt_alloc(n * sizeof *j->err);
+    j->pixels = capt_try_alloc64(n * R * R * 3, &j->p->err);
+    j->real = capt_try_alloc64(n * all * sizeof *j->real, &j->p->err);
+    j->single = capt_alloc(most * sizeof *j->single);
+}
+
+static int log_event(job *j, const char *event)
+{
+    return capt_prog_log(j->p, json_pack("{s:s, s:I, s:I, s:I, s:s, s:s}", "event", event, "images", (json_int_t)j->n_todo, "stored",
+                                         (json_int_t)capt_store_count(j->out), "skipped", (json_int_t)capt_prog_n_bad(j->p), "backend", j->c->be->name,
+                                         "isa", j->c->be->isa));
+}
+
+static int with_store(job *j, int64_t first, int64_t step)
+{
+    capt_prog *p = j->p;
+    if (resume && capt_store_is_done(store, &j->meta)) {
+        capt_prog_note(p, "%s: complete already", store);
+        return 0;
+    }
+    capt_prog_catch();
+    j->out = capt_store_create(store, &j->meta, resume, &p->err);
+    if (!j->out)
+        return -1;
+    pick(j, first, step);
+    estimate(j);
+    buffers(j);
+    int rc = p->err.code ? -1 : log_event(j, "start");
+    if (rc == 0)
+        rc = all_batches(j);
+    if (rc == 0)
+        rc = log_event(j, "end");
+    if (rc) {
+        capt_store_abandon(j->out);
+        return -1;
+    }
+    int64_t n = capt_store_count(j->out);
+    rc = capt_store_finish(j->out, &p->err);
+    if (rc == 0)
+        capt_prog_note(p, "%s: %lld images", store, (long long)n);
+    return rc;
+}
+
+static int run(capt_prog *p)
+{
+    job j = {.p = p, .dir = -1};
+    j.limits = (capt_jpeg_limits){.max_pixels = max_pixels, .exif_rotate = exif_rotate, .tolerate_warnings = tolerate};
+    int64_t first = 0, step = 1;
+    if (parse_shard(p, &first, &step))
+        return -1;
+    capt_session dev = {0};
+    capt_params ps = {0};
+    char hash[33];
+    int rc = read_records(&j);
+    if (rc == 0) {
+        j.dir = open(images, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        rc = j.dir < 0 ? capt_fail_errno(&p->err, "%s", images) : 0;
+    }
+    if (rc == 0)
+        rc = capt_session_open(&dev, p, compute);
+    if (rc == 0) {
+        capt_params_init(&ps, dev.be, dev.compute, 0);
+        j.c = capt_ctx_new(dev.be, dev.compute, &p->err);
+        rc = j.c ? load_encoder(&j, &ps, hash) : -1;
+    }
+    if (rc == 0) {
+        describe(&j, hash);
+        rc = with_store(&j, first, step);
+    }
+    json_decref(j.meta.preprocess);
+    json_decref(j.meta.provenance);
+    capt_encoder_free(j.e);
+    capt_params_free(&ps);
+    capt_ctx_free(j.c);
+    capt_session_close(&dev);
+    if (j.dir >= 0)
+        close(j.dir);
+    capt_captions_free(j.list);
+    free(j.all.v);
+    free(j.todo);
+    free(j.rec);
+    free(j.err);
+    free(j.pixels);
+    free(j.real);
+    free(j.single);
+    free(j.bytes[0]);
+    free(j.bytes[1]);
+    return rc;
+}
+
+static capt_prog prog = {
+    .name = "clip-featurize",
+    .synopsis = "[options] --weights FILE --images DIR --store OUT [FILE]",
+    .about = "Encodes the images that caption records name and writes their features to a store.",
+    .opts = options,
+    .groups = CAPT_G_DEVICE | CAPT_G_THREADS | CAPT_G_LOG | CAPT_G_MAXBAD,
+    .max_args = -1,
+    .run = run,
+};
+CAPT_MAIN(prog)

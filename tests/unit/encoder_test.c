@@ -1,0 +1,723 @@
+/* The image encoders: PyTorch's outputs and gradients (golden/make_encoder.py), both public namings, laws on tiny configurations, refusals. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/bf16.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "model/checkpoint.h"
+#include "model/import.h"
+#include "op/op.h"
+
+/* ---- an encoder with everything around it ---- */
+
+typedef struct rig {
+    capt_backend *be;
+    capt_params ps;
+    capt_ctx *c;
+    capt_encoder *e;
+    char hash[33];
+    capt_err err;
+} rig;
+
+static void rig_open(rig *r, const char *backend)
+{
+    memset(r, 0, sizeof *r);
+    r->be = capt_backend_open(backend, NULL, &r->err);
+    if (!r->be)
+        fail_msg("%s", r->err.text);
+    capt_params_init(&r->ps, r->be, CAPT_F32, 3);
+    r->c = capt_ctx_new(r->be, CAPT_F32, &r->err);
+}
+
+static void rig_new(rig *r, const char *backend, const char *config)
+{
+    rig_open(r, backend);
+    json_t *o = json_loads(config, 0, NULL);
+    r->e = capt_encoder_new(o, &r->ps, &r->err);
+    json_decref(o);
+}
+
+static void rig_load_on(rig *r, const char *backend, const char *path, const char *over)
+{
+    rig_open(r, backend);
+    json_t *o = json_loads(over, 0, NULL);
+    r->e = capt_encoder_load_with(path, o, &r->ps, r->hash, NULL, &r->err);
+    json_decref(o);
+}
+
+static void rig_load(rig *r, const char *path, const char *over)
+{
+    rig_load_on(r, "ref", path, over);
+}
+
+static void rig_ok(const rig *r)
+{
+    if (!r->e || r->err.code)
+        fail_msg("%s", r->err.text);
+}
+
+static void rig_close(rig *r)
+{
+    capt_encoder_free(r->e);
+    capt_ctx_free(r->c);
+    capt_params_free(&r->ps);
+    capt_backend_close(r->be);
+}
+
+/* Batch of the goldens' formula; first shifts it. */
+static capt_encoded encode(rig *r, int64_t I, uint32_t first)
+{
+    int64_t R = r->e->size, n = I * R * R * 3;
+    uint8_t *u8 = malloc((size_t)n);
+    for (uint32_t i = 0; i < n; i++)
+        u8[i] = (uint8_t)((i + first) * 2654435761u >> 13);
+    capt_encoded out;
+    capt_tensor *t = capt_ctx_upload(r->c, CAPT_U8, 4, (const int64_t[]){I, R, R, 3}, u8);
+    capt_encode(r->c, r->e, t, &out);
+    free(u8);
+    if (capt_ctx_check(r->c, &r->err))
+        fail_msg("%s", r->err.text);
+    return out;
+}
+
+static capt_real *host_of(rig *r, const void *data, int64_t n)
+{
+    capt_real *x = malloc((size_t)n * sizeof *x);
+    if (capt_ctx_download(r->c, x, data, (size_t)n * sizeof *x))
+        fail_msg("download");
+    return x;
+}
+
+static capt_real *values(rig *r, const capt_tensor *t)
+{
+    return host_of(r, t->data, capt_tensor_numel(t));
+}
+
+/* ---- goldens ---- */
+
+#define GOLDEN "tests/golden/"
+
+/* max |a - b| / max |b| */
+static double distance(const capt_real *a, const float *b, int64_t n)
+{
+    double d = 0, m = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double e = fabs((double)a[i] - (double)b[i]);
+        d = e > d || isnan(e) ? e : d;
+        m = fabs((double)b[i]) > m ? fabs((double)b[i]) : m;
+    }
+    return d / m;
+}
+
+static const float *golden_of(capt_st *st, const char *name, int64_t n)
+{
+    const capt_st_tensor *t = capt_st_find(st, name);
+    if (!t)
+        fail_msg("golden lacks %s", name);
+    int64_t have = 1;
+    for (int i = 0; i < t->ndim; i++)
+        have *= t->dim[i];
+    assert_int_equal(have, n);
+    assert_int_equal(t->dtype, CAPT_F32);
+    float *x = malloc((size_t)n * sizeof *x);
+    memcpy(x, t->data, (size_t)n * sizeof *x);
+    return x;
+}
+
+/* The larger error of the outputs "<prefix>.global" and "<prefix>.grid". */
+static double output_error(rig *r, capt_st *st, const char *prefix, const capt_encoded *out)
+{
+    double worst = 0;
+    for (int i = 0; i < 2; i++) {
+        const capt_tensor *t = i ? out->grid : out->global;
+        char name[40];
+        snprintf(name, sizeof name, "%s.%s", prefix, i ? "grid" : "global");
+        int64_t n = capt_tensor_numel(t);
+        const float *want = golden_of(st, name, n);
+        capt_real *got = values(r, t);
+        double d = distance(got, want, n);
+        worst = d > worst || isnan(d) ? d : worst;
+        free(got);
+        free((void *)want);
+    }
+    return worst;
+}
+
+static void seed_gradient(rig *r, capt_tensor *t)
+{
+    int64_t n = capt_tensor_numel(t);
+    capt_real *g = malloc((size_t)n * sizeof *g);
+    for (int64_t i = 0; i < n; i++)
+        g[i] = (capt_real)sin(0.7 * (double)i + 0.3);
+    double beta;
+    capt_real *to = capt_grad(r->c, t, &beta);
+    r->be->upload(r->be, to, g, (size_t)n * sizeof *g);
+    free(g);
+}
+
+/* Every parameter's gradient against "grad.<name>"; the worst error. */
+static double gradient_error(rig *r, capt_st *st)
+{
+    double worst = 0;
+    int n_seen = 0;
+    for (int i = 0; i < r->ps.n; i++) {
+        const capt_param *p = r->ps.v[i];
+        if (p->flags & CAPT_P_BUFFER)
+            continue;
+        if (!p->t.touched)
+            fail_msg("%s got no gradient", p->name);
+        char name[200];
+        snprintf(name, sizeof name, "grad.%s", p->name + strlen("encoder."));
+        int64_t n = capt_tensor_numel(&p->t), stride = (n + 95) / 96, kept = (n + stride - 1) / stride;
+        const float *want = golden_of(st, name, kept + 2);
+        capt_real *g = host_of(r, p->t.grad, n);
+        double sum = 0, most = want[kept + 1], d = 0;
+        for (int64_t k = 0; k < n; k++) {
+            sum += (double)g[k] * sin(0.37 * (double)k + 1);
+            double e = k % stride ? 0 : fabs((double)g[k] - (double)want[k / stride]);
+            d = e > d || isnan(e) ? e : d;
+        }
+        double e = fabs(sum - (double)want[kept]) / sqrt((double)n);
+        d = e > d || isnan(e) ? e : d;
+        d /= most > 1e-9 ? most : 1; /* the key bias of an attention pool: no gradient at all */
+        if (d > 1e-4 || isnan(d))
+            print_message("# %s: %.3g\n", p->name, d);
+        worst = d > worst || isnan(d) ? d : worst;
+        n_seen++;
+        free(g);
+        free((void *)want);
+    }
+    assert_true(n_seen > 10);
+    return worst;
+}
+
+static void backward(rig *r, const capt_encoded *out)
+{
+    seed_gradient(r, out->global);
+    seed_gradient(r, out->grid);
+    capt_tape_backward(r->c);
+    if (capt_ctx_check(r->c, &r->err))
+        fail_msg("%s", r->err.text);
+}
+
+static capt_st *open_golden(const char *path)
+{
+    capt_err err = CAPT_ERR_INIT;
+    capt_st *st = capt_st_open(path, &err);
+    if (!st)
+        fail_msg("%s", err.text);
+    return st;
+}
+
+static void golden_on(const char *backend, const char *weights, const char *path, const char *over, int64_t images, int train)
+{
+    rig r;
+    rig_load_on(&r, backend, weights, over);
+    rig_ok(&r);
+    capt_st *st = open_golden(path);
+    assert_int_equal(capt_params_train(&r.ps, "encoder.", 1, &r.err), 0);
+    r.c->recording = r.c->training = 1;
+    assert_int_equal(r.e->train_bn, 0);
+    r.e->train_bn = train;
+    capt_encoded out = encode(&r, images, 0);
+    double d = output_error(&r, st, "out", &out);
+    backward(&r, &out);
+    double g = gradient_error(&r, st);
+    print_message("# %s on %s: outputs %.2g, gradients %.2g\n", path, backend, d, g);
+    assert_true(d <= 2e-5);
+    assert_true(g <= 1e-4);
+    for (int i = 0; train && i < r.ps.n; i++) {
+        const capt_param *p = r.ps.v[i];
+        if (!(p->flags & CAPT_P_BUFFER))
+            continue;
+        char name[200];
+        snprintf(name, sizeof name, "after.%s", p->name + strlen("encoder."));
+        int64_t n = capt_tensor_numel(&p->t);
+        const float *want = golden_of(st, name, n);
+        capt_real *got = values(&r, &p->t);
+        assert_true(distance(got, want, n) <= 2e-5);
+        free(got);
+        free((void *)want);
+    }
+    capt_st_close(st);
+    rig_close(&r);
+}
+
+/* weights: file the encoder comes from; path: file with the expected values */
+static void golden(const char *weights, const char *path, const char *over, int64_t images, int train)
+{
+    static const char *const backends[] = {"ref", "guard", "cpu"};
+    for (size_t i = 0; i < 3; i++) {
+        capt_backend *be = capt_backend_open(backends[i], NULL, NULL); /* a build in double has no cpu */
+        capt_backend_close(be);
+        if (be)
+            golden_on(backends[i], weights, path, over, images, train);
+        else
+            assert_true(sizeof(capt_real) == sizeof(double));
+    }
+}
+
+static void golden_vit(void **state)
+{
+    golden(GOLDEN "clip_vit.safetensors", GOLDEN "clip_vit.safetensors", "{\"heads\":3}", 2, 0);
+}
+
+static void golden_resnet(void **state)
+{
+    golden(GOLDEN "clip_resnet.safetensors", GOLDEN "clip_resnet.safetensors", "{\"heads\":2}", 4, 0);
+}
+
+static void golden_resnet_batch_statistics(void **state)
+{
+    golden(GOLDEN "clip_resnet.safetensors", GOLDEN "clip_resnet_train.safetensors", "{\"heads\":2}", 4, 1);
+}
+
+/* One constant of ours changed, one golden missed: what the goldens can see. Then other resolutions. */
+static void golden_variants(void **state)
+{
+    static const struct { const char *file, *over, *prefix; int images, same; } cases[] = {
+        {GOLDEN "clip_vit.safetensors", "{\"heads\":3,\"resolution\":48}", "out48", 1, 1},
+        {GOLDEN "clip_vit.safetensors", "{\"heads\":3,\"resolution\":24}", "out24", 1, 1},
+        {GOLDEN "clip_vit.safetensors", "{\"heads\":1}", "out", 2, 0},
+        {GOLDEN "clip_vit.safetensors", "{\"heads\":3,\"mean_g\":0.458}", "out", 2, 0},
+        {GOLDEN "clip_vit.safetensors", "{\"heads\":3,\"std_b\":0.276}", "out", 2, 0},
+        {GOLDEN "clip_resnet.safetensors", "{\"heads\":1}", "out", 4, 0},
+        {GOLDEN "clip_resnet.safetensors", "{\"heads\":2,\"mean_r\":0.49}", "out", 4, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rig r;
+        rig_load(&r, cases[i].file, cases[i].over);
+        rig_ok(&r);
+        capt_st *st = open_golden(cases[i].file);
+        capt_encoded out = encode(&r, cases[i].images, 0);
+        double d = output_error(&r, st, cases[i].prefix, &out);
+        if ((d <= 2e-5) != cases[i].same)
+            fail_msg("%s %s: error %.3g", cases[i].file, cases[i].over, d);
+        capt_st_close(st);
+        rig_close(&r);
+    }
+}
+
+/* ---- laws ---- */
+
+#define VIT "{\"type\":\"clip-vit\",\"resolution\":64,\"patch\":8,\"width\":64,\"layers\":3,\"output_dim\":32}"
+#define RESNET "{\"type\":\"clip-resnet\",\"resolution\":64,\"width\":16,\"layers1\":1,\"layers2\":1,\"layers3\":1,\"layers4\":1,\"output_dim\":32}"
+static const struct { const char *config; int rows, dim; } tiny[] = {{VIT, 64, 64}, {RESNET, 4, 512}};
+
+static void shapes(void **state)
+{
+    for (size_t i = 0; i < 2; i++) {
+        rig r;
+        rig_new(&r, "guard", tiny[i].config);
+        rig_ok(&r);
+        assert_int_equal(r.e->grid_rows, tiny[i].rows);
+        assert_int_equal(r.e->grid_dim, tiny[i].dim);
+        assert_int_equal(r.e->global_dim, 32);
+        capt_encoded out = encode(&r, 2, 0);
+        assert_int_equal(out.global->ndim, 3);
+        assert_memory_equal(out.global->dim, ((int64_t[]){2, 1, 32}), 3 * sizeof(int64_t));
+        assert_int_equal(out.grid->ndim, 3);
+        assert_memory_equal(out.grid->dim, ((int64_t[]){2, tiny[i].rows, tiny[i].dim}), 3 * sizeof(int64_t));
+        rig_close(&r);
+    }
+}
+
+/* The grid of a flat positional table would collapse (every cell alike): cells must differ, and move when a part of the picture does. */
+static void cells_differ(void **state)
+{
+    for (size_t i = 0; i < 2; i++) {
+        rig r;
+        rig_new(&r, "ref", tiny[i].config);
+        rig_ok(&r);
+        capt_encoded out = encode(&r, 1, 0);
+        capt_real *x = values(&r, out.grid);
+        int D = tiny[i].dim;
+        for (int a = 0; a < tiny[i].rows; a++)
+            for (int b = 0; b < a; b++) {
+                double d = 0;
+                for (int k = 0; k < D; k++)
+                    d = fmax(d, fabs((double)x[a * D + k] - (double)x[b * D + k]));
+                if (d < 1e-3)
+                    fail_msg("cells %d and %d are alike", a, b);
+            }
+        free(x);
+        rig_close(&r);
+    }
+}
+
+/* An image's features do not depend on its neighbours in the batch, nor on the tape. */
+static void batch_independence(void **state)
+{
+    for (size_t i = 0; i < 4; i++) {
+        rig r;
+        rig_new(&r, i < 2 || sizeof(capt_real) > 4 ? "ref" : "cpu", tiny[i % 2].config);
+        rig_ok(&r);
+        int64_t per = (int64_t)r.e->size * r.e->size * 3, grid = (int64_t)r.e->grid_rows * r.e->grid_dim;
+        capt_encoded out = encode(&r, 3, 0);
+        capt_real *all = values(&r, out.grid), *global = values(&r, out.global);
+        assert_int_equal(capt_params_train(&r.ps, "encoder.", 1, &r.err), 0);
+        for (int k = 0; k < 3; k++) {
+            capt_ctx_reset(r.c);
+            r.c->recording = k == 1;
+            out = encode(&r, 1, (uint32_t)(k * per));
+            capt_real *one = values(&r, out.grid), *g = values(&r, out.global);
+            assert_memory_equal(one, all + k * grid, (size_t)grid * sizeof *one);
+            assert_memory_equal(g, global + k * 32, 32 * sizeof *g);
+            free(one);
+            free(g);
+        }
+        free(all);
+        free(global);
+        rig_close(&r);
+    }
+}
+
+/* Without the tape the blocks share their memory. */
+static void memory_is_reused(void **state)
+{
+    static const char *const deep[2] = {"{\"type\":\"clip-vit\",\"resolution\":64,\"patch\":4,\"width\":64,\"layers\":12}",
+                                        "{\"type\":\"clip-resnet\",\"resolution\":64,\"width\":16,\"layers1\":9,\"layers2\":9}"};
+    for (size_t i = 0; i < 2; i++) {
+        size_t peak[2];
+        for (int tape = 0; tape < 2; tape++) {
+            rig r;
+            rig_new(&r, "ref", deep[i]);
+            rig_ok(&r);
+            assert_int_equal(capt_params_train(&r.ps, "encoder.", 1, &r.err), 0);
+            r.c->recording = tape;
+            encode(&r, 2, 0);
+            peak[tape] = capt_ctx_peak(r.c);
+            rig_close(&r);
+        }
+        if (peak[0] * 3 > peak[1])
+            fail_msg("%zu bytes without the tape, %zu with it", peak[0], peak[1]);
+    }
+}
+
+/* Fresh weights are normalised by the batch in training and by the running statistics after it; frozen ones always by the latter. */
+static void batch_statistics(void **state)
+{
+    for (int frozen = 0; frozen < 2; frozen++) {
+        rig r;
+        rig_new(&r, "ref", RESNET);
+        rig_ok(&r);
+        assert_int_equal(r.e->train_bn, 1);
+        assert_int_equal(capt_params_train(&r.ps, "encoder.", !frozen, &r.err), 0);
+        capt_param *p = capt_param_find(&r.ps, "encoder.bn1.running_mean");
+        capt_real *before = values(&r, &p->t);
+        r.c->training = 1;
+        encode(&r, 2, 0);
+        capt_real *after = values(&r, &p->t);
+        assert_int_equal(memcmp(before, after, 8 * sizeof *before) == 0, frozen);
+        free(before);
+        free(after);
+        rig_close(&r);
+    }
+}
+
+/* ---- files with public names, made here ---- */
+
+typedef struct item { char name[160]; int ndim; int64_t dim[4]; float *x; } item;
+typedef struct bundle { item v[200]; int n; capt_dtype dtype; } bundle;
+
+static float *add(bundle *b, const char *name, int ndim, const int64_t *dim)
+{
+    item *t = &b->v[b->n++];
+    snprintf(t->name, sizeof t->name, "%s", name);
+    int64_t n = 1;
+    t->ndim = ndim;
+    for (int i = 0; i < ndim; i++)
+        n *= t->dim[i] = dim[i];
+    t->x = calloc((size_t)n, sizeof *t->x);
+    return t->x;
+}
+
+static void write_bundle(const bundle *b, const char *path)
+{
+    static const char *const names[] = {"F32", "F16", "BF16"};
+    json_t *head = json_object();
+    size_t at = 0, size = capt_dtype_size(b->dtype);
+    for (int i = 0; i < b->n; i++) {
+        json_t *shape = json_array();
+        size_t n = 1;
+        for (int k = 0; k < b->v[i].ndim; k++) {
+            json_array_append_new(shape, json_integer(b->v[i].dim[k]));
+            n *= (size_t)b->v[i].dim[k];
+        }
+        json_object_set_new(head, b->v[i].name, json_pack("{s:s, s:o, s:[I, I]}", "dtype", names[b->dtype], "shape", shape, "data_offsets",
+                                                           (json_int_t)at, (json_int_t)(at + n * size)));
+        at += n * size;
+    }
+    char *text = json_dumps(head, JSON_COMPACT);
+    uint64_t len = strlen(text), padded = (len + 7) / 8 * 8;
+    FILE *f = fopen(path, "wb");
+    fwrite(&padded, 8, 1, f);
+    fprintf(f, "%s%*s", text, (int)(padded - len), "");
+    for (int i = 0; i < b->n; i++) {
+        size_t n = 1;
+        for (int k = 0; k < b->v[i].ndim; k++)
+            n *= (size_t)b->v[i].dim[k];
+        for (size_t k = 0; k < n; k++) {
+            uint16_t h = b->dtype == CAPT_F16 ? capt_f16_from_f32(b->v[i].x[k]) : capt_bf16_from_f32(b->v[i].x[k]);
+            fwrite(b->dtype == CAPT_F32 ? (void *)&b->v[i].x[k] : (void *)&h, size, 1, f);
+        }
+    }
+    fclose(f);
+    free(text);
+    json_decref(head);
+}
+
+static void free_bundle(bundle *b)
+{
+    for (int i = 0; i < b->n; i++)
+        free(b->v[i].x);
+    b->n = 0;
+}
+
+static float *get(bundle *b, const char *name)
+{
+    for (int i = 0; i < b->n; i++)
+        if (!strcmp(b->v[i].name, name))
+            return b->v[i].x;
+    fail_msg("bundle lacks %s", name);
+    return NULL;
+}
+
+enum { D = 8, P = 4, OUT_DIM = 6, ROWS = 5 }; /* 8 px, 2x2 patches */
+
+static void fill(float *x, int64_t n, uint64_t key)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = (float)(0.3 * capt_rng_normal(key, (uint64_t)i));
+}
+
+static void make_openai(bundle *b)
+{
+    static const struct { const char *name; int ndim; int64_t dim[4]; } outer[] = {
+        {"visual.conv1.weight", 4, {D, 3, P, P}}, {"visual.class_embedding", 1, {D}}, {"visual.positional_embedding", 2, {ROWS, D}},
+        {"visual.ln_pre.weight", 1, {D}}, {"visual.ln_pre.bias", 1, {D}}, {"visual.ln_post.weight", 1, {D}}, {"visual.ln_post.bias", 1, {D}},
+        {"visual.proj", 2, {D, OUT_DIM}}, {"token_embedding.weight", 2, {7, 3}}, {"transformer.resblocks.0.ln_1.weight", 1, {3}},
+    }, inner[] = {
+        {"ln_1.weight", 1, {D}}, {"ln_1.bias", 1, {D}}, {"attn.in_proj_weight", 2, {3 * D, D}}, {"attn.in_proj_bias", 1, {3 * D}},
+        {"attn.out_proj.weight", 2, {D, D}}, {"attn.out_proj.bias", 1, {D}}, {"ln_2.weight", 1, {D}}, {"ln_2.bias", 1, {D}},
+        {"mlp.c_fc.weight", 2, {4 * D, D}}, {"mlp.c_fc.bias", 1, {4 * D}}, {"mlp.c_proj.weight", 2, {D, 4 * D}}, {"mlp.c_proj.bias", 1, {D}},
+    };
+    for (size_t i = 0; i < sizeof outer / sizeof *outer; i++)
+        add(b, outer[i].name, outer[i].ndim, outer[i].dim);
+    for (int l = 0; l < 2; l++)
+        for (size_t i = 0; i < sizeof inner / sizeof *inner; i++) {
+            char name[100];
+            snprintf(name, sizeof name, "visual.transformer.resblocks.%d.%s", l, inner[i].name);
+            add(b, name, inner[i].ndim, inner[i].dim);
+        }
+    for (int i = 0; i < b->n; i++) {
+        int64_t n = 1;
+        for (int k = 0; k < b->v[i].ndim; k++)
+            n *= b->v[i].dim[k];
+        fill(b->v[i].x, n, (uint64_t)i + 1);
+    }
+}
+
+static void copy(bundle *to, const char *name, int ndim, const int64_t *dim, const float *from)
+{
+    float *x = add(to, name, ndim, dim);
+    int64_t n = 1;
+    for (int i = 0; i < ndim; i++)
+        n *= dim[i];
+    memcpy(x, from, (size_t)n * sizeof *x);
+}
+
+/* The same values as transformers stores them. */
+static void make_transformers(bundle *a, bundle *b)
+{
+    static const char *const outer[][2] = {
+        {"conv1.weight", "embeddings.patch_embedding.weight"}, {"class_embedding", "embeddings.class_embedding"},
+        {"positional_embedding", "embeddings.position_embedding.weight"}, {"ln_pre.weight", "pre_layrnorm.weight"}, {"ln_pre.bias", "pre_layrnorm.bias"},
+        {"ln_post.weight", "post_layernorm.weight"}, {"ln_post.bias", "post_layernorm.bias"},
+    };
+    static const char *const inner[][2] = {
+        {"ln_1", "layer_norm1"}, {"attn.out_proj", "self_attn.out_proj"}, {"ln_2", "layer_norm2"}, {"mlp.c_fc", "mlp.fc1"}, {"mlp.c_proj", "mlp.fc2"},
+    };
+    for (int i = 0; i < a->n; i++) {
+        const item *t = &a->v[i];
+        char name[160];
+        for (size_t k = 0; k < sizeof outer / sizeof *outer; k++) {
+            snprintf(name, sizeof name, "visual.%s", outer[k][0]);
+            if (strcmp(t->name, name))
+                continue;
+            snprintf(name, sizeof name, "vision_model.%s", outer[k][1]);
+            copy(b, name, t->ndim, t->dim, t->x);
+        }
+        int l, at = 0;
+        if (sscanf(t->name, "visual.transformer.resblocks.%d.%n", &l, &at) != 1 || !at)
+            continue;
+        const char *rest = t->name + at, *end = strrchr(rest, '.');
+        for (size_t k = 0; k < sizeof inner / sizeof *inner; k++)
+            if (!strncmp(rest, inner[k][0], (size_t)(end - rest)) && strlen(inner[k][0]) == (size_t)(end - rest)) {
+                snprintf(name, sizeof name, "vision_model.encoder.layers.%d.%s%s", l, inner[k][1], end);
+                copy(b, name, t->ndim, t->dim, t->x);
+            }
+        for (int k = 0; k < 3 && strstr(rest, "in_proj_"); k++) {
+            int w = t->ndim == 2;
+            snprintf(name, sizeof name, "vision_model.encoder.layers.%d.self_attn.%c_proj.%s", l, "qkv"[k], w ? "weight" : "bias");
+            copy(b, name, t->ndim, (const int64_t[]){D, D}, t->x + k * (w ? D * D : D));
+        }
+    }
+    float *proj = add(b, "visual_projection.weight", 2, (const int64_t[]){OUT_DIM, D});
+    for (int i = 0; i < OUT_DIM; i++)
+        for (int k = 0; k < D; k++)
+            proj[i * D + k] = get(a, "visual.proj")[k * OUT_DIM + i];
+    add(b, "vision_model.embeddings.position_ids", 2, (const int64_t[]){1, ROWS});
+    add(b, "text_model.final_layer_norm.weight", 1, (const int64_t[]){3});
+    add(b, "logit_scale", 0, NULL);
+}
+
+static char folder[] = "/tmp/capt-encoder.XXXXXX";
+static char file_a[100], file_b[100];
+
+static void two_namings(void **state)
+{
+    static const capt_dtype dtypes[] = {CAPT_F32, CAPT_F16, CAPT_BF16};
+    for (size_t i = 0; i < 3; i++) {
+        bundle a = {.dtype = dtypes[i]}, b = {.dtype = dtypes[i]};
+        make_openai(&a);
+        make_transformers(&a, &b);
+        write_bundle(&a, file_a);
+        write_bundle(&b, file_b);
+        rig r, s;
+        rig_load(&r, file_a, "{\"heads\":2}");
+        rig_ok(&r);
+        rig_load(&s, file_b, "{\"heads\":2}");
+        rig_ok(&s);
+        assert_int_equal(r.e->size, 8);
+        assert_int_equal(capt_config_int(r.e->config, "layers"), 2);
+        assert_true(json_equal(r.e->config, s.e->config));
+        assert_string_equal(r.hash, s.hash);
+        capt_encoded x = encode(&r, 2, 0), y = encode(&s, 2, 0);
+        capt_real *g = values(&r, x.global), *h = values(&s, y.global);
+        assert_memory_equal(g, h, 2 * OUT_DIM * sizeof *g);
+        free(g);
+        free(h);
+        capt_param *p = capt_param_find(&r.ps, "encoder.ln_pre.bias");
+        g = values(&r, &p->t);
+        float f = get(&a, "visual.ln_pre.bias")[3];
+        if (dtypes[i] != CAPT_F32)
+            f = dtypes[i] == CAPT_F16 ? capt_f16_to_f32(capt_f16_from_f32(f)) : capt_bf16_to_f32(capt_bf16_from_f32(f));
+        assert_true((float)g[3] == f);
+        free(g);
+        p = capt_param_find(&r.ps, "encoder.conv1.weight"); /* (D,P,P,3), theirs (D,3,P,P) */
+        g = values(&r, &p->t);
+        f = get(&a, "visual.conv1.weight")[((5 * 3 + 2) * P + 1) * P + 3];
+        assert_true(fabs((double)g[((5 * P + 1) * P + 3) * 3 + 2] - (double)f) <= 4e-3 * fabs((double)f));
+        free(g);
+        rig_close(&r);
+        rig_close(&s);
+        free_bundle(&a);
+        free_bundle(&b);
+    }
+}
+
+/* ---- refusals: the text names what is wrong ---- */
+
+static void rename_item(bundle *b, const char *from, const char *to)
+{
+    for (int i = 0; i < b->n; i++)
+        if (!strcmp(b->v[i].name, from))
+            snprintf(b->v[i].name, sizeof b->v[i].name, "%s", to);
+}
+
+static void refusals_of_files(void **state)
+{
+    static const struct { const char *rename, *to, *nan, *over, *want; } cases[] = {
+        {"visual.ln_post.bias", "x", NULL, "{}", "\"visual.ln_post.bias\" is missing"},
+        {"visual.transformer.resblocks.1.mlp.c_fc.bias", "x", NULL, "{}", "\"visual.transformer.resblocks.1.mlp.c_fc.bias\" is missing"},
+        {"token_embedding.weight", "visual.extra", NULL, "{}", "\"visual.extra\" has no place"},
+        {"visual.conv1.weight", "conv1", NULL, "{}", "no CLIP image encoder"},
+        {NULL, NULL, NULL, "{\"width\":16}", "the encoder needs 16x3x4x4"},
+        {NULL, NULL, "visual.ln_pre.weight", "{}", "of \"visual.ln_pre.weight\" is not finite"},
+        {NULL, NULL, NULL, "{\"resolution\":10}", "resolution 10 is no multiple of the patch 4"},
+        {NULL, NULL, NULL, "{\"heads\":3}", "width 8 does not split into 3 heads"},
+        {NULL, NULL, NULL, "{\"colour\":3}", "\"colour\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bundle a = {.dtype = CAPT_F32};
+        make_openai(&a);
+        if (cases[i].rename)
+            rename_item(&a, cases[i].rename, cases[i].to);
+        for (int k = 0; cases[i].nan && k < a.n; k++)
+            if (!strcmp(a.v[k].name, cases[i].nan))
+                a.v[k].x[4] = NAN;
+        write_bundle(&a, file_a);
+        rig r;
+        rig_load(&r, file_a, cases[i].over);
+        if (r.e || !strstr(r.err.text, cases[i].want))
+            fail_msg("case %zu: \"%s\" instead of \"%s\"", i, r.err.text, cases[i].want);
+        rig_close(&r);
+        free_bundle(&a);
+    }
+}
+
+static void refusals_of_configurations(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{}", "\"type\" is missing"}, {"{\"type\":\"vgg\"}", "no type \"vgg\""}, {"{\"type\":\"clip-vit\",\"patch\":0}", "\"patch\" is 0"},
+        {"{\"type\":\"clip-vit\",\"resolution\":5000}", "\"resolution\" is 5000"}, {"{\"type\":\"clip-resnet\",\"resolution\":100}", "multiple of 32"},
+        {"{\"type\":\"clip-resnet\",\"width\":5}", "5 is odd"}, {"{\"type\":\"clip-resnet\",\"bn\":\"no\"}", "\"bn\" is \"no\""},
+        {"{\"type\":\"clip-vit\",\"std_r\":0}", "\"std_r\""}, {"{\"type\":\"clip-vit\",\"preprocess\":\"crop\"}", "\"preprocess\" is \"crop\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rig r;
+        rig_new(&r, "ref", cases[i][0]);
+        if (r.e || !strstr(r.err.text, cases[i][1]))
+            fail_msg("%s: \"%s\"", cases[i][0], r.err.text);
+        rig_close(&r);
+    }
+}
+
+static void wrong_picture_size(void **state)
+{
+    rig r;
+    rig_new(&r, "ref", VIT);
+    rig_ok(&r);
+    capt_tensor *t = capt_ctx_upload(r.c, CAPT_U8, 4, (const int64_t[]){1, 2, 2, 3}, "abcdefghijkl");
+    capt_encoded out;
+    capt_encode(r.c, r.e, t, &out);
+    assert_int_equal(capt_ctx_check(r.c, &r.err), -1);
+    assert_non_null(strstr(r.err.text, "images are 2x2x3, the encoder reads 64x64x3"));
+    rig_close(&r);
+}
+
+static int setup(void **state)
+{
+    if (!mkdtemp(folder))
+        return -1;
+    snprintf(file_a, sizeof file_a, "%s/a.safetensors", folder);
+    snprintf(file_b, sizeof file_b, "%s/b.safetensors", folder);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    unlink(file_a);
+    unlink(file_b);
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(golden_vit), cmocka_unit_test(golden_resnet), cmocka_unit_test(golden_resnet_batch_statistics),
+        cmocka_unit_test(golden_variants), cmocka_unit_test(shapes), cmocka_unit_test(cells_differ), cmocka_unit_test(batch_independence),
+        cmocka_unit_test(memory_is_reused), cmocka_unit_test(batch_statistics), cmocka_unit_test(two_namings), cmocka_unit_test(refusals_of_files),
+        cmocka_unit_test(refusals_of_configurations), cmocka_unit_test(wrong_picture_size),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
