@@ -281,17 +281,20 @@ capt_vocab *capt_vocab_new_bert(const char *vocab_path, capt_err *err)
         json_decref(s);
         return NULL;
     }
+    json_int_t at[4] = {-1, -1, -1, -1};
     json_array_foreach(tokens, i, t)
         for (int k = 0; k < 4; k++)
             if (strcmp(json_string_value(t), name[k]) == 0)
-                json_object_set_new(s, key[k], json_integer((json_int_t)i));
-    for (int k = 0; k < 4; k++)
-        if (!json_object_get(s, key[k])) {
+                at[k] = (json_int_t)i;
+    for (int k = 0; k < 4; k++) {
+        json_object_set_new(s, key[k], json_integer(at[k]));
+        if (at[k] < 0) {
             capt_fail(err, CAPT_EDATA, "%s: no %s: not a vocabulary of BERT", vocab_path, name[k]);
             json_decref(s);
             json_decref(tokens);
             return NULL;
         }
+    }
     return finish("bert", "bert-uncased-wordpiece", s, tokens, NULL, NULL, vocab_path, err);
 }
 

@@ -95,6 +95,8 @@ def subword():
     wp.train_from_iterator(CAPTIONS, trainers.WordPieceTrainer(vocab_size=600, show_progress=False,
                                                                special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"]))
     b, w = json.loads(bpe.to_str())["model"], json.loads(wp.to_str())["model"]
+    plain = Tokenizer(models.WordPiece(w["vocab"], unk_token="[UNK]", max_input_chars_per_word=100))  # "[CLS]" is text to it
+    plain.normalizer, plain.pre_tokenizer, wp = wp.normalizer, wp.pre_tokenizer, plain
     by_id = lambda v: [t for t, _ in sorted(v.items(), key=lambda x: x[1])]
     merges = [m if isinstance(m, str) else " ".join(m) for m in b["merges"]]
     out = {"bpe": {"tokens": by_id(b["vocab"]) + ["<|endoftext|>"], "merges": merges}, "wordpiece": {"tokens": by_id(w["vocab"])},

@@ -127,18 +127,20 @@ static void lines(void **state)
     capt_arena_free(a);
 }
 
+static char *karpathy_path(void)
+{
+    const char *dir = getenv("CAPT_SHARED");
+    capt_str s = {0};
+    capt_str_printf(&s, "%s/data/karpathy_test/captions_karpathy_test.json", dir ? dir : "../shared");
+    return s.s;
+}
+
+/* The official log line of this set says 307085 tokens, another one 307086. */
 static void karpathy(void **state)
 {
-    const char *shared = getenv("CAPT_SHARED");
-    capt_str path = {0};
-    capt_str_printf(&path, "%s/data/karpathy_test/captions_karpathy_test.json", shared ? shared : "../shared");
-    if (!capt_file_exists(path.s)) {
-        print_message("# no %s\n", path.s);
-        capt_str_free(&path);
-        return;
-    }
+    char *path = karpathy_path();
     json_error_t e;
-    json_t *doc = json_load_file(path.s, 0, &e), *notes = json_object_get(doc, "annotations"), *o;
+    json_t *doc = json_load_file(path, 0, &e), *notes = json_object_get(doc, "annotations"), *o;
     assert_true(json_is_array(notes));
     size_t i, count = json_array_size(notes);
     capt_str text = {0};
@@ -155,14 +157,20 @@ static void karpathy(void **state)
     assert_in_range(tokens, 307085, 307086);
     free(got);
     capt_str_free(&text);
-    capt_str_free(&path);
+    free(path);
     json_decref(doc);
 }
+
+static void nothing(void **state) { (void)state; }
 
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(table), cmocka_unit_test(dropped), cmocka_unit_test(golden),
-                                       cmocka_unit_test(lines), cmocka_unit_test(karpathy)};
+    char *path = karpathy_path();
+    int have = capt_file_exists(path);
+    free(path);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(table), cmocka_unit_test(dropped), cmocka_unit_test(golden), cmocka_unit_test(lines),
+        {have ? "karpathy" : "karpathy # SKIP no ../shared/data/karpathy_test", have ? karpathy : nothing, NULL, NULL, NULL}};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,258 @@
+/* vocab-build: caption records -> a vocabulary, and how much of each split it covers. */
+#include <stdlib.h>
+#include <string.h>
+#include "base/arena.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "common/prog.h"
+#include "record/caption.h"
+#include "text/ptb.h"
+#include "text/vocab.h"
+
+enum { WORD, GPT2, BERT };
+enum { MAX_SPLITS = 32, N_SPECIAL = 4, LONG = 20 /* inputs of a captioner, BOS among them */ };
+
+static int type = WORD;
+static int64_t size = 15000, min_count = 5;
+static const char *source, *merges, *out_path = "-";
+
+static const capt_opt options[] = {
+    {"type", CAPT_O_CHOICE, &type, "word|gpt2|bert", "Kind of vocabulary: words counted here, GPT-2's byte pairs, BERT's word pieces.", 0, 0, 0, 1},
+    {"size", CAPT_O_INT, &size, "N", "word: tokens at most, the four specials among them; the most frequent words are taken.", N_SPECIAL + 1, 1 << 22, 0, 0},
+    {"min-count", CAPT_O_INT, &min_count, "N", "word: how often a word must occur in the training captions.", 1, 1 << 30, 0, 0},
+    {"source", CAPT_O_STR, &source, "FILE", "gpt2: the published vocab.json; bert: vocab.txt.", 0, 0, 0, 0},
+    {"merges", CAPT_O_STR, &merges, "FILE", "gpt2: the published merges.txt.", 0, 0, 0, 0},
+    {"out", CAPT_O_STR, &out_path, "FILE", "The vocabulary (JSON); - is standard output.", 0, 0, 1, 0},
+    {0}};
+
+typedef struct word { const char *s; int64_t count; } word;
+typedef struct words { /* open addressing: index + 1 */
+    word *v;
+    size_t n, cap, mask;
+    uint32_t *slot;
+    capt_arena *arena;
+} words;
+
+typedef struct part { const char *split; int64_t images, captions, tokens, known, longer; int longest; } part;
+
+static void words_grow(words *w)
+{
+    size_t slots = w->mask ? (w->mask + 1) * 2 : 4096;
+    w->slot = capt_realloc(w->slot, slots * sizeof *w->slot);
+    memset(w->slot, 0, slots * sizeof *w->slot);
+    w->mask = slots - 1;
+    for (size_t i = 0; i < w->n; i++) {
+        size_t k = capt_hash64(w->v[i].s, strlen(w->v[i].s)) & w->mask;
+        while (w->slot[k])
+            k = (k + 1) & w->mask;
+        w->slot[k] = (uint32_t)i + 1;
+    }
+}
+
+static void words_add(words *w, const char *s, size_t n)
+{
+    if (2 * w->n >= w->mask)
+        words_grow(w);
+    size_t k = capt_hash64(s, n) & w->mask;
+    for (; w->slot[k]; k = (k + 1) & w->mask) {
+        word *x = &w->v[w->slot[k] - 1];
+        if (strncmp(x->s, s, n) == 0 && !x->s[n]) {
+            x->count++;
+            return;
+        }
+    }
+    if (w->n == w->cap) {
+        w->cap = w->cap ? 2 * w->cap : 4096;
+        w->v = capt_realloc(w->v, w->cap * sizeof *w->v);
+    }
+    w->v[w->n] = (word){capt_arena_strndup(w->arena, s, n), 1};
+    w->slot[k] = (uint32_t)++w->n;
+}
+
+/* Falling count, then bytes. */
+static int by_count(const void *a, const void *b)
+{
+    const word *x = a, *y = b;
+    return x->count != y->count ? (x->count < y->count ? 1 : -1) : strcmp(x->s, y->s);
+}
+
+static int is_train(const capt_caption *c)
+{
+    return c->split && (strcmp(c->split, "train") == 0 || strcmp(c->split, "restval") == 0);
+}
+
+static int is_special(const char *s)
+{
+    return !strcmp(s, "<pad>") || !strcmp(s, "<bos>") || !strcmp(s, "<eos>") || !strcmp(s, "<unk>");
+}
+
+static int count_words(const capt_captions *all, words *w, capt_err *err)
+{
+    capt_str line = {0};
+    int bad = 0;
+    for (size_t i = 0; i < all->n && !bad; i++)
+        for (int k = 0; is_train(&all->v[i]) && k < all->v[i].n_captions && !bad; k++) {
+            const char *c = all->v[i].captions[k];
+            capt_str_clear(&line);
+            bad = capt_ptb_words(c, strlen(c), &line, err);
+            for (const char *p = line.s, *e; !bad && p < line.s + line.n; p = e + 1) {
+                e = strchrnul(p, ' ');
+                words_add(w, p, (size_t)(e - p));
+            }
+        }
+    capt_str_free(&line);
+    return bad;
+}
+
+/* How many words and which share of the training tokens each threshold would keep. */
+static void print_thresholds(const capt_prog *p, const words *w, int64_t total)
+{
+    static const int at[] = {1, 2, 3, 4, 5, 6, 10, 20};
+    capt_prog_note(p, "%8s %10s %10s", "count >=", "words", "of tokens");
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        int64_t sum = 0;
+        size_t n = 0;
+        for (; n < w->n && w->v[n].count >= at[i]; n++)
+            sum += w->v[n].count;
+        capt_prog_note(p, "%8d %10zu %9.3f%%", at[i], n, total ? 100.0 * (double)sum / (double)total : 0.0);
+    }
+}
+
+static capt_vocab *build_words(capt_prog *p, const capt_captions *all)
+{
+    words w = {.arena = capt_arena_new(0)};
+    capt_vocab *v = NULL;
+    const char **s = NULL;
+    int64_t *counts = NULL, total = 0;
+    size_t n = 0;
+    if (count_words(all, &w, &p->err))
+        goto end;
+    if (w.n)
+        qsort(w.v, w.n, sizeof *w.v, by_count);
+    for (size_t i = 0; i < w.n; i++)
+        total += w.v[i].count;
+    s = capt_alloc((w.n + 1) * sizeof *s);
+    counts = capt_alloc((w.n + 1) * sizeof *counts);
+    for (size_t i = 0; i < w.n && w.v[i].count >= min_count && (int64_t)n < size - N_SPECIAL; i++)
+        if (!is_special(w.v[i].s)) {
+            s[n] = w.v[i].s;
+            counts[n++] = w.v[i].count;
+        }
+    if (w.n == 0) {
+        capt_fail(&p->err, CAPT_EDATA, "no captions in split train or restval");
+        goto end;
+    }
+    if (n == 0) {
+        capt_fail(&p->err, CAPT_EDATA, "none of %zu words occurs %lld times in the training captions", w.n, (long long)min_count);
+        goto end;
+    }
+    print_thresholds(p, &w, total);
+    capt_prog_note(p, "%zu of %zu words kept, %zu tokens with the specials", n, w.n, n + N_SPECIAL);
+    v = capt_vocab_new_words(s, counts, n, &p->err);
+end:
+    free(s);
+    free(counts);
+    free(w.v);
+    free(w.slot);
+    capt_arena_free(w.arena);
+    return v;
+}
+
+static part *part_of(part *parts, int *n, const char *split)
+{
+    const char *name = split ? split : "(none)";
+    for (int i = 0; i < *n; i++)
+        if (strcmp(parts[i].split, name) == 0)
+            return &parts[i];
+    if (*n == MAX_SPLITS)
+        return NULL;
+    parts[*n].split = name;
+    return &parts[(*n)++];
+}
+
+static int cover(capt_prog *p, capt_vocab *v, const capt_captions *all)
+{
+    part parts[MAX_SPLITS] = {{0}};
+    int n_parts = 0, cap = 1 << 16, bad = 0;
+    int32_t *ids = capt_alloc((size_t)cap * sizeof *ids);
+    for (size_t i = 0; i < all->n && !bad; i++) {
+        const capt_caption *c = &all->v[i];
+        part *t = part_of(parts, &n_parts, c->split);
+        if (!t) {
+            bad = capt_fail(&p->err, CAPT_EDATA, "more than %d different splits", MAX_SPLITS);
+            break;
+        }
+        t->images++;
+        for (int k = 0; k < c->n_captions && !bad; k++) {
+            int n = 0;
+            bad = capt_vocab_encode(v, c->captions[k], cap, ids, &n, &p->err);
+            t->captions++;
+            t->tokens += n;
+            t->longer += n >= LONG;
+            t->longest = n > t->longest ? n : t->longest;
+            for (int j = 0; j < n; j++)
+                t->known += ids[j] != capt_vocab_unk(v);
+        }
+    }
+    free(ids);
+    if (bad)
+        return -1;
+    json_t *report = json_object();
+    capt_prog_note(p, "%-10s %8s %9s %10s %9s %8s %9s", "split", "images", "captions", "tokens", "unknown", "longest", "over 19");
+    for (int i = 0; i < n_parts; i++) {
+        const part *t = &parts[i];
+        capt_prog_note(p, "%-10s %8lld %9lld %10lld %8.4f%% %8d %8.3f%%", t->split, (long long)t->images, (long long)t->captions, (long long)t->tokens,
+                       t->tokens ? 100.0 * (double)(t->tokens - t->known) / (double)t->tokens : 0.0, t->longest,
+                       t->captions ? 100.0 * (double)t->longer / (double)t->captions : 0.0);
+        json_object_set_new(report, t->split, json_pack("{s:I,s:I,s:I,s:I}", "images", (json_int_t)t->images, "captions", (json_int_t)t->captions,
+                                                        "tokens", (json_int_t)t->tokens, "known", (json_int_t)t->known));
+    }
+    capt_vocab_set_coverage(v, report);
+    json_decref(report);
+    return 0;
+}
+
+static int bad_record(void *arg, capt_err *err)
+{
+    return capt_prog_bad(arg, err);
+}
+
+static int run(capt_prog *p)
+{
+    if (type != WORD && !source)
+        return capt_prog_usage(p, "--type %s needs --source FILE", type == GPT2 ? "gpt2" : "bert");
+    if (type == GPT2 && !merges)
+        return capt_prog_usage(p, "--type gpt2 needs --merges FILE");
+    if ((type == WORD && source) || (type != GPT2 && merges))
+        return capt_prog_usage(p, "--%s does not go with --type %s", source && type == WORD ? "source" : "merges", type == WORD ? "word" : "bert");
+    capt_captions *all = NULL;
+    capt_vocab *v = NULL;
+    int bad = -1;
+    if (type == WORD || p->argc) {
+        capt_read_opts o = {.bad = bad_record, .bad_arg = p};
+        if (capt_captions_read((const char *const *)p->argv, (size_t)p->argc, &o, &all, &p->err))
+            return -1;
+    }
+    if (type == WORD)
+        v = build_words(p, all);
+    else
+        v = type == GPT2 ? capt_vocab_new_gpt2(source, merges, &p->err) : capt_vocab_new_bert(source, &p->err);
+    if (v && (!all || !cover(p, v, all)))
+        bad = capt_vocab_save(v, out_path, &p->err);
+    if (!bad)
+        capt_prog_note(p, "%s vocabulary of %d tokens, hash %s", capt_vocab_type(v), capt_vocab_size(v), capt_vocab_hash(v));
+    capt_vocab_free(v);
+    capt_captions_free(all);
+    return bad;
+}
+
+static capt_prog prog = {
+    .name = "vocab-build",
+    .synopsis = "--type word|gpt2|bert [options] [FILE]",
+    .about = "Makes a vocabulary from caption records, or from a published one, and prints how much of each split it covers.",
+    .opts = options,
+    .groups = CAPT_G_MAXBAD,
+    .max_args = 1,
+    .run = run,
+};
+CAPT_MAIN(prog)
