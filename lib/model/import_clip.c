@@ -175,7 +175,7 @@ static json_t *resnet_config(source *s, capt_err *err)
     json_t *o = json_pack("{s:s, s:I, s:I, s:I, s:s}", "type", "clip-resnet", "resolution", (json_int_t)(32 * g), "width", (json_int_t)width, "output_dim",
                           (json_int_t)out, "bn", "frozen");
     for (int i = 1; i <= 4; i++) {
-        char key[16];
+        char key[24];
         snprintf(key, sizeof key, "layers%d", i);
         json_object_set_new(o, key, json_integer(count_blocks(s, NULL, i)));
     }

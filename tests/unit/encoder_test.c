@@ -694,6 +694,79 @@ static void wrong_picture_size(void **state)
     rig_close(&r);
 }
 
+/* ---- checkpoints ---- */
+
+/* A captioner that holds an encoder, or none, written to file_a; the encoder's hash comes back. */
+static void write_checkpoint(const char *encoder, char hash[33])
+{
+    capt_err err = CAPT_ERR_INIT;
+    json_t *v = json_loads("{\"type\":\"word\",\"tokenizer\":\"ptb-3.4.1-lower-nopunct\",\"special\":{\"pad\":0,\"bos\":1,\"eos\":2,\"unk\":3},"
+                           "\"tokens\":[\"<pad>\",\"<bos>\",\"<eos>\",\"<unk>\",\"cat\"]}", 0, NULL);
+    json_t *config = json_loads("{\"type\":\"gpt2\",\"feature\":\"global\",\"feature_dim\":32,\"feature_rows\":1,\"width\":8,\"layers\":1,\"heads\":1}", 0, NULL);
+    json_t *e = encoder ? json_loads(encoder, 0, NULL) : NULL;
+    capt_backend *be = capt_backend_open("ref", NULL, &err);
+    capt_model *m = capt_model_new(config, capt_vocab_from_json(v, "test", &err), e, be, CAPT_F32, 5, &err);
+    if (!m || capt_checkpoint_save(file_a, m, 0, NULL, &err) || capt_params_hash(&m->params, "encoder.", hash, &err))
+        fail_msg("%s", err.text);
+    capt_model_free(m);
+    capt_backend_close(be);
+    json_decref(v);
+    json_decref(config);
+    json_decref(e);
+}
+
+/* A tuned encoder comes out of its checkpoint as it went in, whatever its kind, with its preprocessing. */
+static void from_checkpoint(void **state)
+{
+    for (size_t i = 0; i < 2; i++) {
+        char hash[33], config[300];
+        snprintf(config, sizeof config, "%.*s,\"preprocess\":\"stretch\",\"mean_g\":0.5}", (int)strlen(tiny[i].config) - 1, tiny[i].config);
+        write_checkpoint(config, hash);
+        rig r;
+        rig_open(&r, "ref");
+        json_t *prep = NULL;
+        r.e = capt_encoder_load(file_a, &r.ps, r.hash, &prep, &r.err);
+        rig_ok(&r);
+        assert_string_equal(r.hash, hash);
+        assert_int_equal(r.e->train_bn, 0);
+        assert_string_equal(json_string_value(json_object_get(prep, "mode")), "stretch");
+        assert_int_equal(json_integer_value(json_object_get(prep, "size")), 64);
+        assert_true(fabs(json_number_value(json_array_get(json_object_get(prep, "mean"), 1)) - 0.5) < 1e-7);
+        json_decref(prep);
+        encode(&r, 1, 0);
+        rig_close(&r);
+        rig_load(&r, file_a, "{\"resolution\":96}");
+        rig_ok(&r);
+        assert_int_equal(r.e->size, 96);
+        rig_close(&r);
+    }
+}
+
+static void damaged_checkpoint(void **state)
+{
+    char hash[33];
+    rig r;
+    write_checkpoint(NULL, hash);
+    rig_load(&r, file_a, "{}");
+    assert_null(r.e);
+    assert_non_null(strstr(r.err.text, "holds no encoder"));
+    rig_close(&r);
+    write_checkpoint(VIT, hash);
+    capt_st *st = open_golden(file_a);
+    FILE *f = fopen(file_a, "r+b");
+    const capt_st_tensor *t = capt_st_find(st, "encoder.ln_post.weight"), *last = capt_st_at(st, 0);
+    for (size_t i = 0; i < capt_st_n(st); i++)
+        last = (const char *)capt_st_at(st, i)->data > (const char *)last->data ? capt_st_at(st, i) : last;
+    fseek(f, (long)((const char *)t->data - (const char *)last->data - (long)last->bytes), SEEK_END); /* the data end the file */
+    fputc(7, f);
+    fclose(f);
+    capt_st_close(st);
+    rig_load(&r, file_a, "{}");
+    assert_null(r.e);
+    assert_non_null(strstr(r.err.text, "encoder.ln_post.weight is damaged"));
+    rig_close(&r);
+}
+
 static int setup(void **state)
 {
     if (!mkdtemp(folder))
@@ -717,7 +790,7 @@ int main(void)
         cmocka_unit_test(golden_vit), cmocka_unit_test(golden_resnet), cmocka_unit_test(golden_resnet_batch_statistics),
         cmocka_unit_test(golden_variants), cmocka_unit_test(shapes), cmocka_unit_test(cells_differ), cmocka_unit_test(batch_independence),
         cmocka_unit_test(memory_is_reused), cmocka_unit_test(batch_statistics), cmocka_unit_test(two_namings), cmocka_unit_test(refusals_of_files),
-        cmocka_unit_test(refusals_of_configurations), cmocka_unit_test(wrong_picture_size),
+        cmocka_unit_test(refusals_of_configurations), cmocka_unit_test(wrong_picture_size), cmocka_unit_test(from_checkpoint), cmocka_unit_test(damaged_checkpoint),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
