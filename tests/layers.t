@@ -49,8 +49,6 @@ printf '#include "base/x_priv.h"\n' >"$T/lib/text/c.c"
 printf '#include "base/x_priv.h"\n' >"$T/lib/base/d.c"
 printf '#include "base/err.h"\n' >"$T/lib/extra/e.c"
 printf '#include "text/word.h"\n' >"$T/bin/f.c"
-printf '#include "text/word.h"\n' >"$T/bin/common/g.c"
-want='bin/common/g.c:1: includes text/word.h
 lib/base/b.c:1: includes text/word.h
 lib/extra/e.c: its folder is not in LAYERS
 lib/text/c.c:1: includes base/x_priv.h'
