@@ -49,7 +49,7 @@ printf '#include "base/x_priv.h"\n' >"$T/lib/text/c.c"
 printf '#include "base/x_priv.h"\n' >"$T/lib/base/d.c"
 printf '#include "base/err.h"\n' >"$T/lib/extra/e.c"
 printf '#include "text/word.h"\n' >"$T/bin/f.c"
-lib/base/b.c:1: includes text/word.h
+want='lib/base/b.c:1: includes text/word.h
 lib/extra/e.c: its folder is not in LAYERS
 lib/text/c.c:1: includes base/x_priv.h'
 is 'a wrong include is seen' "$(violations "$T" "$TOP/tests/LAYERS" | sort)" "$want"
