@@ -1,0 +1,463 @@
+/* capt-report: hypothesis records, scores and training logs in, one static HTML page with the pictures out. The page holds no
+ * script and names nothing outside itself but the pictures; whatever was read is escaped. Equal inputs give equal bytes. */
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/html.h"
+#include "base/mem.h"
+#include "common/prog.h"
+#include "record/any.h"
+#include "record/curve.h"
+#include "record/ndjson.h"
+
+static const char *refs_path, *images_dir, *out_path, *title = "Captions";
+static capt_strs scores, logs;
+static int64_t limit = 60;
+static int embed, as_text;
+
+enum { IMAGE_MAX = 16 << 20, TEXT_WIDTH = 60, TEXT_HEIGHT = 10 };
+
+static const capt_opt options[] = {
+    {"refs", CAPT_O_STR, &refs_path, "FILE", "references: caption records, COCO annotations or Karpathy JSON", 0, 0, 1, 0},
+    {"images", CAPT_O_STR, &images_dir, "DIR", "folder of the pictures", 0, 0, 1, 0},
+    {"scores", CAPT_O_STRS, &scores, "FILE", "what coco-score --json printed, a row of the table each line, named by its \"name\"", 0, 0, 1, 0},
+    {"log", CAPT_O_STRS, &logs, "FILE", "training log: its curves are drawn", 0, 0, 1, 0},
+    {"out", CAPT_O_STR, &out_path, "FILE", "page to write", 0, 0, 1, 0},
+    {"title", CAPT_O_STR, &title, "TEXT", "heading of the page", 0, 0, 0, 0},
+    {"limit", CAPT_O_INT, &limit, "N", "images shown, the first ones of the first hypothesis file; 0: all", 0, 1e9, 0, 0},
+    {"embed", CAPT_O_FLAG, &embed, NULL, "put the pictures into the page even when they lie near it", 0, 0, 0, 0},
+    {"text", CAPT_O_FLAG, &as_text, NULL, "print the training curves as text; --out is not needed then", 0, 0, 1, 0},
+    {0}};
+
+typedef struct row { char *name; json_t *o; } row;
+
+typedef struct work {
+    capt_prog *p;
+    capt_captions *refs;
+    size_t n; /* hypothesis files */
+    capt_hyps **hyps;
+    char **names; /* (n) */
+    CAPT_VEC(row) rows;
+    capt_curves *curves; /* (logs.n) */
+    char **log_names;
+    int dirfd;
+    char *prefix; /* of links from the page to the pictures; NULL: they are embedded */
+    FILE *f;
+    capt_str s;
+} work;
+
+static const char style[] =
+    ":root{color-scheme:light dark;--ink:#1c1e21;--dim:#5d6570;--page:#fbfbfa;--card:#fff;--rule:#dcdfe3}\n"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e7e9ec;--dim:#a0a8b3;--page:#15171a;--card:#1e2125;--rule:#363b42}}\n"
+    "*{box-sizing:border-box}\n"
+    "body{margin:0 auto;padding:1.5rem;max-width:76rem;font:15px/1.45 system-ui,sans-serif;color:var(--ink);background:var(--page)}\n"
+    "h1{font-size:1.6rem;margin:0 0 .2rem}h2{font-size:1.15rem;margin:2rem 0 .7rem}h3{font-size:.95rem;margin:0 0 .3rem}h3 small{font-weight:400}\n"
+    "p{margin:.2rem 0}.dim{color:var(--dim)}\n"
+    "h2+p{margin-bottom:.8rem}.wide{overflow-x:auto}table{border-collapse:collapse}th,td{padding:.3rem .8rem;border-bottom:1px solid var(--rule);text-align:right;font-variant-numeric:tabular-nums}\n"
+    "th:first-child,td:first-child{text-align:left}thead th{color:var(--dim);font-weight:600}td.best{font-weight:700}\n"
+    ".charts,.cards{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(26rem,100%),1fr))}.cards{grid-template-columns:repeat(auto-fill,minmax(min(17rem,100%),1fr))}\n"
+    ".charts>div,figure{margin:0;background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:.8rem;overflow-wrap:anywhere}\n"
+    "figure{display:flex;flex-direction:column;gap:.6rem}img{width:100%;height:14rem;object-fit:contain;background:var(--page);border-radius:4px}\n"
+    "figcaption p,li{unicode-bidi:isolate}.hyp{font-weight:600}.hyp b{display:block;font-size:.8rem}ul{margin:.5rem 0;padding-left:1.1rem;color:var(--dim)}small{color:var(--dim)}\n"
+    ".warn{color:#b3261e;font-weight:700}@media(prefers-color-scheme:dark){.warn{color:#ff8a80}}\n"
+    "svg{display:block;width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:currentColor}.grid{stroke:var(--rule);fill:none}\n"
+    ".line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}path.r0{stroke:#2f6fde}path.r1{stroke:#d9601a}path.r2{stroke:#2a9461}path.r3{stroke:#a5489c}path.r4{stroke:#8a7a12}path.r5{stroke:#c23b4b}\n"
+    "circle.r0,.key.r0{fill:#2f6fde;background:#2f6fde}circle.r1,.key.r1{fill:#d9601a;background:#d9601a}circle.r2,.key.r2{fill:#2a9461;background:#2a9461}\n"
+    "circle.r3,.key.r3{fill:#a5489c;background:#a5489c}circle.r4,.key.r4{fill:#8a7a12;background:#8a7a12}circle.r5,.key.r5{fill:#c23b4b;background:#c23b4b}\n"
+    ".key{display:inline-block;width:.9em;height:.9em;margin:0 .35em 0 .8em;border-radius:2px;vertical-align:-.08em;-webkit-print-color-adjust:exact;print-color-adjust:exact}.key:first-child{margin-left:0}\n"
+    "@media print{:root{color-scheme:light;--ink:#000;--dim:#444;--page:#fff;--card:#fff;--rule:#bbb}body{max-width:none;padding:0;font-size:10pt}"
+    "figure,.charts>div,tr{break-inside:avoid}h2{break-after:avoid}.cards{grid-template-columns:repeat(3,1fr)}.charts{grid-template-columns:1fr 1fr}img{height:10rem}}\n";
+
+/* The name of a file without folder and extension. */
+static char *short_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *s = capt_strdup(slash ? slash + 1 : path), *dot = strrchr(s, '.');
+    if (dot && dot != s)
+        *dot = 0;
+    return s;
+}
+
+static int read_scores(work *w, const char *path)
+{
+    capt_err *err = &w->p->err;
+    capt_ndjson *r = capt_ndjson_new(&path, 1, 0);
+    json_t *o;
+    int rc = capt_ndjson_next(r, &o, err);
+    for (; rc > 0; rc = capt_ndjson_next(r, &o, err)) {
+        const char *name = json_string_value(json_object_get(o, "name"));
+        capt_str s = {0};
+        if (name)
+            capt_str_puts(&s, name);
+        else
+            capt_str_printf(&s, "scores %zu", w->rows.n + 1);
+        row one = {s.s, o};
+        capt_vec_push(&w->rows, one);
+    }
+    capt_ndjson_free(r);
+    return rc;
+}
+
+static int read_all(work *w)
+{
+    capt_prog *p = w->p;
+    for (size_t i = 0; i < logs.n; i++) {
+        w->log_names[i] = short_name(logs.v[i]);
+        if (capt_curves_read(logs.v[i], &w->curves[i], &p->err))
+            return -1;
+    }
+    if (!out_path)
+        return 0;
+    for (size_t i = 0; i < scores.n; i++)
+        if (read_scores(w, scores.v[i]))
+            return -1;
+    if (capt_captions_read_any(refs_path, &w->refs, &p->err))
+        return -1;
+    for (size_t i = 0; i < w->n; i++) {
+        w->names[i] = short_name(p->argv[i]);
+        if (capt_hyps_read_any(p->argv[i], 0, NULL, &w->hyps[i], &p->err))
+            return -1;
+    }
+    w->dirfd = open(images_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return w->dirfd < 0 ? capt_fail_errno(&p->err, "%s", images_dir) : 0;
+}
+
+/* The way from the page to the pictures when they lie in the page's folder or beside it; NULL otherwise. */
+static char *link_prefix(void)
+{
+    if (embed || !strcmp(out_path, "-"))
+        return NULL;
+    const char *slash = strrchr(out_path, '/');
+    char *folder = slash ? capt_strndup(out_path, slash == out_path ? 1 : (size_t)(slash - out_path)) : capt_strdup(".");
+    char *page = realpath(folder, NULL), *images = realpath(images_dir, NULL);
+    capt_str s = {0};
+    for (int up = 0; page && images && up < 2 && !s.s; up++) {
+        size_t n = strlen(page);
+        if (n > 1 && !strncmp(images, page, n) && (!images[n] || images[n] == '/')) {
+            capt_str_puts(&s, up ? "../" : "");
+            capt_str_puts(&s, images[n] ? images + n + 1 : "");
+            if (s.n && s.s[s.n - 1] != '/')
+                capt_str_putc(&s, '/');
+        }
+        char *last = strrchr(page, '/');
+        if (last)
+            *last = 0;
+    }
+    free(folder);
+    free(page);
+    free(images);
+    return s.s;
+}
+
+static const char *media_type(const unsigned char *p, size_t n)
+{
+    if (n >= 3 && !memcmp(p, "\xff\xd8\xff", 3))
+        return "image/jpeg";
+    if (n >= 8 && !memcmp(p, "\x89PNG\r\n\x1a\n", 8))
+        return "image/png";
+    if (n >= 6 && (!memcmp(p, "GIF87a", 6) || !memcmp(p, "GIF89a", 6)))
+        return "image/gif";
+    if (n >= 12 && !memcmp(p, "RIFF", 4) && !memcmp(p + 8, "WEBP", 4))
+        return "image/webp";
+    return NULL;
+}
+
+/* The value of src for a picture: a link, or its bytes. The file must be there and be a picture in either case. */
+static int put_source(work *w, const char *file, capt_err *err)
+{
+    int fd = capt_open_beneath(w->dirfd, file, err);
+    struct stat st;
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st)) {
+        capt_fail_errno(err, "%s", file);
+        close(fd);
+        return -1;
+    }
+    size_t want = w->prefix ? 12 : (size_t)st.st_size, n = 0;
+    unsigned char *p = want <= IMAGE_MAX ? capt_try_alloc(want + 1, err) : NULL;
+    ssize_t got = p ? 1 : 0;
+    while (n < want && got > 0) {
+        got = read(fd, p + n, want - n);
+        n += got > 0 ? (size_t)got : 0;
+    }
+    int rc = err->code ? -1 : got < 0 ? capt_fail_errno(err, "%s", file) : 0;
+    close(fd);
+    const char *type = rc || !p ? NULL : media_type(p, n);
+    if (!rc && !p)
+        rc = capt_fail(err, CAPT_EDATA, "%s: more than %d MB", file, IMAGE_MAX >> 20);
+    else if (!rc && !type)
+        rc = capt_fail(err, CAPT_EDATA, "%s: neither JPEG nor PNG, GIF or WebP", file);
+    if (!rc && w->prefix) {
+        capt_str path = {0};
+        capt_str_puts(&path, w->prefix);
+        capt_str_puts(&path, file);
+        capt_html_path(&w->s, path.s);
+        capt_str_free(&path);
+    } else if (!rc) {
+        capt_str_printf(&w->s, "data:%s;base64,", type);
+        capt_html_base64(&w->s, p, n);
+    }
+    free(p);
+    return rc;
+}
+
+static int flush(work *w)
+{
+    if (w->s.n && fwrite(w->s.s, 1, w->s.n, w->f) != w->s.n)
+        return capt_fail_errno(&w->p->err, "%s", out_path);
+    capt_str_clear(&w->s);
+    return 0;
+}
+
+static void put_hypothesis(work *w, size_t i, const capt_id *id)
+{
+    const capt_hyp *h = capt_hyps_find(w->hyps[i], id);
+    if (!h)
+        return;
+    capt_str_puts(&w->s, "<p class=\"hyp\" dir=\"auto\">");
+    if (w->n > 1) {
+        capt_str_puts(&w->s, "<b class=\"dim\">");
+        capt_html_text(&w->s, w->names[i]);
+        capt_str_puts(&w->s, "</b>");
+    }
+    capt_html_text(&w->s, h->caption);
+    if (h->trained_on == 1)
+        capt_str_puts(&w->s, " <span class=\"warn\">trained on</span>");
+    capt_str_puts(&w->s, "</p>\n");
+}
+
+static int put_card(work *w, const capt_hyp *h, capt_err *err)
+{
+    char key[CAPT_ID_KEY];
+    capt_id_key(&h->id, key);
+    const capt_caption *c = capt_captions_find(w->refs, &h->id);
+    if (!c)
+        return capt_fail(err, CAPT_EDATA, "%s: no record of image %s", refs_path, key);
+    if (!c->file)
+        return capt_fail(err, CAPT_EDATA, "%s: image %s has no file", refs_path, key);
+    capt_str_puts(&w->s, "<figure>\n<img loading=\"lazy\" src=\"");
+    if (put_source(w, c->file, err))
+        return capt_err_prefix(err, "%s", images_dir);
+    capt_str_puts(&w->s, "\" alt=\"");
+    capt_html_text(&w->s, h->caption);
+    capt_str_puts(&w->s, "\">\n<figcaption>\n");
+    for (size_t i = 0; i < w->n; i++)
+        put_hypothesis(w, i, &h->id);
+    if (c->n_captions)
+        capt_str_puts(&w->s, "<ul>\n");
+    for (int k = 0; k < c->n_captions; k++) {
+        capt_str_puts(&w->s, "<li dir=\"auto\">");
+        capt_html_text(&w->s, c->captions[k]);
+        capt_str_puts(&w->s, "</li>\n");
+    }
+    capt_str_puts(&w->s, c->n_captions ? "</ul>\n<small>" : "<small>");
+    capt_html_text(&w->s, c->file);
+    capt_str_puts(&w->s, "</small>\n</figcaption>\n</figure>\n");
+    return 0;
+}
+
+static int put_cards(work *w)
+{
+    const capt_hyps *h = w->hyps[0];
+    size_t n = limit && (size_t)limit < h->n ? (size_t)limit : h->n;
+    capt_str_printf(&w->s, "<section>\n<h2>Pictures</h2>\n<p class=\"dim\">%zu of %zu images; the captions, and below them the references.</p>\n<div class=\"cards\">\n", n, h->n);
+    for (size_t i = 0; i < n; i++) {
+        capt_err err = CAPT_ERR_INIT;
+        size_t before = w->s.n;
+        if (put_card(w, &h->v[i], &err)) {
+            w->s.n = before;
+            w->s.s[before] = 0;
+            if (capt_prog_bad(w->p, &err))
+                return w->p->err.code ? -1 : capt_fail(&w->p->err, err.code, "%s", err.text);
+        }
+        if (flush(w))
+            return -1;
+    }
+    capt_str_puts(&w->s, "</div>\n</section>\n");
+    return 0;
+}
+
+static void put_scores(work *w)
+{
+    static const char *const metric[] = {"Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "METEOR", "METEOR-nopara", "ROUGE_L", "CIDEr", "CIDEr-plain"};
+    enum { METRICS = sizeof metric / sizeof *metric };
+    double best[METRICS];
+    if (!w->rows.n)
+        return;
+    capt_str_puts(&w->s, "<section>\n<h2>Scores</h2>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">captions</th>");
+    for (int m = 0; m < METRICS; m++) {
+        best[m] = NAN;
+        for (size_t i = 0; i < w->rows.n; i++) {
+            const json_t *v = json_object_get(w->rows.v[i].o, metric[m]);
+            if (json_is_number(v))
+                best[m] = fmax(best[m], json_number_value(v));
+        }
+        if (isfinite(best[m]))
+            capt_str_printf(&w->s, "<th scope=\"col\">%s</th>", metric[m]);
+    }
+    capt_str_puts(&w->s, "<th scope=\"col\">images</th></tr></thead>\n<tbody>\n");
+    for (size_t i = 0; i < w->rows.n; i++) {
+        capt_str_puts(&w->s, "<tr><th scope=\"row\">");
+        capt_html_text(&w->s, w->rows.v[i].name);
+        capt_str_puts(&w->s, "</th>");
+        for (int m = 0; m < METRICS; m++) {
+            const json_t *v = json_object_get(w->rows.v[i].o, metric[m]);
+            if (isfinite(best[m]) && json_is_number(v))
+                capt_str_printf(&w->s, "<td%s>%.3f</td>", w->rows.n > 1 && json_number_value(v) >= best[m] ? " class=\"best\"" : "", json_number_value(v));
+            else if (isfinite(best[m]))
+                capt_str_puts(&w->s, "<td></td>");
+        }
+        const json_t *n = json_object_get(w->rows.v[i].o, "n");
+        if (json_is_integer(n))
+            capt_str_printf(&w->s, "<td>%lld</td></tr>\n", (long long)json_integer_value(n));
+        else
+            capt_str_puts(&w->s, "<td></td></tr>\n");
+    }
+    capt_str_puts(&w->s, "</tbody>\n</table></div>\n</section>\n");
+}
+
+static void put_charts(work *w)
+{
+    const capt_curve **c = capt_alloc((logs.n + 1) * sizeof *c);
+    int shown = 0;
+    for (int k = 0; k < CAPT_CURVE_KINDS; k++) {
+        size_t points = 0;
+        for (size_t i = 0; i < logs.n; i++) {
+            c[i] = &w->curves[i].of[k];
+            points += c[i]->n;
+        }
+        if (!points)
+            continue;
+        capt_str_puts(&w->s, shown++ ? "" : "<section>\n<h2>Training</h2>\n<div class=\"charts\">\n");
+        capt_str_printf(&w->s, "<div>\n<h3>%s <small>by updates</small></h3>\n", capt_curve_title(k));
+        capt_curve_svg(&w->s, capt_curve_title(k), (const char *const *)w->log_names, c, logs.n);
+        capt_str_puts(&w->s, "<p class=\"dim\">");
+        for (size_t i = 0; i < logs.n; i++)
+            if (c[i]->n) {
+                capt_str_printf(&w->s, "<span class=\"key r%zu\"></span>", i % 6);
+                capt_html_text(&w->s, w->log_names[i]);
+            }
+        capt_str_puts(&w->s, "</p>\n</div>\n");
+    }
+    capt_str_puts(&w->s, shown ? "</div>\n</section>\n" : "");
+    free(c);
+}
+
+static int put_page(work *w)
+{
+    capt_str *s = &w->s;
+    capt_str_puts(s, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                     "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline'\">\n"
+                     "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<title>");
+    capt_html_text(s, title);
+    capt_str_printf(s, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header><h1>", style);
+    capt_html_text(s, title);
+    capt_str_puts(s, "</h1></header>\n<main>\n");
+    put_scores(w);
+    put_charts(w);
+    if (put_cards(w))
+        return -1;
+    capt_str_printf(s, "</main>\n<footer><p class=\"dim\"><small>capt-report %s</small></p></footer>\n</body>\n</html>\n", CAPT_VERSION);
+    return flush(w);
+}
+
+static int write_page(work *w)
+{
+    w->prefix = link_prefix();
+    capt_out *o = capt_out_open(out_path, &w->p->err);
+    if (!o)
+        return -1;
+    w->f = capt_out_file(o);
+    if (put_page(w)) {
+        capt_out_abandon(o);
+        return -1;
+    }
+    return capt_out_finish(o, &w->p->err);
+}
+
+static void print_text(work *w)
+{
+    int shown = 0;
+    for (size_t i = 0; i < logs.n; i++)
+        for (int k = 0; k < CAPT_CURVE_KINDS; k++) {
+            capt_str head = {0};
+            if (logs.n > 1) {
+                capt_str_puts_escaped(&head, w->log_names[i], strlen(w->log_names[i]));
+                capt_str_puts(&head, ": ");
+            }
+            capt_str_puts(&head, capt_curve_title(k));
+            capt_str_clear(&w->s);
+            capt_curve_text(&w->s, head.s, &w->curves[i].of[k], TEXT_WIDTH, TEXT_HEIGHT);
+            if (w->s.n)
+                printf("%s%s", shown++ ? "\n" : "", w->s.s); /* checked at exit */
+            capt_str_free(&head);
+        }
+    capt_str_clear(&w->s);
+}
+
+static int check_usage(capt_prog *p)
+{
+    if (as_text && !logs.n)
+        return capt_prog_usage(p, "--text draws training logs: --log is missing");
+    if (!out_path)
+        return as_text ? 0 : capt_prog_usage(p, "--out is missing");
+    if (as_text && !strcmp(out_path, "-"))
+        return capt_prog_usage(p, "--text and --out - both want standard output");
+    if (!refs_path || !images_dir)
+        return capt_prog_usage(p, "--%s is missing", refs_path ? "images" : "refs");
+    return p->argc ? 0 : capt_prog_usage(p, "no hypothesis records to show");
+}
+
+static int run(capt_prog *p)
+{
+    if (check_usage(p))
+        return -1;
+    work w = {.p = p, .n = out_path ? (size_t)p->argc : 0, .dirfd = -1};
+    w.hyps = capt_alloc((w.n + 1) * sizeof *w.hyps);
+    w.names = capt_alloc((w.n + 1) * sizeof *w.names);
+    w.curves = capt_alloc((logs.n + 1) * sizeof *w.curves);
+    w.log_names = capt_alloc((logs.n + 1) * sizeof *w.log_names);
+    int rc = read_all(&w);
+    if (!rc && as_text)
+        print_text(&w);
+    if (!rc && out_path)
+        rc = write_page(&w);
+    for (size_t i = 0; i < w.n; i++) {
+        capt_hyps_free(w.hyps[i]);
+        free(w.names[i]);
+    }
+    for (size_t i = 0; i < logs.n; i++) {
+        capt_curves_free(&w.curves[i]);
+        free(w.log_names[i]);
+    }
+    for (size_t i = 0; i < w.rows.n; i++) {
+        free(w.rows.v[i].name);
+        json_decref(w.rows.v[i].o);
+    }
+    capt_vec_free(&w.rows);
+    free(w.hyps);
+    free(w.names);
+    free(w.curves);
+    free(w.log_names);
+    free(w.prefix);
+    capt_captions_free(w.refs);
+    capt_str_free(&w.s);
+    if (w.dirfd >= 0)
+        close(w.dirfd);
+    return rc;
+}
+
+static capt_prog prog = {.name = "capt-report",
+                         .synopsis = "[options] --refs FILE --images DIR --out FILE.html FILE...",
+                         .about = "Shows captions beside pictures and references, with scores and training curves, on one HTML page.",
+                         .opts = options,
+                         .groups = CAPT_G_MAXBAD,
+                         .min_args = 0,
+                         .max_args = -1,
+                         .run = run};
+CAPT_MAIN(prog)
