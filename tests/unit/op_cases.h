@@ -78,7 +78,7 @@ static capt_real out_weight(int64_t i)
 }
 
 /* Uploads the operands, runs the case, returns the objective: the weighted sum of the outputs (their plain sum for a loss).
- * grads != 0 runs the tape too. out (MAX_OUT, or NULL) receives the outputs, *n_out their number. */
+ * grads: 1 runs the tape too, 2 does and adds to the gradients of the run before. out (MAX_OUT, or NULL) receives the outputs, *n_out their number. */
 static double case_run(const struct op_case *k, capt_ctx *c, struct operands *o, int grads, capt_real *out, int64_t *n_out)
 {
     capt_real buf[MAX_OUT];
@@ -92,7 +92,10 @@ static double case_run(const struct op_case *k, capt_ctx *c, struct operands *o,
     for (int i = 0; i < o->n; i++) {
         in[i] = &o->t[i];
         c->be->upload(c->be, o->t[i].data, o->host[i], (size_t)capt_tensor_numel(&o->t[i]) * sizeof(capt_real));
-        o->t[i].touched = 0;
+        if (grads != 2)
+            o->t[i].touched = 0;
+        if (grads == 1 && o->t[i].grad) /* the first to touch a gradient must write all of it */
+            c->be->fill(c->be, o->t[i].grad, capt_tensor_numel(&o->t[i]), NAN);
     }
     capt_tensor *y = k->run(c, in);
     capt_err err = CAPT_ERR_INIT;

@@ -220,6 +220,8 @@ static void head(void **state)
     assert_memory_equal(idx, plain, sizeof plain);
     NEAR(val[0], 2 - lse[0]);
     NEAR(val[5], 1 - lse[1]);
+    be->head_topk(be, val, idx, logits, eye, NULL, NULL, NULL, 0, 1, 2, 5, 5, CAPT_F32); /* also across the last place */
+    assert_true(idx[0] == 1 && idx[1] == 0);
     const capt_adjust adj[] = {{0, 1, -INFINITY}, {0, 4, 2}, {0, 4, 3}, {1, 0, -1}}; /* after the normalisation; two on one entry add */
     be->head_topk(be, val, idx, logits, eye, NULL, NULL, adj, 4, 3, 2, 5, 5, CAPT_F32);
     const int32_t adjusted[] = {4, 3, 2, 4, 0, 3};

@@ -84,7 +84,7 @@ static capt_tensor *wrong(int n)
     case 28: return capt_xent(c, F(1, 2, 3), F(1, 5, 4), NULL, one_two, ones, 0);
     case 29: return capt_xent(c, F(1, 2, 3), F(1, 5, 3), NULL, one_two, ones, -0.1);
     case 30: return capt_ctx_real(c, 2, -1);
-    case 31: return capt_ctx_real(c, INT64_MAX / 2, 4);
+    case 31: return capt_ctx_real(c, 8, INT64_MAX / 4);
     case 32: return capt_ctx_tensor(c, CAPT_F16, 1, (const int64_t[]){1});
     case 33: return capt_add(c, capt_ctx_tensor(c, CAPT_I32, 1, (const int64_t[]){1}), F(1, 1));
     default: return NULL;
@@ -101,7 +101,7 @@ static const char *const texts[] = {
     "attention_self: qkv is 2x3x12, 5 heads, causal 0, dropout 0", "attention_self: length 0 is 9, there are 3 keys",
     "attention_cross: q is 2x3x4, kv is 2x5x12, 2 heads, dropout 0", "attention_cross: q is 2x3x4, kv is 2x5x8, 2 heads, dropout 1",
     "dropout: probability 1", "pixels: x is 1x2x2x3 of f32, not (I,H,W,3) of u8", "xent: target 1 is 2, w is 2x3", "xent: h is 2x3, w is 5x4",
-    "xent: smoothing -0.1", "tensor: dimension 1 is -1", "tensor: dimension 1 is 4", "tensor: no f16 in computations", "add: operand 0 is i32, not real",
+    "xent: smoothing -0.1", "tensor: dimension 1 is -1", "tensor: dimension 1 is 2305843009213693951", "tensor: no f16 in computations", "add: operand 0 is i32, not real",
 };
 
 static void messages(void **state)
@@ -112,8 +112,6 @@ static void messages(void **state)
         assert_ptr_equal(wrong(i), &c->poison);
         capt_err err = CAPT_ERR_INIT;
         assert_int_equal(capt_ctx_check(c, &err), -1);
-        if (i == 31)
-            err.text[strlen(texts[i])] = '\0';
         assert_string_equal(err.text, texts[i]);
         c->err = (capt_err)CAPT_ERR_INIT;
     }
