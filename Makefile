@@ -118,7 +118,7 @@ check-built: all $(UNIT_BIN) grad-test
 	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(filter-out %/unit/grad_test,$(UNIT_BIN)) $(GRAD_TEST) $(sort $(wildcard tests/*.t tests/cli/*.t))
 
 lint: deps-lint
-	@+$(AGAIN) lint-code lint-shell lint-man
+	@+$(AGAIN) lint-code lint-shell lint-man check-schemas
 
 # without the checks that guess at paths through several functions
 CPPCHECK_OFF := missingIncludeSystem nullPointer nullPointerRedundantCheck arrayIndexOutOfBoundsCond legacyUninitvar invalidFunctionArg
@@ -129,6 +129,14 @@ lint-shell:
 	shellcheck -x -S warning $(wildcard tests/*.sh tests/*.t tests/cli/*.t) $(shell grep -lE '^#!.*sh$$' pipelines/* .ci/* 2>/dev/null)
 lint-man:
 	$(if $(wildcard man/*.[1-8]),mandoc -T lint -W warning $(wildcard man/*.[1-8]),@:)
+
+# ---- JSON Schemas of the records, printed by the programs themselves
+SCHEMAS := caption hypothesis tag score log
+schemas: $(B)/bin/coco-split
+	@mkdir -p schemas
+	for k in $(SCHEMAS); do $(B)/bin/coco-split --print-schema $$k >schemas/$$k.json || exit 1; done
+check-schemas: $(B)/bin/coco-split
+	for k in $(SCHEMAS); do $(B)/bin/coco-split --print-schema $$k | diff schemas/$$k.json - || exit 1; done
 
 # ---- installation
 BINDIR = $(DESTDIR)$(PREFIX)/bin
@@ -157,6 +165,7 @@ help:
 	@echo 'make [all]         programs and library in build/$$CONF (CONF=release, debug or real64; CI=1: -Werror)'
 	@echo 'make check         installs what is missing, builds, runs all tests'
 	@echo 'make lint          cppcheck, shellcheck, mandoc'
+	@echo 'make schemas       writes schemas/*.json; check-schemas compares them'
 	@echo 'make deps          installs the Debian packages to build, test and lint'
 	@echo 'make install       to PREFIX (/usr/local) under DESTDIR; uninstall takes it away'
 	@echo 'make clean         removes build/'
@@ -166,5 +175,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all clean FORCE deps deps-build deps-check deps-lint check check-built lint lint-code lint-shell lint-man install uninstall help grad-test
+.PHONY: all clean FORCE deps deps-build deps-check deps-lint check check-built schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test
 .SECONDARY:

@@ -61,11 +61,11 @@ ok 'an empty part resumes' capt-store load --resume --out q all.ndjson
 ok 'quickcheck' capt-store quickcheck a b
 ok 'verify' capt-store verify a b
 size=$(wc -c <a)
-head -c $((size / 2)) a >cut
-status 1 'cut in half' capt-store quickcheck cut
+head -c $((size / 2)) a >short
+status 1 'cut in half' capt-store quickcheck short
 like 'says so' "$(cat "$ERR")" 'cut short'
-status 1 'cut to one page' sh -c 'head -c 4096 a >cut; capt-store info cut'
-status 1 'empty' sh -c ': >cut; capt-store verify cut'
+status 1 'cut to one page' sh -c 'head -c 4096 a >short; capt-store info short'
+status 1 'empty' sh -c ': >short; capt-store verify short'
 status 1 'not a store' capt-store info all.ndjson
 status 1 'a folder' capt-store info .
 status 1 'not there' capt-store info nothing
@@ -75,7 +75,7 @@ flip() # OFFSET: the byte becomes another one
     # shellcheck disable=SC2059
     printf "\\$(printf '%03o' $((($(dd if=a bs=1 skip="$1" count=1 2>/dev/null | od -An -tu1 | tr -d ' ') + 85) % 256)))" | dd of=flipped bs=1 seek="$1" conv=notrunc 2>/dev/null
 }
-at=$(LC_ALL=C grep -obUa CPTF a | sed -n 150p | cut -d : -f 1)
+at=$(LC_ALL=C grep -obUa CPTF a | sed -n 150p | short -d : -f 1)
 for o in 0 6 9 20 33 48 60 64 80 112 115 300; do
     flip $((at + o))
     status 1 "a byte at $o of a record" capt-store verify flipped
@@ -95,16 +95,16 @@ bad() # NAME REGEX TEXT
 }
 r='"sections":[{"name":"g","dtype":"f16","dim":2,"rows":'
 bad 'not JSON' 'bad:1: ' 'x'
-bad 'no id' 'bad:1: "id" is missing' "{$r[[1,2]]}]}"
+bad 'no id' 'bad:1: "id" is missing' "{${r}[[1,2]]}]}"
 bad 'no sections' '"sections" is missing' '{"id":1}'
-bad 'short row' 'row 0 has not 2 numbers' "{\"id\":1,$r[[1]]}]}"
-bad 'text in a row' 'row 0, column 1 is no number' "{\"id\":1,$r[[1,\"2\"]]}]}"
-bad 'too large a number' 'row 1, column 0 does not fit f16' "{\"id\":1,$r[[1,2],[70000,2]]}]}"
-bad 'two kinds of ids' 'the ids before are integers' "{\"id\":1,$r[[1,2]]}]}
-{\"id\":\"1\",$r[[1,2]]}]}"
-bad 'an id twice' 'already stored' "{\"id\":1,$r[[1,2]]}]}
-{\"id\":1,$r[[1,2]]}]}"
-bad 'another dim' 'the manifest has 0x2 f16' "{\"id\":1,$r[[1,2]]}]}
+bad 'short row' 'row 0 has not 2 numbers' "{\"id\":1,${r}[[1]]}]}"
+bad 'text in a row' 'row 0, column 1 is no number' "{\"id\":1,${r}[[1,\"2\"]]}]}"
+bad 'too large a number' 'row 1, column 0 does not fit f16' "{\"id\":1,${r}[[1,2],[70000,2]]}]}"
+bad 'two kinds of ids' 'the ids before are integers' "{\"id\":1,${r}[[1,2]]}]}
+{\"id\":\"1\",${r}[[1,2]]}]}"
+bad 'an id twice' 'already stored' "{\"id\":1,${r}[[1,2]]}]}
+{\"id\":1,${r}[[1,2]]}]}"
+bad 'another dim' 'the manifest has 0x2 f16' "{\"id\":1,${r}[[1,2]]}]}
 {\"id\":2,\"sections\":[{\"name\":\"g\",\"dtype\":\"f16\",\"dim\":1,\"rows\":[[1]]}]}"
 bad 'an empty file' 'no records' ''
 is 'no store came of that' "$(ls h h.part 2>/dev/null)" ''

@@ -131,7 +131,9 @@ status 2 'a scheme there is not' coco-split --scheme imagenet k.json
 
 for kind in caption hypothesis tag score log; do
     ok "schema of $kind" coco-split --print-schema $kind
-    ok "schema of $kind is JSON" jq -e '.title != "" and .type == "object"' "$OUT"
+    cp "$OUT" schema
+    ok "schema of $kind is the one kept" cmp schema "$TOP/schemas/$kind.json"
+    ok "schema of $kind is JSON" jq -e '.title != "" and .type == "object"' schema
 done
 
 ok 'the synthetic set' coco-toy -q --images 60 --out toy
