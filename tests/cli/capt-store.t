@@ -75,7 +75,7 @@ flip() # OFFSET: the byte becomes another one
     # shellcheck disable=SC2059
     printf "\\$(printf '%03o' $((($(dd if=a bs=1 skip="$1" count=1 2>/dev/null | od -An -tu1 | tr -d ' ') + 85) % 256)))" | dd of=flipped bs=1 seek="$1" conv=notrunc 2>/dev/null
 }
-at=$(LC_ALL=C grep -obUa CPTF a | sed -n 150p | short -d : -f 1)
+at=$(LC_ALL=C grep -obUa CPTF a | sed -n 150p | cut -d : -f 1)
 for o in 0 6 9 20 33 48 60 64 80 112 115 300; do
     flip $((at + o))
     status 1 "a byte at $o of a record" capt-store verify flipped
