@@ -2,7 +2,7 @@
 """Golden states of the CLIP image encoders: tiny random weights under their public names, outputs and gradients in float64.
 
 The networks are written here in plain PyTorch after Radford et al. 2021 (section 2.4) and what that paper builds on; nothing but torch and numpy is
-imported. Needs torch >= 1.11. Writes clip_vit.safetensors, clip_resnet.safetensors and clip_resnet_train.safetensors beside itself (or in argv[1]).
+imported. Made with torch 1.13.0; needs 1.11 or later. Writes clip_vit.safetensors, clip_resnet.safetensors and clip_resnet_train.safetensors beside itself (or in argv[1]).
 
 Pixels and the weights of the objective follow formulas that the test repeats:
   pixel i of the batch  = ((i * 2654435761 mod 2^32) >> 13) & 255
