@@ -72,6 +72,16 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(PROG_COMMON) $(B)/libcapt.a
 	$(call say,LD $@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(PROG_COMMON) $(B)/libcapt.a $(LDLIBS) -lcmocka
 
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/libcapt.a
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libcapt.a $(LDLIBS)
+
+# kernel speeds beside the machine's peak, one thread and two
+bench: $(B)/bench/kernels
+	$< -t 1
+	$< -t 2
+
 $(B)/libcapt.pc: Makefile VERSION
 	@mkdir -p $(@D)
 	@printf 'prefix=%s\nName: capt\nDescription: image captioning toolkit\nVersion: %s\nCflags: -I$${prefix}/include/capt\nLibs: -L$${prefix}/lib -lcapt\nLibs.private: %s\n' '$(PREFIX)' '$(VERSION)' '$(LDLIBS)' >$@
@@ -175,5 +185,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all clean FORCE deps deps-build deps-check deps-lint check check-built schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test
+.PHONY: all bench clean FORCE deps deps-build deps-check deps-lint check check-built schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test
 .SECONDARY:

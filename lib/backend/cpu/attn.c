@@ -45,6 +45,14 @@ static uint64_t element(const capt_attn *a, int64_t b, int h, int t)
     return ((uint64_t)((a->b0 + b) * a->H + h) * (uint64_t)a->Tq + (uint64_t)t) * (uint64_t)a->Tk;
 }
 
+/* what stands behind a row's last score up to a multiple of 16, so that rows are worked on in whole vectors: exp gives 0 */
+#define NONE (-1e30f)
+
+static size_t mask_bytes(const capt_attn *a)
+{
+    return a->drop > 0 ? (size_t)QB * (size_t)a->Tk + 64 : 0;
+}
+
 static void fwd_task(void *arg, int64_t task, int worker)
 {
     const struct attn *s = arg;
@@ -53,10 +61,11 @@ static void fwd_task(void *arg, int64_t task, int worker)
     int64_t b = task / a->H;
     int h = (int)(task % a->H), dh = a->dh, nk = a->k_len ? MAX(0, a->k_len[b]) : a->Tk;
     int64_t ld = ROUND_UP(MAX(nk, 1), PANEL), dp = ROUND_UP(dh, PANEL);
-    float *kp = capt_cpu_work(s->be, worker, (size_t)(ld * dh + ld * dp + QB * ld) * sizeof *kp);
+    float *kp = capt_cpu_work(s->be, worker, (size_t)(ld * dh + ld * dp + QB * ld) * sizeof *kp + mask_bytes(a));
     if (!kp)
         return;
-    float *vp = kp + ld * dh, *S = vp + ld * dp;
+    float *vp = kp + ld * dh, *S = vp + ld * dp, scale = (float)a->scale, up = (float)(1 / (1 - a->drop));
+    uint8_t *mask = (uint8_t *)(S + QB * ld);
     pack_tokens(isa, kp, s->k + b * a->Tk * a->k_row + h * dh, a->k_row, nk, dh);
     isa->pack_rows(4, vp, (int64_t)nk * PANEL, s->v + b * a->Tk * a->v_row + h * dh, a->v_row, nk, dh);
     for (int t0 = 0; t0 < a->Tq; t0 += QB) {
@@ -64,18 +73,23 @@ static void fwd_task(void *arg, int64_t task, int worker)
         const float *q = s->q + (b * a->Tq + t0) * a->q_row + h * dh;
         float *o = s->o + ((b * a->Tq + t0) * a->H + h) * dh;
         product(s->c, q, a->q_row, kp, (int64_t)PANEL * dh, nq, n, dh, S, ld, 0);
+        if (a->drop > 0)
+            isa->keep(mask, (int64_t)nq * a->Tk, a->drop, a->key, element(a, b, h, t0));
         for (int t = 0; t < nq; t++) {
-            float *p = S + t * ld, scale = (float)a->scale;
-            int m = keys(a, b, t0 + t);
-            isa->fill(p + m, n - m, 0);
+            float *p = S + t * ld;
+            int m = keys(a, b, t0 + t), mm = ROUND_UP(m, 16);
             s->lse[(b * a->H + h) * a->Tq + t0 + t] = 0;
+            if (n > mm || m == 0)
+                isa->fill(p + mm, n - mm, 0);
             if (m == 0)
                 continue;
-            float max = isa->max(p, m) * scale, sum = isa->exp_sum(p, p, scale, max, m);
+            isa->fill(p + m, mm - m, NONE);
+            float max = isa->max(p, mm) * scale, sum = isa->exp_sum(p, p, scale, max, mm);
             s->lse[(b * a->H + h) * a->Tq + t0 + t] = max + logf(sum);
-            isa->axpby(p, 0, p, 1 / sum, m);
             if (a->drop > 0)
-                isa->dropout(p, 0, p, m, a->drop, a->key, element(a, b, h, t0 + t));
+                isa->attn_mask(p, mask + (int64_t)t * a->Tk, up / sum, mm);
+            else
+                isa->attn_mask(p, NULL, 1 / sum, mm);
         }
         product(s->c, S, ld, vp, (int64_t)nk * PANEL, nq, dh, n, o, (int64_t)a->H * dh, 0);
     }
@@ -111,11 +125,12 @@ static void bwd_task(void *arg, int64_t task, int worker)
     int64_t b = task / a->H, o_row = (int64_t)a->H * a->dh;
     int h = (int)(task % a->H), dh = a->dh, nk = a->k_len ? MAX(0, a->k_len[b]) : a->Tk;
     int64_t ld = ROUND_UP(MAX(nk, 1), PANEL), dp = ROUND_UP(dh, PANEL), qb = ROUND_UP(QB, PANEL);
-    float *kp = capt_cpu_work(s->be, worker, (size_t)(2 * ld * dh + ld * dp + 2 * qb * dp + 4 * qb * ld + ld) * sizeof *kp);
+    float *kp = capt_cpu_work(s->be, worker, (size_t)(2 * ld * dh + ld * dp + 2 * qb * dp + 4 * qb * ld) * sizeof *kp + mask_bytes(a));
     if (!kp)
         return;
     float *vp = kp + ld * dh, *kr = vp + ld * dh, *qr = kr + ld * dp, *or = qr + qb * dp, *P = or + qb * dp, *dS = P + qb * ld, *T = dS + qb * ld, *T2 = T + qb * ld;
-    float *pk = T2 + qb * ld;
+    uint8_t *mask = (uint8_t *)(T2 + qb * ld);
+    float scale = (float)a->scale, up = (float)(1 / (1 - a->drop));
     const float *k = s->k + b * a->Tk * a->k_row + h * dh, *v = s->v + b * a->Tk * a->v_row + h * dh;
     float *dk = s->dk ? s->dk + b * a->Tk * a->k_row + h * dh : NULL, *dv = s->dv ? s->dv + b * a->Tk * a->v_row + h * dh : NULL;
     scale_rows(isa, dk, a->k_row, a->Tk, dh, s->beta_k);
@@ -129,23 +144,22 @@ static void bwd_task(void *arg, int64_t task, int worker)
         const float *dout = s->dout + (b * a->Tq + t0) * o_row + h * dh, *o = s->o + (b * a->Tq + t0) * o_row + h * dh;
         product(c, q, a->q_row, kp, (int64_t)PANEL * dh, nq, n, dh, P, ld, 0);
         product(c, dout, o_row, vp, (int64_t)PANEL * dh, nq, n, dh, dS, ld, 0);
+        if (a->drop > 0)
+            isa->keep(mask, (int64_t)nq * a->Tk, a->drop, a->key, element(a, b, h, t0));
         for (int t = 0; t < nq; t++) {
             float *p = P + t * ld, *ds = dS + t * ld;
-            int m = keys(a, b, t0 + t);
-            float delta = isa->dot(dout + t * o_row, o + t * o_row, dh);
-            isa->fill(p + m, n - m, 0);
-            isa->fill(ds + m, n - m, 0);
+            int m = keys(a, b, t0 + t), mm = ROUND_UP(m, 16);
+            if (n > mm || m == 0) {
+                isa->fill(p + mm, n - mm, 0);
+                isa->fill(ds + mm, n - mm, 0);
+            }
             if (m == 0)
                 continue;
-            (void)isa->exp_sum(p, p, (float)a->scale, s->lse[(b * a->H + h) * a->Tq + t0 + t], m);
-            isa->axpby(pk, 0, p, (float)a->scale, m);
-            if (a->drop > 0) {
-                uint64_t e = element(a, b, h, t0 + t);
-                isa->dropout(ds, 0, ds, m, a->drop, a->key, e);
-                isa->dropout(p, 0, p, m, a->drop, a->key, e);
-            }
-            isa->add_scalar(ds, -delta, m);
-            isa->mul(ds, 0, ds, pk, m);
+            isa->fill(p + m, mm - m, NONE);
+            isa->fill(ds + m, mm - m, 0);
+            float delta = isa->dot(dout + t * o_row, o + t * o_row, dh);
+            (void)isa->exp_sum(p, p, scale, s->lse[(b * a->H + h) * a->Tq + t0 + t], mm);
+            isa->attn_grad(ds, p, a->drop > 0 ? mask + (int64_t)t * a->Tk : NULL, up, delta, scale, mm);
         }
         if (s->dq)
             product(c, dS, ld, kr, (int64_t)nk * PANEL, nq, dh, n, s->dq + (b * a->Tq + t0) * a->q_row + h * dh, a->q_row, s->beta_q != 0);

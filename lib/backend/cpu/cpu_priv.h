@@ -44,6 +44,8 @@ struct cpu_isa {
     void (*mul)(float *y, float beta, const float *p, const float *q, int64_t n);
     void (*keep)(uint8_t *k, int64_t n, double p, uint64_t key, uint64_t i0); /* dropout's mask, 0 or 1 */
     void (*dropout)(float *y, float beta, const float *x, int64_t n, double p, uint64_t key, uint64_t i0);
+    void (*attn_mask)(float *p, const uint8_t *kept, float mul, int64_t n);
+    void (*attn_grad)(float *restrict ds, float *restrict p, const uint8_t *restrict kept, float up, float delta, float scale, int64_t n);
     void (*pixels)(float *y, const uint8_t *x, int64_t n, const float *mean3, const float *std3);
     void (*adamw)(float *w, const float *g, float *m, float *v, int64_t n, const capt_adamw *hp);
     /* rows */
@@ -130,8 +132,6 @@ struct capt_weight {
 /* panels for y = x w^T, or for dx = dy w: of wp, or packed now in buf BUF_B */
 const void *capt_cpu_panels_fwd(capt_backend *be, const float *w, const capt_weight *wp, int N, int K, int fmt);
 const void *capt_cpu_panels_bwd(capt_backend *be, const float *w, const capt_weight *wp, int N, int K, int fmt);
-/* writes rows n0..n0+31 of w into both packings */
-void capt_cpu_pack_strip(const struct cpu_isa *isa, const capt_weight *wp, const float *w, int n0);
 
 /* the kernel table's functions */
 #define KERNEL(name, parameters, arguments) void capt_cpu_##name parameters;

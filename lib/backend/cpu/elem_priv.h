@@ -77,7 +77,45 @@ static void mul(float *y, float beta, const float *p, const float *q, int64_t n)
     }
 }
 
-/* words 4*c .. of Philox4x32-10 (base/rng.c) for 16 counters side by side; 80 multiplications a counter: compute bound, about 1 ns an element */
+#ifdef __AVX512F__
+/* Philox4x32-10 (base/rng.c) for 16 counters as two groups of 8, a counter's words in the low halves of 64-bit lanes, where VPMULUDQ wants them and leaves
+ * both halves of the product: 6 operations a round and group, about 2 cycles a word. */
+static void philox16(uint32_t *out, uint64_t key, uint64_t ctr)
+{
+    __m512i m0 = _mm512_set1_epi64(0xD2511F53), m1 = _mm512_set1_epi64(0xCD9E8D57), low = _mm512_set1_epi64(0xffffffff);
+    __m512i c[2][4];
+#pragma GCC unroll 2
+    for (int g = 0; g < 2; g++) {
+        __m512i n = _mm512_add_epi64(_mm512_set1_epi64((long long)(ctr + 8 * (uint64_t)g)), _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7));
+        c[g][0] = n;
+        c[g][1] = _mm512_srli_epi64(n, 32);
+        c[g][2] = c[g][3] = _mm512_setzero_si512();
+    }
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+#pragma GCC unroll 10
+    for (int r = 0; r < 10; r++) {
+        __m512i v0 = _mm512_set1_epi64(k0), v1 = _mm512_set1_epi64(k1);
+#pragma GCC unroll 2
+        for (int g = 0; g < 2; g++) { /* the high halves of c are not looked at until the end */
+            __m512i p0 = _mm512_mul_epu32(c[g][0], m0), p1 = _mm512_mul_epu32(c[g][2], m1);
+            c[g][0] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p1, 32), c[g][1], v0, 0x96);
+            c[g][1] = p1;
+            c[g][2] = _mm512_ternarylogic_epi64(_mm512_srli_epi64(p0, 32), c[g][3], v1, 0x96);
+            c[g][3] = p0;
+        }
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+#pragma GCC unroll 2
+    for (int g = 0; g < 2; g++) {
+        __m512i a = _mm512_or_si512(_mm512_and_si512(c[g][0], low), _mm512_slli_epi64(c[g][1], 32));
+        __m512i b = _mm512_or_si512(_mm512_and_si512(c[g][2], low), _mm512_slli_epi64(c[g][3], 32));
+        _mm512_storeu_si512(out + 32 * g, _mm512_permutex2var_epi64(a, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), b));
+        _mm512_storeu_si512(out + 32 * g + 16, _mm512_permutex2var_epi64(a, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), b));
+    }
+}
+#else
+/* Philox4x32-10 (base/rng.c) for 16 counters side by side */
 static void philox16(uint32_t *out, uint64_t key, uint64_t ctr)
 {
     enum { L = 16 };
@@ -106,6 +144,7 @@ static void philox16(uint32_t *out, uint64_t key, uint64_t ctr)
         out[4 * j + 3] = c3[j];
     }
 }
+#endif
 
 static uint32_t threshold(double p)
 {
@@ -120,8 +159,12 @@ static void keep(uint8_t *k, int64_t n, double p, uint64_t key, uint64_t i0)
         uint64_t e = i0 + (uint64_t)i;
         int skip = (int)(e & 3), m = (int)MIN(64 - skip, n - i);
         philox16(w, key, e >> 2);
-        for (int j = 0; j < m; j++)
-            k[i + j] = w[skip + j] >= t;
+        if (m == 64)
+            for (int j = 0; j < 64; j++)
+                k[i + j] = w[j] >= t;
+        else
+            for (int j = 0; j < m; j++)
+                k[i + j] = w[skip + j] >= t;
         i += m;
     }
 }
@@ -147,6 +190,33 @@ static void dropout(float *y, float beta, const float *x, int64_t n, double p, u
                 yi[j] = beta * yi[j] + (w[skip + j] >= t ? xi[j] * s : 0);
         }
         i += m;
+    }
+}
+
+/* attention's rows, forward: p = p*mul where kept, else 0 (kept NULL: all) */
+static void attn_mask(float *p, const uint8_t *kept, float mul_, int64_t n)
+{
+    if (!kept) {
+        for (int64_t i = 0; i < n; i++)
+            p[i] *= mul_;
+        return;
+    }
+    for (int64_t i = 0; i < n; i++)
+        p[i] = kept[i] ? p[i] * mul_ : 0;
+}
+
+/* and backward: ds = (ds*keep - delta)*p*scale, p = p*keep; keep is `up` or 0 */
+static void attn_grad(float *restrict ds, float *restrict p, const uint8_t *restrict kept, float up, float delta, float scale, int64_t n)
+{
+    if (!kept) {
+        for (int64_t i = 0; i < n; i++)
+            ds[i] = (ds[i] - delta) * p[i] * scale;
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        float k = kept[i] ? up : 0;
+        ds[i] = (ds[i] * k - delta) * p[i] * scale;
+        p[i] *= k;
     }
 }
 

@@ -24,13 +24,6 @@ static void pack_front(const struct cpu_isa *isa, int fmt, void *fwd, const floa
     isa->pack_cols(fmt, (char *)fwd + n0 * pad_k(K, fmt) * fmt_size(fmt), w + (int64_t)n0 * K, K, MIN(PANEL, N - n0), K);
 }
 
-void capt_cpu_pack_strip(const struct cpu_isa *isa, const capt_weight *wp, const float *w, int n0)
-{
-    pack_front(isa, wp->fmt, wp->fwd, w, wp->N, wp->K, n0);
-    if (wp->bwd->p)
-        pack_back(isa, wp->fmt, wp->bwd->p, w, wp->N, wp->K, n0);
-}
-
 struct pack {
     const struct cpu_isa *isa;
     int fmt, N, K;
@@ -179,8 +172,11 @@ static void opt_task(void *arg, int64_t task, int worker)
     (void)worker;
     int64_t i = task * o->step;
     o->isa->adamw(o->w + i, o->g + i, o->m + i, o->v + i, MIN(o->step, o->n - i), o->hp);
-    if (o->wp) /* the strip is still in cache */
-        capt_cpu_pack_strip(o->isa, o->wp, o->w, (int)task * PANEL);
+    if (o->wp) { /* the strip of 32 rows is still in cache */
+        pack_front(o->isa, o->wp->fmt, o->wp->fwd, o->w, o->wp->N, o->wp->K, (int)task * PANEL);
+        if (o->wp->bwd->p)
+            pack_back(o->isa, o->wp->fmt, o->wp->bwd->p, o->w, o->wp->N, o->wp->K, (int)task * PANEL);
+    }
 }
 
 void capt_cpu_adamw(capt_backend *be, capt_real *w, const capt_real *g, capt_real *m, capt_real *v, int64_t n, const capt_adamw *hp, capt_weight *wp)

@@ -87,10 +87,11 @@ static void pack_cols(int fmt, void *panel, const float *w, int64_t ldw, int row
     _Alignas(64) uint32_t t[PANEL * KB]; /* 32 KB at most: in L1 */
     for (int k0 = 0; k0 < K; k0 += KB) {
         int k = MIN(KB, K - k0), words = fmt == F_BF16 ? (k + 1) / 2 : k;
-        if (rows < PANEL || (fmt == F_BF16 && (k & 1)))
-            memset(t, 0, sizeof t);
-        for (int i = 0; i < rows; i++)
+        for (int i = 0; i < rows; i++) {
+            t[i * words + words - 1] = 0; /* the pad of an odd last k */
             convert(fmt, t + i * words, w + i * ldw + k0, k);
+        }
+        memset(t + rows * words, 0, (size_t)((PANEL - rows) * words) * sizeof *t);
         transpose32((uint32_t *)panel + (int64_t)(fmt == F_BF16 ? k0 / 2 : k0) * PANEL, PANEL, t, words, PANEL, words);
     }
 }
