@@ -90,7 +90,7 @@ static void make_hash(capt_vocab *v)
     add_field(h, "");
     size_t i;
     json_t *m;
-    json_array_foreach(json_object_get(v->json, "merges"), i, m)
+    json_array_foreach(v->merge ? json_object_get(v->json, "merges") : NULL, i, m)
         add_field(h, json_string_value(m));
     add_field(h, "");
     capt_str s = {0};

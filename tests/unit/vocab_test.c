@@ -215,6 +215,12 @@ static void file_and_hash(void **state)
     remove(path.s);
     remove(dir);
     capt_str_free(&path);
+    json_t *o = json_loads("{\"type\":\"word\",\"tokenizer\":\"ptb-3.4.1-lower-nopunct\",\"tokens\":[\"p\",\"b\",\"e\",\"u\"],"
+                           "\"special\":{\"pad\":0,\"bos\":1,\"eos\":2,\"unk\":3},\"merges\":[3]}", 0, NULL);
+    v = capt_vocab_from_json(o, "v", &err); /* what the kind does not use is not looked at */
+    assert_non_null(v);
+    capt_vocab_free(v);
+    json_decref(o);
     static const char *const other[] = {"a", "dog", "n't", "runs"};
     v = capt_vocab_new_words(other, NULL, 4, &err);
     assert_string_not_equal(capt_vocab_hash(v), hash); /* order counts */
