@@ -16,7 +16,7 @@ static void softmax_stat(const capt_real *z, int V, capt_real *max, capt_real *l
     for (int j = 0; j < V; j++)
         s += (double)EXP(z[j] - m);
     *max = m;
-    *logsum = (capt_real)log(s);
+    *logsum = (capt_real)log(s); /* cppcheck-suppress invalidFunctionArg ; at least exp(0) is in it */
 }
 
 void capt_ref_head_xent_fwd(capt_backend *be, capt_real *loss, void *save, capt_real *stat, const capt_real *h, const capt_real *w, const capt_weight *wp, const capt_real *bias, const int32_t *target, const capt_real *weight, double smooth, int64_t M, int V, int D, int ct)

@@ -91,22 +91,38 @@ void capt_ref_linear_bwd_w(capt_backend *be, capt_real *dw, double beta_w, capt_
         capt_ref_sum(be, db, beta_b, dy, M, N);
 }
 
-/* One image's windows: col (OH*OW, kh*kw*C); back: the transpose, col added to x. */
-static void im2col(capt_real *col, const capt_real *x, capt_real *back, const capt_conv *c)
+/* Where the window of output pixel (oy,ox) finds its element (ky,kx,0) in an image, or -1: in the padding. */
+static int64_t window(const capt_conv *c, int oy, int ox, int ky, int kx)
 {
-    for (int oy = 0; oy < c->OH; oy++)
-        for (int ox = 0; ox < c->OW; ox++)
-            for (int ky = 0; ky < c->kh; ky++)
-                for (int kx = 0; kx < c->kw; kx++, col += c->C) {
-                    int iy = oy * c->stride + ky - c->pad, ix = ox * c->stride + kx - c->pad;
-                    int inside = iy >= 0 && iy < c->H && ix >= 0 && ix < c->W;
-                    int64_t at = ((int64_t)iy * c->W + ix) * c->C;
-                    for (int j = 0; j < c->C; j++)
-                        if (!back)
-                            col[j] = inside ? x[at + j] : 0;
-                        else if (inside)
-                            back[at + j] += col[j];
-                }
+    int iy = oy * c->stride + ky - c->pad, ix = ox * c->stride + kx - c->pad;
+    return iy >= 0 && iy < c->H && ix >= 0 && ix < c->W ? ((int64_t)iy * c->W + ix) * c->C : -1;
+}
+
+#define EACH_WINDOW(c, oy, ox, ky, kx)               \
+    for (int oy = 0; oy < (c)->OH; oy++)             \
+        for (int ox = 0; ox < (c)->OW; ox++)         \
+            for (int ky = 0; ky < (c)->kh; ky++)     \
+                for (int kx = 0; kx < (c)->kw; kx++)
+
+/* col (OH*OW, kh*kw*C): one image's windows side by side */
+static void im2col(capt_real *col, const capt_real *x, const capt_conv *c)
+{
+    EACH_WINDOW(c, oy, ox, ky, kx) {
+        int64_t at = window(c, oy, ox, ky, kx);
+        for (int j = 0; j < c->C; j++)
+            *col++ = at < 0 ? 0 : x[at + j];
+    }
+}
+
+/* its transpose: what lies in col is added to dx */
+static void col2im(capt_real *dx, const capt_real *col, const capt_conv *c)
+{
+    EACH_WINDOW(c, oy, ox, ky, kx) {
+        int64_t at = window(c, oy, ox, ky, kx);
+        for (int j = 0; at >= 0 && j < c->C; j++)
+            dx[at + j] += col[j];
+        col += c->C;
+    }
 }
 
 void capt_ref_conv_fwd(capt_backend *be, capt_real *y, const capt_real *x, const capt_real *w, const capt_weight *wp, const capt_real *bias, const capt_conv *c, int ct)
@@ -114,7 +130,7 @@ void capt_ref_conv_fwd(capt_backend *be, capt_real *y, const capt_real *x, const
     int64_t P = (int64_t)c->OH * c->OW, K = (int64_t)c->kh * c->kw * c->C, in = (int64_t)c->H * c->W * c->C;
     capt_real *col = capt_ref_scratch(be, (size_t)(P * K), sizeof *col);
     for (int64_t b = 0; col && b < c->B; b++) {
-        im2col(col, x + b * in, NULL, c);
+        im2col(col, x + b * in, c);
         capt_ref_gemm(be, y + b * P * c->N, c->N, 0, col, K, 1, w, 1, K, P, c->N, K, ct);
         if (bias)
             capt_ref_add_rows(be, y + b * P * c->N, y + b * P * c->N, bias, P, 1, c->N);
@@ -130,7 +146,7 @@ void capt_ref_conv_bwd_x(capt_backend *be, capt_real *dx, double beta, const cap
         capt_ref_fill(be, dx, c->B * in, 0);
     for (int64_t b = 0; col && b < c->B; b++) {
         capt_ref_gemm(be, col, K, 0, dy + b * P * c->N, c->N, 1, w, K, 1, P, K, c->N, ct);
-        im2col(col, NULL, dx + b * in, c);
+        col2im(dx + b * in, col, c);
     }
     free(col);
 }
@@ -140,7 +156,7 @@ void capt_ref_conv_bwd_w(capt_backend *be, capt_real *dw, double beta_w, capt_re
     int64_t P = (int64_t)c->OH * c->OW, K = (int64_t)c->kh * c->kw * c->C, in = (int64_t)c->H * c->W * c->C;
     capt_real *col = dw ? capt_ref_scratch(be, (size_t)(P * K), sizeof *col) : NULL;
     for (int64_t b = 0; col && b < c->B; b++) {
-        im2col(col, x + b * in, NULL, c);
+        im2col(col, x + b * in, c);
         capt_ref_gemm(be, dw, K, b ? 1 : beta_w, dy + b * P * c->N, 1, c->N, col, K, 1, c->N, K, P, ct);
     }
     free(col);
