@@ -445,7 +445,8 @@ static void print_table(const struct job *j, const counts *t, const char *hash)
 static int write_all(struct job *j)
 {
     counts table = {0};
-    CAPT_VEC(capt_caption) stamp = {0};
+    capt_split_hasher *stamp = capt_split_hasher_new();
+    int64_t written = 0;
     capt_str line = {0};
     int rc = 0;
     for (size_t i = 0; i < j->a->image.n && rc == 0; i++) {
@@ -458,17 +459,16 @@ static int write_all(struct job *j)
         c->bare += m->n_captions == 0;
         c->test += in_karpathy_test(j, m);
         rc = write_record(j, m, &line);
-        capt_caption s = {.id = m->id, .split = m->split};
-        capt_vec_push(&stamp, s);
+        capt_split_hasher_add(stamp, &m->id, m->split);
+        written++;
     }
     char hash[33];
-    capt_split_hash(stamp.v, stamp.n, hash);
-    if (rc == 0 && stamp.n == 0)
+    capt_split_hasher_end(stamp, hash);
+    if (rc == 0 && written == 0)
         rc = capt_fail(&j->p->err, CAPT_EDATA, "no image is left to write%s", only ? ": see --only" : "");
     if (rc == 0)
         print_table(j, &table, hash);
     capt_vec_free(&table);
-    capt_vec_free(&stamp);
     capt_str_free(&line);
     return rc;
 }

@@ -100,15 +100,29 @@ int capt_id_from_file(const char *name, capt_id *id, capt_arena *a, capt_err *er
     return capt_id_check(base, n, name, err);
 }
 
-struct slot { capt_id id; int64_t value; };
-struct capt_idmap { struct slot *slot; size_t n, size; }; /* size a power of two; value -1: free */
+/* 16 bytes a slot: a set of 123,287 images is no weight. tagged is value * 2 + is_int; -1: free. */
+struct slot {
+    union { int64_t i; const char *s; } id;
+    int64_t tagged;
+};
+struct capt_idmap { struct slot *slot; size_t n, size; }; /* size: a power of two */
+
+static capt_id id_of(const struct slot *s)
+{
+    return s->tagged & 1 ? capt_id_int(s->id.i) : capt_id_str(s->id.s);
+}
 
 static struct slot *find(const capt_idmap *m, const capt_id *id)
 {
     size_t i = capt_id_hash(id) & (m->size - 1);
-    while (m->slot[i].value >= 0 && capt_id_cmp(&m->slot[i].id, id) != 0)
-        i = (i + 1) & (m->size - 1);
-    return &m->slot[i];
+    for (;; i = (i + 1) & (m->size - 1)) {
+        struct slot *s = &m->slot[i];
+        if (s->tagged < 0)
+            return s;
+        capt_id is = id_of(s);
+        if (capt_id_cmp(&is, id) == 0)
+            return s;
+    }
 }
 
 static void resize(capt_idmap *m, size_t size)
@@ -118,10 +132,13 @@ static void resize(capt_idmap *m, size_t size)
     m->slot = capt_alloc(size * sizeof *m->slot);
     m->size = size;
     for (size_t i = 0; i < size; i++)
-        m->slot[i].value = -1;
-    for (size_t i = 0; i < n; i++)
-        if (old[i].value >= 0)
-            *find(m, &old[i].id) = old[i];
+        m->slot[i].tagged = -1;
+    for (size_t i = 0; i < n; i++) {
+        if (old[i].tagged < 0)
+            continue;
+        capt_id id = id_of(&old[i]);
+        *find(m, &id) = old[i];
+    }
     free(old);
 }
 
@@ -144,15 +161,19 @@ int64_t capt_idmap_add(capt_idmap *m, const capt_id *id, int64_t value)
     if (m->n * 2 >= m->size)
         resize(m, m->size * 2);
     struct slot *s = find(m, id);
-    if (s->value < 0) {
-        s->id = *id;
-        s->value = value;
+    if (s->tagged < 0) {
+        if (id->is_int)
+            s->id.i = id->i;
+        else
+            s->id.s = id->s;
+        s->tagged = value * 2 + (id->is_int != 0);
         m->n++;
     }
-    return s->value;
+    return s->tagged >> 1;
 }
 
 int64_t capt_idmap_get(const capt_idmap *m, const capt_id *id)
 {
-    return find(m, id)->value;
+    const struct slot *s = find(m, id);
+    return s->tagged < 0 ? -1 : s->tagged >> 1;
 }

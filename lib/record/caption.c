@@ -179,37 +179,62 @@ READER(capt_captions, capt_caption, captions, &capt_kind_caption)
 READER(capt_hyps, capt_hyp, hyps, &capt_kind_hyp)
 READER(capt_taglist, capt_tags, tags, &capt_kind_tags)
 
-struct line { const char *s; size_t n; };
+/* Lines as offsets into one text: some 20 bytes an image. */
+struct capt_split_hasher {
+    capt_str text;
+    CAPT_VEC(size_t) line;
+};
 
-static int line_cmp(const void *a, const void *b)
+capt_split_hasher *capt_split_hasher_new(void)
 {
-    const struct line *x = a, *y = b;
-    int c = memcmp(x->s, y->s, x->n < y->n ? x->n : y->n);
-    return c ? c : (x->n > y->n) - (x->n < y->n);
+    return capt_alloc(sizeof(capt_split_hasher));
+}
+
+void capt_split_hasher_add(capt_split_hasher *h, const capt_id *id, const char *split)
+{
+    char key[CAPT_ID_KEY];
+    size_t n = capt_id_key(id, key);
+    capt_vec_push(&h->line, h->text.n);
+    capt_str_puts(&h->text, split ? split : "");
+    capt_str_putc(&h->text, 0);
+    capt_str_add(&h->text, key, n);
+    capt_str_putc(&h->text, '\n');
+}
+
+static int line_cmp(const void *a, const void *b, void *text)
+{
+    const char *x = (const char *)text + *(const size_t *)a, *y = (const char *)text + *(const size_t *)b;
+    int c = strcmp(x, y); /* the split, then the id up to its newline */
+    if (c)
+        return c;
+    x += strlen(x) + 1;
+    y += strlen(y) + 1;
+    while (*x == *y && *x != '\n') {
+        x++;
+        y++;
+    }
+    return (unsigned char)*x - (unsigned char)*y;
+}
+
+void capt_split_hasher_end(capt_split_hasher *h, char hex[33])
+{
+    if (h->line.n)
+        qsort_r(h->line.v, h->line.n, sizeof *h->line.v, line_cmp, h->text.s);
+    capt_hasher *x = capt_hasher_new();
+    for (size_t i = 0; i < h->line.n; i++) {
+        const char *s = h->text.s + h->line.v[i], *id = s + strlen(s) + 1;
+        capt_hasher_add(x, s, (size_t)(strchr(id, '\n') + 1 - s));
+    }
+    capt_hasher_end(x, hex);
+    capt_str_free(&h->text);
+    capt_vec_free(&h->line);
+    free(h);
 }
 
 void capt_split_hash(const capt_caption *v, size_t n, char hex[33])
 {
-    capt_arena *a = capt_arena_new(1 << 18);
-    struct line *lines = capt_alloc((n + 1) * sizeof *lines);
-    capt_str b = {0};
-    for (size_t i = 0; i < n; i++) {
-        char key[CAPT_ID_KEY];
-        size_t nk = capt_id_key(&v[i].id, key);
-        capt_str_clear(&b);
-        capt_str_puts(&b, v[i].split ? v[i].split : "");
-        capt_str_putc(&b, 0);
-        capt_str_add(&b, key, nk);
-        capt_str_putc(&b, '\n');
-        lines[i].s = capt_arena_strndup(a, b.s, b.n);
-        lines[i].n = b.n;
-    }
-    qsort(lines, n, sizeof *lines, line_cmp);
-    capt_hasher *h = capt_hasher_new();
+    capt_split_hasher *h = capt_split_hasher_new();
     for (size_t i = 0; i < n; i++)
-        capt_hasher_add(h, lines[i].s, lines[i].n);
-    capt_hasher_end(h, hex);
-    capt_str_free(&b);
-    free(lines);
-    capt_arena_free(a);
+        capt_split_hasher_add(h, &v[i].id, v[i].split);
+    capt_split_hasher_end(h, hex);
 }
