@@ -18,7 +18,7 @@ static const capt_dtype dtypes[] = {CAPT_F16, CAPT_BF16, CAPT_F32};
 
 static const char *weights, *images, *store, *shard, *splits;
 static int features = GRID, dtype, preprocess = -1, resume, exif_rotate, tolerate, compute;
-static int64_t batch = 16, resolution, max_pixels = 89478485;
+static int64_t batch = 8, resolution, max_pixels = 89478485;
 
 static const capt_opt options[] = {
     {"weights", CAPT_O_STR, &weights, "FILE", "CLIP weights (safetensors, public names) or a checkpoint with an encoder", 0, 0, 1, 1},

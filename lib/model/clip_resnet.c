@@ -176,10 +176,10 @@ static void forward(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded 
     const resnet *r = e->self;
     int train = c->training && e->train_bn && r->first->trainable;
     int64_t quarter = e->size / 4, w = e->grid_dim / 32;
-    capt_relay relay = capt_relay_start(c, u8->dim[0] * quarter * quarter * 4 * w); /* what the first stage returns */
+    capt_relay relay = capt_relay_start(c, u8->dim[0] * quarter * quarter * 4 * w); /* the first stage's maps, and the stem's last */
     capt_tensor *x = capt_pixels(c, u8, e->mean, e->std);
     for (int i = 0; i < 3; i++)
-        x = norm(c, capt_conv2d(c, x, r->stem[i], NULL, i == 0 ? 2 : 1, 1), &r->stem_norm[i], train, 1);
+        x = norm(c, capt_conv2d(c, i ? capt_relay_next(c, &relay, x) : x, r->stem[i], NULL, i == 0 ? 2 : 1, 1), &r->stem_norm[i], train, 1);
     x = capt_avgpool(c, x, 2, 2);
     for (int i = 0; i < r->n_blocks; i++)
         x = run_bottleneck(c, &r->block[i], capt_relay_next(c, &relay, x), train);

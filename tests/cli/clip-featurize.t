@@ -149,4 +149,19 @@ ok 'SIGTERM: resumed' again t.mdb
 like 'SIGTERM: something was kept' "$(cat "$ERR")" '\([1-9][0-9]* stored before\)'
 ok 'undisturbed' again u.mdb
 ok 'gives the same bytes' cmp t.mdb u.mdb
+
+# killed: what was committed is used, the rest done again
+clip-featurize --weights "$resnet" --images toy/images --device ref --batch 1 --store k.mdb many.ndjson 2>/dev/null &
+pid=$!
+while [ ! -s k.mdb.part ] && kill -0 $pid; do :; done
+kill -KILL $pid
+wait $pid 2>/dev/null
+ok 'SIGKILL: no store' test ! -e k.mdb
+ok 'SIGKILL: resumed' again k.mdb
+ok 'gives the same bytes' cmp k.mdb u.mdb
+
+# other devices: near, not equal
+ok 'the fast backend' run cpu.mdb --device cpu --dtype f32 all.ndjson
+ok 'and the reference' run ref.mdb --dtype f32 all.ndjson
+ok 'agree' capt-store diff --tolerance 1e-4 cpu.mdb ref.mdb
 done_testing
