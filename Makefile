@@ -127,6 +127,12 @@ grad-test:
 check-built: all $(UNIT_BIN) grad-test
 	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(filter-out %/unit/grad_test,$(UNIT_BIN)) $(GRAD_TEST) $(sort $(wildcard tests/*.t tests/cli/*.t))
 
+# the whole way on a toy data set; the programs use all processors, so one at a time
+demo: deps-build
+	@+$(AGAIN) all
+	@+$(MAKE) --no-print-directory -f pipelines/toy.mk B=$(B) all
+	@+$(MAKE) --no-print-directory -f pipelines/toy.mk B=$(B) show check
+
 lint: deps-lint
 	@+$(AGAIN) lint-code lint-shell lint-man check-schemas
 
@@ -174,6 +180,7 @@ uninstall:
 help:
 	@echo 'make [all]         programs and library in build/$$CONF (CONF=release, debug or real64; CI=1: -Werror)'
 	@echo 'make check         installs what is missing, builds, runs all tests'
+	@echo 'make demo          builds, then trains, captions and scores a toy data set: at most 5 minutes, a page at the end'
 	@echo 'make lint          cppcheck, shellcheck, mandoc'
 	@echo 'make schemas       writes schemas/*.json; check-schemas compares them'
 	@echo 'make deps          installs the Debian packages to build, test and lint'
@@ -185,5 +192,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all bench clean FORCE deps deps-build deps-check deps-lint check check-built schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test
+.PHONY: all bench clean FORCE deps deps-build deps-check deps-lint check check-built schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test demo
 .SECONDARY:

@@ -14,12 +14,14 @@
 #include "record/curve.h"
 #include "record/ndjson.h"
 
-static const char *refs_path, *images_dir, *out_path, *title = "Captions";
+static const char *refs_path, *images_dir, *out_path, *title = "Captions", *curves;
 static capt_strs scores, logs;
 static int64_t limit = 60;
 static int embed, as_text;
 
 enum { IMAGE_MAX = 16 << 20, TEXT_WIDTH = 60, TEXT_HEIGHT = 10 };
+enum { METRICS = 9 };
+static const char *const metric[METRICS] = {"Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "METEOR", "METEOR-nopara", "ROUGE_L", "CIDEr", "CIDEr-plain"};
 
 static const capt_opt options[] = {
     {"refs", CAPT_O_STR, &refs_path, "FILE", "references: caption records, COCO annotations or Karpathy JSON", 0, 0, 1, 0},
@@ -30,7 +32,8 @@ static const capt_opt options[] = {
     {"title", CAPT_O_STR, &title, "TEXT", "heading of the page", 0, 0, 0, 0},
     {"limit", CAPT_O_INT, &limit, "N", "images shown, the first ones of the first hypothesis file; 0: all", 0, 1e9, 0, 0},
     {"embed", CAPT_O_FLAG, &embed, NULL, "put the pictures into the page even when they lie near it", 0, 0, 0, 0},
-    {"text", CAPT_O_FLAG, &as_text, NULL, "print the training curves as text; --out is not needed then", 0, 0, 1, 0},
+    {"curves", CAPT_O_STR, &curves, "LIST", "which training curves: some of loss, val-loss, cider, reward; default: all", 0, 0, 0, 0},
+    {"text", CAPT_O_FLAG, &as_text, NULL, "print all this as text, without pictures, instead of a page", 0, 0, 1, 0},
     {0}};
 
 typedef struct row { char *name; json_t *o; } row;
@@ -44,6 +47,8 @@ typedef struct work {
     CAPT_VEC(row) rows;
     capt_curves *curves; /* (logs.n) */
     char **log_names;
+    int shows[CAPT_CURVE_KINDS];
+    double best[METRICS]; /* NaN: no row has it */
     int dirfd;
     char *prefix; /* of links from the page to the pictures; NULL: they are embedded */
     FILE *f;
@@ -102,6 +107,22 @@ static int read_scores(work *w, const char *path)
     return rc;
 }
 
+static const json_t *value_of(const work *w, size_t row_at, int m)
+{
+    const json_t *v = json_object_get(w->rows.v[row_at].o, metric[m]);
+    return json_is_number(v) ? v : NULL;
+}
+
+static void find_best(work *w)
+{
+    for (int m = 0; m < METRICS; m++) {
+        w->best[m] = NAN;
+        for (size_t i = 0; i < w->rows.n; i++)
+            if (value_of(w, i, m))
+                w->best[m] = fmax(w->best[m], json_number_value(value_of(w, i, m)));
+    }
+}
+
 static int read_all(work *w)
 {
     capt_prog *p = w->p;
@@ -110,11 +131,12 @@ static int read_all(work *w)
         if (capt_curves_read(logs.v[i], &w->curves[i], &p->err))
             return -1;
     }
-    if (!out_path)
-        return 0;
     for (size_t i = 0; i < scores.n; i++)
         if (read_scores(w, scores.v[i]))
             return -1;
+    find_best(w);
+    if (!w->n)
+        return 0;
     if (capt_captions_read_any(refs_path, &w->refs, &p->err))
         return -1;
     for (size_t i = 0; i < w->n; i++) {
@@ -122,6 +144,8 @@ static int read_all(work *w)
         if (capt_hyps_read_any(p->argv[i], 0, NULL, &w->hyps[i], &p->err))
             return -1;
     }
+    if (as_text)
+        return 0;
     w->dirfd = open(images_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return w->dirfd < 0 ? capt_fail_errno(&p->err, "%s", images_dir) : 0;
 }
@@ -284,41 +308,32 @@ static int put_cards(work *w)
 
 static void put_scores(work *w)
 {
-    static const char *const metric[] = {"Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "METEOR", "METEOR-nopara", "ROUGE_L", "CIDEr", "CIDEr-plain"};
-    enum { METRICS = sizeof metric / sizeof *metric };
-    double best[METRICS];
+    capt_str *s = &w->s;
     if (!w->rows.n)
         return;
-    capt_str_puts(&w->s, "<section>\n<h2>Scores</h2>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">captions</th>");
-    for (int m = 0; m < METRICS; m++) {
-        best[m] = NAN;
-        for (size_t i = 0; i < w->rows.n; i++) {
-            const json_t *v = json_object_get(w->rows.v[i].o, metric[m]);
-            if (json_is_number(v))
-                best[m] = fmax(best[m], json_number_value(v));
-        }
-        if (isfinite(best[m]))
-            capt_str_printf(&w->s, "<th scope=\"col\">%s</th>", metric[m]);
-    }
-    capt_str_puts(&w->s, "<th scope=\"col\">images</th></tr></thead>\n<tbody>\n");
+    capt_str_puts(s, "<section>\n<h2>Scores</h2>\n<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">captions</th>");
+    for (int m = 0; m < METRICS; m++)
+        if (isfinite(w->best[m]))
+            capt_str_printf(s, "<th scope=\"col\">%s</th>", metric[m]);
+    capt_str_puts(s, "<th scope=\"col\">images</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < w->rows.n; i++) {
-        capt_str_puts(&w->s, "<tr><th scope=\"row\">");
-        capt_html_text(&w->s, w->rows.v[i].name);
-        capt_str_puts(&w->s, "</th>");
+        capt_str_puts(s, "<tr><th scope=\"row\">");
+        capt_html_text(s, w->rows.v[i].name);
+        capt_str_puts(s, "</th>");
         for (int m = 0; m < METRICS; m++) {
-            const json_t *v = json_object_get(w->rows.v[i].o, metric[m]);
-            if (isfinite(best[m]) && json_is_number(v))
-                capt_str_printf(&w->s, "<td%s>%.3f</td>", w->rows.n > 1 && json_number_value(v) >= best[m] ? " class=\"best\"" : "", json_number_value(v));
-            else if (isfinite(best[m]))
-                capt_str_puts(&w->s, "<td></td>");
+            const json_t *v = value_of(w, i, m);
+            if (v)
+                capt_str_printf(s, "<td%s>%.3f</td>", w->rows.n > 1 && json_number_value(v) >= w->best[m] ? " class=\"best\"" : "", json_number_value(v));
+            else if (isfinite(w->best[m]))
+                capt_str_puts(s, "<td></td>");
         }
         const json_t *n = json_object_get(w->rows.v[i].o, "n");
+        capt_str_puts(s, "<td>");
         if (json_is_integer(n))
-            capt_str_printf(&w->s, "<td>%lld</td></tr>\n", (long long)json_integer_value(n));
-        else
-            capt_str_puts(&w->s, "<td></td></tr>\n");
+            capt_str_printf(s, "%lld", (long long)json_integer_value(n));
+        capt_str_puts(s, "</td></tr>\n");
     }
-    capt_str_puts(&w->s, "</tbody>\n</table></div>\n</section>\n");
+    capt_str_puts(s, "</tbody>\n</table></div>\n</section>\n");
 }
 
 static void put_charts(work *w)
@@ -327,7 +342,7 @@ static void put_charts(work *w)
     int shown = 0;
     for (int k = 0; k < CAPT_CURVE_KINDS; k++) {
         size_t points = 0;
-        for (size_t i = 0; i < logs.n; i++) {
+        for (size_t i = 0; i < logs.n && w->shows[k]; i++) {
             c[i] = &w->curves[i].of[k];
             points += c[i]->n;
         }
@@ -380,11 +395,101 @@ static int write_page(work *w)
     return capt_out_finish(o, &w->p->err);
 }
 
-static void print_text(work *w)
+/* --- as text: printed to stdout, which is checked at exit --- */
+
+static void print_escaped(const char *text)
 {
-    int shown = 0;
+    capt_str s = {0};
+    capt_str_puts_escaped(&s, text, strlen(text));
+    fputs(s.s ? s.s : "", stdout);
+    capt_str_free(&s);
+}
+
+static int width_of(const char *text)
+{
+    capt_str s = {0};
+    capt_str_puts_escaped(&s, text, strlen(text));
+    int n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        n += ((unsigned char)s.s[i] & 0xc0) != 0x80;
+    capt_str_free(&s);
+    return n;
+}
+
+static void print_padded(const char *text, int width)
+{
+    print_escaped(text);
+    printf("%*s", width - width_of(text), "");
+}
+
+static void print_scores(const work *w)
+{
+    int width = 8;
+    for (size_t i = 0; i < w->rows.n; i++)
+        width = width_of(w->rows.v[i].name) > width ? width_of(w->rows.v[i].name) : width;
+    print_padded("captions", width);
+    for (int m = 0; m < METRICS; m++)
+        if (isfinite(w->best[m]))
+            printf("  %7s", metric[m]);
+    putchar('\n');
+    for (size_t i = 0; i < w->rows.n; i++) {
+        print_padded(w->rows.v[i].name, width);
+        for (int m = 0; m < METRICS; m++) {
+            const json_t *v = value_of(w, i, m);
+            int wide = strlen(metric[m]) > 7 ? (int)strlen(metric[m]) : 7;
+            if (v)
+                printf("  %*.3f", wide, json_number_value(v));
+            else if (isfinite(w->best[m]))
+                printf("  %*s", wide, "-");
+        }
+        putchar('\n');
+    }
+}
+
+static int print_captions(work *w, int *shown)
+{
+    const capt_hyps *h = w->hyps[0];
+    int width = (int)strlen("reference");
+    for (size_t i = 0; i < w->n; i++)
+        width = width_of(w->names[i]) > width ? width_of(w->names[i]) : width;
+    for (size_t i = 0; i < h->n && (!limit || i < (size_t)limit); i++) {
+        char key[CAPT_ID_KEY];
+        capt_err err = CAPT_ERR_INIT;
+        capt_id_key(&h->v[i].id, key);
+        const capt_caption *c = capt_captions_find(w->refs, &h->v[i].id);
+        if (!c) {
+            capt_fail(&err, CAPT_EDATA, "%s: no record of image %s", refs_path, key);
+            if (!capt_prog_bad(w->p, &err))
+                continue;
+            return w->p->err.code ? -1 : capt_fail(&w->p->err, err.code, "%s", err.text);
+        }
+        fputs((*shown)++ ? "\n" : "", stdout);
+        print_escaped(c->file ? c->file : key);
+        putchar('\n');
+        for (size_t k = 0; k < w->n; k++) {
+            const capt_hyp *one = capt_hyps_find(w->hyps[k], &h->v[i].id);
+            if (!one)
+                continue;
+            fputs("  ", stdout);
+            print_padded(w->names[k], width + 2);
+            print_escaped(one->caption);
+            fputs(one->trained_on == 1 ? "  (trained on)\n" : "\n", stdout);
+        }
+        for (int k = 0; k < c->n_captions; k++) {
+            printf("  %-*s", width + 2, k ? "" : "reference");
+            print_escaped(c->captions[k]);
+            putchar('\n');
+        }
+    }
+    return 0;
+}
+
+static void print_curves(work *w, int *shown)
+{
     for (size_t i = 0; i < logs.n; i++)
         for (int k = 0; k < CAPT_CURVE_KINDS; k++) {
+            if (!w->shows[k])
+                continue;
             capt_str head = {0};
             if (logs.n > 1) {
                 capt_str_puts_escaped(&head, w->log_names[i], strlen(w->log_names[i]));
@@ -394,22 +499,54 @@ static void print_text(work *w)
             capt_str_clear(&w->s);
             capt_curve_text(&w->s, head.s, &w->curves[i].of[k], TEXT_WIDTH, TEXT_HEIGHT);
             if (w->s.n)
-                printf("%s%s", shown++ ? "\n" : "", w->s.s); /* checked at exit */
+                printf("%s%s", (*shown)++ ? "\n" : "", w->s.s);
             capt_str_free(&head);
         }
-    capt_str_clear(&w->s);
+}
+
+static int print_text(work *w)
+{
+    int shown = 0;
+    if (w->rows.n) {
+        print_scores(w);
+        shown++;
+    }
+    if (w->n && print_captions(w, &shown))
+        return -1;
+    print_curves(w, &shown);
+    return 0;
+}
+
+static int choose_curves(work *w)
+{
+    static const char *const name[CAPT_CURVE_KINDS] = {"loss", "val-loss", "cider", "reward"};
+    for (int k = 0; k < CAPT_CURVE_KINDS; k++)
+        w->shows[k] = !curves;
+    for (const char *s = curves; s; s++) {
+        size_t n = strcspn(s, ",");
+        int k = 0;
+        while (k < CAPT_CURVE_KINDS && (strlen(name[k]) != n || strncmp(name[k], s, n) != 0))
+            k++;
+        if (k == CAPT_CURVE_KINDS)
+            return capt_prog_usage(w->p, "--curves %.*s: not one of loss, val-loss, cider, reward", (int)n, s);
+        w->shows[k] = 1;
+        s += n;
+        if (!*s)
+            break;
+    }
+    return 0;
 }
 
 static int check_usage(capt_prog *p)
 {
-    if (as_text && !logs.n)
-        return capt_prog_usage(p, "--text draws training logs: --log is missing");
-    if (!out_path)
-        return as_text ? 0 : capt_prog_usage(p, "--out is missing");
-    if (as_text && !strcmp(out_path, "-"))
-        return capt_prog_usage(p, "--text and --out - both want standard output");
-    if (!refs_path || !images_dir)
-        return capt_prog_usage(p, "--%s is missing", refs_path ? "images" : "refs");
+    if (as_text && out_path)
+        return capt_prog_usage(p, "--text prints on standard output: leave --out out");
+    if (as_text && !p->argc && !logs.n && !scores.n)
+        return capt_prog_usage(p, "--text without hypothesis records, --scores or --log: nothing to show");
+    if (as_text)
+        return p->argc && !refs_path ? capt_prog_usage(p, "--refs is missing") : 0;
+    if (!refs_path || !images_dir || !out_path)
+        return capt_prog_usage(p, "--%s is missing", !refs_path ? "refs" : !images_dir ? "images" : "out");
     return p->argc ? 0 : capt_prog_usage(p, "no hypothesis records to show");
 }
 
@@ -417,16 +554,16 @@ static int run(capt_prog *p)
 {
     if (check_usage(p))
         return -1;
-    work w = {.p = p, .n = out_path ? (size_t)p->argc : 0, .dirfd = -1};
+    work w = {.p = p, .n = (size_t)p->argc, .dirfd = -1};
+    if (choose_curves(&w))
+        return -1;
     w.hyps = capt_alloc((w.n + 1) * sizeof *w.hyps);
     w.names = capt_alloc((w.n + 1) * sizeof *w.names);
     w.curves = capt_alloc((logs.n + 1) * sizeof *w.curves);
     w.log_names = capt_alloc((logs.n + 1) * sizeof *w.log_names);
     int rc = read_all(&w);
-    if (!rc && as_text)
-        print_text(&w);
-    if (!rc && out_path)
-        rc = write_page(&w);
+    if (!rc)
+        rc = as_text ? print_text(&w) : write_page(&w);
     for (size_t i = 0; i < w.n; i++) {
         capt_hyps_free(w.hyps[i]);
         free(w.names[i]);

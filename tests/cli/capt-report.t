@@ -127,13 +127,30 @@ is '--text: updates below' "$(sed -n 13p "$OUT" | tr -s ' ')" ' 1 2 updates'
 is '--text: lines' "$(wc -l <"$OUT" | tr -d ' ')" 13
 printf '{"event":"step","step":1,"loss":1}\n' >one.log
 ok '--text of one point' capt-report --text --log one.log
+ok '--curves' capt-report --text --curves val-loss,cider --log xe.log
+is '--curves: these two' "$(grep -c '^Validation' "$OUT"; grep -c '^Training' "$OUT")" '2
+0'
+ok '--text of everything' capt-report --text --limit 2 --refs refs.ndjson --scores scores.ndjson --log scst.log hyps.ndjson other.ndjson
+is '--text: the table' "$(sed -n '1,3p' "$OUT")" 'captions    Bleu_4    CIDEr
+floor <1>    0.125    0.250
+scores 2     0.500    1.250'
+is '--text: captions beside references' "$(sed -n '5,9p' "$OUT" | sed 's/dog .*runs/dog runs/')" 'a.jpg
+  hyps       a dog runs\x07
+  other      other words
+  reference  A dog runs.
+             One dog & a <b>ball</b>.'
+is '--text: --limit' "$(grep -c 'jpg$' "$OUT")" 2
+like '--text: trained on' "$(cat "$OUT")" 'onerror="x  \(trained on\)$'
 
 # wrong usage
+status 2 '--curves of another kind' capt-report --text --curves loss,lr --log xe.log
+is 'the known ones are listed' "$(cat "$ERR")" 'capt-report: --curves lr: not one of loss, val-loss, cider, reward (see --help)'
+status 2 '--curves of nothing' capt-report --text --curves loss, --log xe.log
 status 2 'no --out' capt-report --refs refs.ndjson --images images hyps.ndjson
 status 2 'no --refs' capt-report --images images --out x.html hyps.ndjson
 status 2 'no hypotheses' capt-report --refs refs.ndjson --images images --out x.html
-status 2 '--text without a log' capt-report --text
-status 2 '--text and --out -' capt-report --text --log xe.log --refs refs.ndjson --images images --out - hyps.ndjson
+status 2 '--text of nothing' capt-report --text
+status 2 '--text and --out' capt-report --text --log xe.log --refs refs.ndjson --images images --out x.html hyps.ndjson
 full()
 {
     capt-report --refs refs.ndjson --images images --out - hyps.ndjson >/dev/full
