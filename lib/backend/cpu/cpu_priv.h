@@ -33,7 +33,7 @@ struct cpu_isa {
     void (*convert)(int fmt, void *y, const float *x, int64_t n);
     void (*pack_cols)(int fmt, void *panel, const float *w, int64_t ldw, int rows, int K); /* rows (<=32) of w become the columns of a panel */
     void (*pack_rows)(int esz, void *panel, int64_t stride, const void *x, int64_t ldx, int rows, int cols); /* row-major x, in format, to panels `stride` elements apart */
-    void (*transpose)(int esz, void *y, int64_t ldy, const void *x, int64_t ldx, int rows, int cols); /* y[c][r] = x[r][c]; bf16: an odd last r is padded with zero */
+    void (*transpose)(int esz, void *y, int64_t ldy, const void *x, int64_t ldx, int rows, int cols); /* y[c][r] = x[r][c]; bf16: an odd last r is padded with zero; rows of y have room for a multiple of 16 words */
     /* elementwise */
     void (*map_fwd[CAPT_N_MAP])(float *y, const float *x, int64_t n);
     void (*map_bwd[CAPT_N_MAP])(float *dx, float beta, const float *dy, const float *x, int64_t n);
@@ -52,6 +52,7 @@ struct cpu_isa {
     float (*dot)(const float *x, const float *y, int64_t n);
     float (*max)(const float *x, int64_t n);
     float (*exp_sum)(float *y, const float *x, float mul, float sub, int64_t n); /* y = exp(x*mul - sub); their sum */
+    void (*col_sum)(float *s, const float *x, int64_t ldx, int rows, int n);
     double (*sumsq)(const float *x, int64_t n);
     void (*ln_fwd)(float *y, float *mean, float *rstd, const float *x, const float *g, const float *b, int64_t rows, int D, float eps);
     void (*ln_bwd)(float *dx, float beta, float *dg, float *db, const float *dy, const float *x, const float *mean, const float *rstd, const float *g, int64_t rows, int D);

@@ -168,15 +168,12 @@ static void tn_part(void *arg, int64_t task, int worker)
         _Alignas(64) char block[ROWS * NB * 4];
         int rows = (int)MIN(ROWS, s->mc - r);
         int64_t at = (s->m0 + r) * t->lddy + n0;
-        for (int i = 0; t->db && i < rows; i++) {
-            int64_t row = at + i * t->lddy;
-            if (t->dyf || t->fmt != F_BF16) {
-                isa->add(sum, sum, (t->dyf ? t->dyf : (const float *)t->dyh) + row, nb);
-                continue;
-            }
-            for (int j = 0; j < nb; j++)
-                sum[j] += capt_bf16_to_f32(((const uint16_t *)t->dyh)[row + j]);
-        }
+        if (t->db && (t->dyf || t->fmt != F_BF16))
+            isa->col_sum(sum, (t->dyf ? t->dyf : (const float *)t->dyh) + at, t->lddy, rows, nb);
+        else if (t->db)
+            for (int i = 0; i < rows; i++)
+                for (int j = 0; j < nb; j++)
+                    sum[j] += capt_bf16_to_f32(((const uint16_t *)t->dyh)[at + i * t->lddy + j]);
         for (int j = 0; j < nb; j++)
             total[j] += sum[j];
         if (!a)

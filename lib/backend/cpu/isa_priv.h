@@ -43,6 +43,7 @@ const struct cpu_isa ISA_TABLE = {
     .dot = dot,
     .max = row_max,
     .exp_sum = exp_sum,
+    .col_sum = col_sum,
     .sumsq = sumsq,
     .ln_fwd = ln_fwd,
     .ln_bwd = ln_bwd,

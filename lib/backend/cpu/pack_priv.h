@@ -13,6 +13,10 @@ static void convert(int fmt, void *y, const float *x, int64_t n)
 #ifdef __AVX512BF16__
         for (; i + 32 <= n; i += 32)
             _mm512_storeu_si512(h + i, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + i + 16), _mm512_loadu_ps(x + i)));
+        for (; i < n; i += 16) {
+            __mmask16 m = vmask((int)MIN(16, n - i));
+            _mm256_mask_storeu_epi16(h + i, m, (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(m, x + i)));
+        }
 #endif
         for (; i < n; i++)
             h[i] = capt_bf16_from_f32(x[i]);
@@ -26,13 +30,13 @@ static void convert(int fmt, void *y, const float *x, int64_t n)
 }
 
 #ifdef __AVX512F__
-/* 16 x 16 words: y[c][r] = x[r][c] */
-static inline void transpose16(uint32_t *y, int64_t ldy, const uint32_t *x, int64_t ldx)
+/* 16 columns of nr <= 16 rows: y[c][r] = x[r][c], and 0 for r from nr to 15 */
+static inline void transpose16(uint32_t *y, int64_t ldy, const uint32_t *x, int64_t ldx, int nr)
 {
     __m512i r[16], t[16];
 #pragma GCC unroll 16
     for (int i = 0; i < 16; i++)
-        r[i] = _mm512_loadu_si512(x + i * ldx);
+        r[i] = i < nr ? _mm512_loadu_si512(x + i * ldx) : _mm512_setzero_si512();
 #pragma GCC unroll 8
     for (int i = 0; i < 16; i += 2) {
         t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
@@ -57,14 +61,15 @@ static inline void transpose16(uint32_t *y, int64_t ldy, const uint32_t *x, int6
 }
 #endif
 
+/* rows of y have room for a multiple of 16; what is behind `rows` there is undefined afterwards */
 static void transpose32(uint32_t *y, int64_t ldy, const uint32_t *x, int64_t ldx, int rows, int cols)
 {
     for (int r = 0; r < rows; r += 16)
         for (int c = 0; c < cols; c += 16) {
             int nr = MIN(16, rows - r), nc = MIN(16, cols - c);
 #ifdef __AVX512F__
-            if (nr == 16 && nc == 16) {
-                transpose16(y + c * ldy + r, ldy, x + r * ldx + c, ldx);
+            if (nc == 16 && nr > 4) {
+                transpose16(y + c * ldy + r, ldy, x + r * ldx + c, ldx, nr);
                 continue;
             }
 #endif
@@ -85,6 +90,12 @@ static void pack_cols(int fmt, void *panel, const float *w, int64_t ldw, int row
 {
     enum { KB = 256 };
     _Alignas(64) uint32_t t[PANEL * KB]; /* 32 KB at most: in L1 */
+    if (fmt == F_F32) {
+        if (rows < PANEL)
+            memset(panel, 0, (size_t)K * PANEL * sizeof(float));
+        transpose32(panel, PANEL, (const uint32_t *)w, ldw, rows, K);
+        return;
+    }
     for (int k0 = 0; k0 < K; k0 += KB) {
         int k = MIN(KB, K - k0), words = fmt == F_BF16 ? (k + 1) / 2 : k;
         for (int i = 0; i < rows; i++) {

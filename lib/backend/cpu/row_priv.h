@@ -57,6 +57,23 @@ static float exp_sum(float *y, const float *x, float mul_, float sub, int64_t n)
     return vsum(a + b);
 }
 
+/* s[j] = sum over rows of x[r*ldx + j], rising, for j < n */
+static void col_sum(float *s, const float *x, int64_t ldx, int rows, int n)
+{
+    for (int j = 0; j < n; j += 2 * VL) {
+        int n0 = MIN(VL, n - j), n1 = MIN(VL, n - j - VL);
+        vf a = vset(0), b = a;
+        for (int r = 0; r < rows; r++) {
+            a = a + vloadn(x + r * ldx + j, n0);
+            if (n1 > 0)
+                b = b + vloadn(x + r * ldx + j + VL, n1);
+        }
+        vstoren(s + j, a, n0);
+        if (n1 > 0)
+            vstoren(s + j + VL, b, n1);
+    }
+}
+
 static double sumsq(const float *x, int64_t n)
 {
     double s[2 * VL] = {0};
