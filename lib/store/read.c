@@ -38,7 +38,7 @@ void capt_store_who(char out[320], const char *path, const void *key, size_t nk)
 }
 
 /* Looks at the first bytes before LMDB maps the file. */
-static int check_file(const char *path, capt_err *err)
+static int check_file(const char *path, size_t *size, capt_err *err)
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -60,16 +60,19 @@ static int check_file(const char *path, capt_err *err)
         return capt_fail(err, CAPT_EDATA, "%s: damaged: page size %u", path, page);
     if (st.st_size < 2 * (off_t)page)
         return capt_fail(err, CAPT_EDATA, "%s: cut short: %lld bytes", path, (long long)st.st_size);
+    *size = (size_t)st.st_size;
     return 0;
 }
 
 int capt_store_env_open(const char *path, MDB_env **env, capt_err *err)
 {
-    if (check_file(path, err))
+    size_t size;
+    if (check_file(path, &size, err))
         return -1;
     int rc = mdb_env_create(env);
     if (rc)
         return capt_store_fail_mdb(path, rc, "open", err);
+    mdb_env_set_mapsize(*env, size); /* not the terabyte the writer had */
     rc = mdb_env_open(*env, path, MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD, 0);
     MDB_envinfo info;
     MDB_stat st;

@@ -32,7 +32,8 @@ static size_t min_value(void) /* larger values get pages of their own, and so th
 }
 
 /* Opens an environment for writing with as much address space as there is: the map size is the most a store can grow to
- * without a stop, and the file stays as large as its data. */
+ * without a stop, and the file stays as large as its data. LMDB stamps the size into a new file before it maps it and never
+ * lowers the stamp, so the first try decides these bytes wherever the map ends up. */
 static int open_env(const char *path, MDB_env **env, unsigned flags, capt_err *err)
 {
     static const int bits[] = {40, 36, 32, 30, 28};
@@ -353,31 +354,22 @@ static int fill(MDB_env *env, const char *to, struct source *src, int n, capt_st
     return rc ? capt_store_fail_mdb(to, rc, "write", err) : 0;
 }
 
-/* The manifest, twice: both of LMDB's meta pages then hold a map size that follows from the contents alone, not from how
- * much address space this machine gave. */
 static int seal(MDB_env *env, const char *to, const capt_store_meta *m, capt_err *err)
 {
-    MDB_envinfo info;
-    MDB_stat st;
-    mdb_env_info(env, &info);
-    mdb_env_stat(env, &st);
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    int rc = mdb_txn_begin(env, NULL, 0, &txn);
+    if (rc)
+        return capt_store_fail_mdb(to, rc, "write", err);
+    rc = mdb_dbi_open(txn, NULL, 0, &dbi);
     json_t *manifest = capt_store_manifest_new(m, 1);
-    int rc = mdb_env_set_mapsize(env, (info.me_last_pgno + 16384) * st.ms_psize);
-    for (int i = 0; i < 2 && rc == 0; i++) {
-        MDB_txn *txn;
-        MDB_dbi dbi;
-        rc = mdb_txn_begin(env, NULL, 0, &txn);
-        if (rc)
-            break;
-        rc = mdb_dbi_open(txn, NULL, 0, &dbi);
-        if (rc || put_manifest(txn, dbi, manifest, to, err)) {
-            mdb_txn_abort(txn);
-            rc = rc ? rc : EINVAL; /* err keeps the first reason */
-            break;
-        }
-        rc = mdb_txn_commit(txn);
-    }
+    int failed = rc ? capt_store_fail_mdb(to, rc, "write", err) : put_manifest(txn, dbi, manifest, to, err);
     json_decref(manifest);
+    if (failed) {
+        mdb_txn_abort(txn);
+        return -1;
+    }
+    rc = mdb_txn_commit(txn);
     if (rc == 0)
         rc = mdb_env_sync(env, 1);
     return rc ? capt_store_fail_mdb(to, rc, "write", err) : 0;

@@ -122,7 +122,8 @@ static void small_address_space(void **state)
         struct rlimit r = {(rlim_t)3 << 30, (rlim_t)3 << 30};
         setrlimit(RLIMIT_AS, &r);
         make(at(1, "small"), 0, N, 1);
-        _exit(0);
+        capt_store *s = capt_store_open(names[1], NULL);
+        _exit(!s || capt_store_verify(s, 0, NULL));
     }
     int status;
     waitpid(p, &status, 0);
