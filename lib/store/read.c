@@ -66,7 +66,7 @@ static int check_file(const char *path, size_t *size, capt_err *err)
 
 int capt_store_env_open(const char *path, MDB_env **env, capt_err *err)
 {
-    size_t size;
+    size_t size = 0;
     if (check_file(path, &size, err))
         return -1;
     int rc = mdb_env_create(env);
