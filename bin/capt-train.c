@@ -377,6 +377,8 @@ static int prepare(job *j)
             size_t n = capt_id_key(&j->train.v[i]->id, key);
             capt_idset_add(m->trained_on, key, n);
         }
+        if (!m->provenance && j->in.provenance)
+            m->provenance = json_deep_copy(j->in.provenance);
         capt_run_stamp(&j->run, m, j->s.be->name);
     }
     if (capt_params_train(&m->params, "", 1, err) || (!tune_encoder && capt_params_train(&m->params, "encoder.", 0, err)))

@@ -91,6 +91,7 @@ int capt_inlet_store(capt_inlet *in, const char *path, const char *section, int 
         return capt_err_prefix(err, "%s", path);
     if (m->encoder_hash)
         memcpy(in->encoder_hash, m->encoder_hash, strnlen(m->encoder_hash, 32));
+    in->provenance = m->provenance;
     in->about = describe(m->encoder, m->encoder_hash, m->preprocess);
     return 0;
 }

@@ -32,6 +32,7 @@ typedef struct capt_inlet {
     capt_encoder *encoder; /* a separate, frozen one, or NULL */
     capt_prep prep;
     char encoder_hash[33]; /* of the store's or the encoder's weights; "" unknown */
+    json_t *provenance;    /* the store's chain, borrowed from it, or NULL */
     json_t *about;         /* {"encoder","encoder_hash","preprocess"}: goes into the model */
 } capt_inlet;
 void capt_inlet_init(capt_inlet *in);

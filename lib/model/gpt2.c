@@ -138,6 +138,28 @@ static capt_tensor *ffn(capt_ctx *c, gpt2 *g, block *b, capt_tensor *x)
     return capt_add(c, x, capt_dropout(c, y, g->drop));
 }
 
+/* Images with fewer than K valid feature rows: the sequence (positions are on it already) is rearranged to [valid image tokens][words][pads], so that the causal
+ * mask hides the pads; back undoes it. x (R,K+T,D). */
+static capt_tensor *pads_last(capt_ctx *c, capt_tensor *x, int K, int T, int R, const int32_t *row_image, const int32_t *len, int back)
+{
+    int S = K + T;
+    int32_t *place = capt_alloc((size_t)R * (size_t)S * sizeof *place);
+    for (int r = 0; r < R; r++) {
+        int n = len[row_image[r]];
+        for (int s = 0; s < S; s++) {
+            int from = s < n ? s : s < n + T ? K + s - n : s - T; /* the token that comes to place s */
+            if (back)
+                place[r * S + from] = r * S + s;
+            else
+                place[r * S + s] = r * S + from;
+        }
+    }
+    int64_t D = capt_tensor_cols(x);
+    x = capt_gather(c, capt_reshape_to(c, x, (int64_t)R * S, D), place, (int64_t)R * S);
+    free(place);
+    return capt_reshape_to(c, x, R, S, D);
+}
+
 static capt_tensor *forward(capt_ctx *c, capt_model *m, const capt_feat *f, int R, int T, const int32_t *row_image, const int32_t *tokens)
 {
     gpt2 *g = m->self;
@@ -146,6 +168,8 @@ static capt_tensor *forward(capt_ctx *c, capt_model *m, const capt_feat *f, int 
     capt_tensor *p = capt_gather(c, image_tokens(c, g, f->x), row_image, R);                         /* (R,K,D) */
     capt_tensor *w = capt_reshape_to(c, capt_gather(c, g->wte, tokens, (int64_t)R * T), R, T, g->D); /* (R,T,D) */
     capt_tensor *x = capt_add_rows(c, capt_concat(c, p, w), g->wpe, 0);                              /* (R,K+T,D) */
+    if (f->len)
+        x = pads_last(c, x, g->K, T, R, row_image, f->len, 0);
     x = capt_dropout(c, x, g->drop);
     for (int i = 0; i < g->L; i++) {
         block *b = &g->h[i];
@@ -156,6 +180,8 @@ static capt_tensor *forward(capt_ctx *c, capt_model *m, const capt_feat *f, int 
         x = capt_add(c, x, capt_dropout(c, y, g->drop));
         x = ffn(c, g, b, x);
     }
+    if (f->len)
+        x = pads_last(c, x, g->K, T, R, row_image, f->len, 1);
     x = capt_slice(c, x, g->K, T);
     return capt_layernorm(c, x, g->lnf_g, g->lnf_b, 1e-5);
 }
@@ -168,7 +194,7 @@ static capt_state *prefill(capt_ctx *c, capt_model *m, const capt_feat *f, int r
     capt_tensor *x = capt_add_rows(c, image_tokens(c, g, f->x), g->wpe, 0); /* (I,K,D) */
     if (capt_ctx_bad(c))
         return NULL;
-    capt_state *s = capt_state_new(be, I, rows, max_t, g->L, g->K, D, D, NULL, &c->err);
+    capt_state *s = capt_state_new(be, I, rows, max_t, g->L, g->K, D, D, f->len, &c->err);
     if (!s)
         return NULL;
     for (int i = 0; i < g->L; i++) {

@@ -184,6 +184,49 @@ static void steps_equal_forward(void **state)
         }
 }
 
+/* What stands in the feature rows behind an image's own changes nothing, neither teacher-forced nor step by step. */
+static void pads_change_nothing(void **state)
+{
+    for (int k = 0; type_names[k]; k++) {
+        fixture f;
+        capt_err err = CAPT_ERR_INIT;
+        static const int32_t len[I] = {3, 1};
+        set_up(&f, "guard", type_names[k], MAX_V, 3, 0, "linear", 0, 12);
+        f.in.len = len;
+        capt_real *want = hidden(&f, 3, WORDS, row_image, tokens3);
+        f.in.len = NULL;
+        capt_real *all = hidden(&f, 3, WORDS, row_image, tokens3);
+        int D = f.m->hidden;
+        assert_true(distance(want, all, WORDS * D) < 2e-5);
+        assert_true(distance(want + WORDS * D, all + WORDS * D, WORDS * D) > 1e-3);
+        free(all);
+        f.in.len = len;
+        for (int i = 0; i < 2 * D_FEAT; i++)
+            f.feat[4 * D_FEAT + i] = 50 + (capt_real)i;
+        capt_real *again = hidden(&f, 3, WORDS, row_image, tokens3);
+        assert_true(distance(want, again, 3 * WORDS * D) == 0);
+        free(again);
+        capt_ctx_reset(f.c);
+        capt_feat x = capt_image_features(f.c, f.m, NULL, &f.in);
+        capt_state *s = f.m->type->prefill(f.c, f.m, &x, 3, WORDS);
+        ok(capt_ctx_check(f.c, &err), &err);
+        capt_state_rows(s, row_image, 3);
+        for (int t = 0; t < WORDS; t++) {
+            int32_t in[3] = {tokens3[t], tokens3[WORDS + t], tokens3[2 * WORDS + t]};
+            capt_real got[3 * 64];
+            capt_ctx_reset(f.c);
+            capt_tensor *h = f.m->type->step(f.c, f.m, s, in);
+            capt_ctx_download(f.c, got, capt_ctx_bad(f.c) ? NULL : h->data, (size_t)(3 * D) * sizeof *got);
+            ok(capt_ctx_check(f.c, &err), &err);
+            for (int r = 0; r < 3; r++)
+                assert_true(distance(got + r * D, want + (r * WORDS + t) * D, D) < 2e-5);
+        }
+        capt_state_free(s);
+        free(want);
+        tear_down(&f);
+    }
+}
+
 static double one_pass(fixture *f, int backward)
 {
     static const int32_t targets[3 * WORDS] = {4, 5, 6, 7, 2, 7, 6, 4, 4, 2, 5, 5, 8, 6, 2};
@@ -530,7 +573,7 @@ static void advantages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(alignment), cmocka_unit_test(steps_equal_forward), cmocka_unit_test(loss_falls), cmocka_unit_test(resume_is_exact), cmocka_unit_test(beam_laws),
+        cmocka_unit_test(alignment), cmocka_unit_test(steps_equal_forward), cmocka_unit_test(pads_change_nothing), cmocka_unit_test(loss_falls), cmocka_unit_test(resume_is_exact), cmocka_unit_test(beam_laws),
         cmocka_unit_test(sampling_is_fair), cmocka_unit_test(scst_gradient), cmocka_unit_test(advantages),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
