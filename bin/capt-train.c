@@ -24,7 +24,7 @@ static const capt_opt options[] = {
     {"section", CAPT_O_STR, &section, "NAME", "section to read: global, grid or regions (default: the first of these there is)", 0, 0, 0, 0},
     {"images", CAPT_O_STR, &images, "DIR", "folder of the pictures, instead of a store", 0, 0, 1, 0},
     {"encoder", CAPT_O_STR, &encoder_path, "FILE", "encoder weights or checkpoint for --images, or the word random", 0, 0, 1, 0},
-    {"encoder-config", CAPT_O_STR, &encoder_config, "FILE", "configuration of a random encoder (JSON)", 0, 0, 1, 0},
+    {"encoder-config", CAPT_O_STR, &encoder_config, "FILE", "configuration of a random encoder, or keys laid over that of --encoder when it is tuned (JSON)", 0, 0, 1, 0},
     {"tune-encoder", CAPT_O_FLAG, &tune_encoder, NULL, "train the encoder too", 0, 0, 0, 0},
     {"flip", CAPT_O_FLAG, &flip, NULL, "mirror every other picture in training", 0, 0, 0, 0},
     {"crop", CAPT_O_FLAG, &crop, NULL, "random resized crops in training", 0, 0, 0, 0},
@@ -155,8 +155,11 @@ static int build_model(job *j, capt_vocab *vocab_take)
             goto end;
     } else if (images && tune_encoder) {
         enc = capt_import_encoder_config(encoder_path ? encoder_path : init, err);
-        if (!enc)
+        json_t *over = enc && encoder_config ? capt_json_load(encoder_config, err) : NULL;
+        if (!enc || (encoder_config && !over))
             goto end;
+        json_object_update(enc, over);
+        json_decref(over);
     } else if (images) {
         if (capt_inlet_encoder(&j->in, &j->s, encoder_path ? encoder_path : init, err))
             goto end;
@@ -206,6 +209,8 @@ static int build_model(job *j, capt_vocab *vocab_take)
             goto end;
         capt_prog_note(p, "%d tensors from %s", n, init);
     }
+    if (enc && !random)
+        j->m->encoder->train_bn = 0; /* loaded statistics stay */
     if (enc && encoder_path && !random && capt_encoder_take_weights(j->m->encoder, encoder_path, err))
         goto end;
     memcpy(j->m->encoder_hash, j->in.encoder_hash, sizeof j->m->encoder_hash);

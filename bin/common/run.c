@@ -40,6 +40,8 @@ int capt_run_save(capt_run *r, capt_model *m, int now)
 
 int capt_run_finish(capt_run *r, capt_model *m)
 {
+    if (m->encoder && capt_params_hash(&m->params, "encoder.", m->encoder_hash, &r->p->err)) /* the name its features will have */
+        return -1;
     if (capt_checkpoint_save(r->out, m, 0, NULL, &r->p->err))
         return -1;
     if (unlink(r->part) && capt_file_exists(r->part))

@@ -217,7 +217,7 @@ capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype 
     capt_vocab *v = capt_vocab_from_json(vocab, path, err);
     if (!v)
         goto end;
-    m = capt_model_new(json_object_get(config, "model"), v, json_object_get(config, "encoder"), be, compute, 0, err);
+    m = capt_model_blank(json_object_get(config, "model"), v, json_object_get(config, "encoder"), be, compute, err);
     if (!m) {
         capt_err_prefix(err, "%s", path);
         goto end;
@@ -235,6 +235,8 @@ capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype 
     }
     if (state)
         *state = meta(st, "state", path, 0, err);
+    if (m->encoder && !(state && *state))
+        m->encoder->train_bn = 0; /* a finished encoder keeps its statistics; a run that goes on goes on as it was */
 end:
     json_decref(config);
     json_decref(vocab);

@@ -88,12 +88,13 @@ const char *capt_config_str(const json_t *config, const char *key)
     return s ? s : "";
 }
 
-capt_model *capt_model_new(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, uint64_t seed,
-                           capt_err *err)
+static capt_model *model_new(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, uint64_t seed, int blank,
+                             capt_err *err)
 {
     capt_model *m = capt_alloc(sizeof *m);
     m->vocab = vocab_take;
     capt_params_init(&m->params, be, compute, seed);
+    m->params.blank = blank;
     const char *type = capt_config_str(config, "type");
     m->type = capt_captioner_find(type);
     if (!m->type) {
@@ -117,6 +118,17 @@ capt_model *capt_model_new(const json_t *config, capt_vocab *vocab_take, const j
 bad:
     capt_model_free(m);
     return NULL;
+}
+
+capt_model *capt_model_new(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, uint64_t seed,
+                           capt_err *err)
+{
+    return model_new(config, vocab_take, encoder_config, be, compute, seed, 0, err);
+}
+
+capt_model *capt_model_blank(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, capt_err *err)
+{
+    return model_new(config, vocab_take, encoder_config, be, compute, 0, 1, err);
 }
 
 void capt_model_free(capt_model *m)
