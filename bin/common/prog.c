@@ -319,8 +319,11 @@ static int close_stdout(capt_prog *p)
     errno = 0;
     if (fflush(stdout) == 0 && !was_bad)
         return 0;
-    if (errno == 0)
-        return capt_fail(&p->err, CAPT_EIO, "stdout: write error");
+    if (errno == 0) { /* an earlier write failed and its reason is gone: ask once more */
+        clearerr(stdout);
+        if (fputc('\n', stdout) != EOF && fflush(stdout) == 0)
+            return capt_fail(&p->err, CAPT_EIO, "stdout: write error");
+    }
     return capt_fail_errno(&p->err, "stdout");
 }
 
