@@ -88,7 +88,7 @@ $(B)/libcapt.pc: Makefile VERSION
 
 # ---- Debian packages: to build, to test, to lint
 DEPS := gcc make libc6-dev pkg-config libjpeg-dev liblmdb-dev libjansson-dev libxxhash-dev libunistring-dev
-DEPS_CHECK := libcmocka-dev perl jq python3 bash
+DEPS_CHECK := libcmocka-dev perl jq python3 python3-pil bash locales
 DEPS_LINT := cppcheck shellcheck mandoc
 
 # installs those of $(1) that are missing; silent when none is
@@ -125,7 +125,13 @@ grad-test:
 	@+$(MAKE) --no-print-directory CONF=real64 $(GRAD_TEST)
 
 check-built: all $(UNIT_BIN) grad-test
-	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(filter-out %/unit/grad_test,$(UNIT_BIN)) $(GRAD_TEST) $(sort $(wildcard tests/*.t tests/cli/*.t))
+	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(PROVE_FLAGS) $(filter-out %/unit/grad_test,$(UNIT_BIN)) $(GRAD_TEST) $(sort $(wildcard tests/*.t tests/cli/*.t))
+
+# the unit tests alone, in any CONF
+check-unit: deps-check
+	@+$(AGAIN) check-unit-built
+check-unit-built: $(UNIT_BIN)
+	prove -e '' $(PROVE_FLAGS) $(UNIT_BIN)
 
 # the whole way on a toy data set; the programs use all processors, so one at a time
 demo: deps-build
@@ -180,6 +186,7 @@ uninstall:
 help:
 	@echo 'make [all]         programs and library in build/$$CONF (CONF=release, debug or real64; CI=1: -Werror)'
 	@echo 'make check         installs what is missing, builds, runs all tests'
+	@echo 'make check-unit    the unit tests alone; with CONF=debug under sanitizers'
 	@echo 'make demo          builds, then trains, captions and scores a toy data set: at most 5 minutes, a page at the end'
 	@echo 'make lint          cppcheck, shellcheck, mandoc'
 	@echo 'make schemas       writes schemas/*.json; check-schemas compares them'
@@ -192,5 +199,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all bench clean FORCE deps deps-build deps-check deps-lint check check-built schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test demo
+.PHONY: all bench clean FORCE deps deps-build deps-check deps-lint check check-built schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test demo check-unit check-unit-built
 .SECONDARY:
