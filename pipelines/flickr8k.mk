@@ -13,7 +13,7 @@ STAGE ?= xe
 SECTION := global
 MIN_COUNT := 5
 MODEL := --model gpt2 --set layers=6 --set width=384 --set heads=6 --set tokens=4 --set dropout=0.2
-XE := --epochs 24 --batch 64 --lr 5e-4 --schedule cosine --label-smoothing 0.1
+XE := --epochs 24 --batch 64 --lr 5e-4 --schedule cosine --label-smoothing 0.1 --compute bf16
 SCST := --epochs 5 --batch 20 --lr 2e-5
 # an encoder of its own: the network, and its training together with a small captioner
 OWN_ENCODER := {"type":"clip-resnet","resolution":112,"preprocess":"stretch","width":32,"layers1":1,"layers2":1,"layers3":1,"layers4":1,"output_dim":512}
