@@ -4,14 +4,14 @@
 D := build/demo
 IMAGES := 1000
 # encoder
-ENCODER := {"type":"clip-vit","resolution":64,"patch":8,"width":64,"layers":3,"output_dim":128}
+ENCODER := {"type":"clip-resnet","resolution":64,"width":16,"layers1":1,"layers2":1,"layers3":1,"layers4":1,"output_dim":128}
 # captioner: reads the grid, a token a cell
 MODEL := --model gpt2 --section grid --set tokens=0 --set layers=3 --set width=128 --set heads=4
 # cross-entropy, with the encoder (one) and on its features (two)
-ONE := --epochs 30 --batch 50 --lr 1e-3
-TWO := --epochs 30 --batch 50 --lr 1e-3
+ONE := --epochs 30 --batch 32 --lr 1e-3 --compute bf16
+TWO := --epochs 20 --batch 32 --lr 1e-3 --compute bf16
 # CIDEr optimisation
-SCST := --epochs 2 --batch 20 --lr 1e-4
+SCST := --epochs 3 --batch 20 --lr 1e-4 --compute bf16
 BEAM := 5
 SPLIT := test
 
