@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "common/prog.h"
+#include "model/checkpoint.h"
 #include "record/ndjson.h"
 #include "store/store.h"
 #include "tensor/safetensors.h"
@@ -117,6 +118,8 @@ static int st_verify(const char *path, capt_err *err)
                 rc = capt_fail(err, CAPT_EDATA, "%s: tensor %s holds NaN or infinity", path, t->name);
         free(x);
     }
+    if (rc == 0 && capt_checkpoint_is(path)) /* metadata too */
+        rc = capt_checkpoint_check(st, "", path, err);
     json_decref(crcs);
     capt_st_close(st);
     return rc;

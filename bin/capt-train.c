@@ -59,6 +59,8 @@ static const capt_opt options[] = {
     {"list-models", CAPT_O_FLAG, &list_models, NULL, "print the captioners and encoders with their configuration keys, and exit", 0, 0, 1, 0},
     {0}};
 
+enum { MOST_IMAGES = 1000000 }; /* an update */
+
 typedef struct job {
     capt_prog *p;
     capt_session s;
@@ -94,6 +96,16 @@ static int print_models(void)
     return 0;
 }
 
+/* What --set gives for a key, or NULL. */
+static const char *set_value(const char *key)
+{
+    size_t n = strlen(key);
+    for (size_t i = set.n; i-- > 0;)
+        if (!strncmp(set.v[i], key, n) && set.v[i][n] == '=')
+            return set.v[i] + n + 1;
+    return NULL;
+}
+
 static int check_usage(capt_prog *p)
 {
     const char *const needed[][2] = {{"captions", captions}, {"vocab", vocab_path}, {"out", out}};
@@ -114,6 +126,10 @@ static int check_usage(capt_prog *p)
         return capt_prog_usage(p, "one of --store and --images is needed");
     if (images && !encoder_path && !init)
         return capt_prog_usage(p, "--images needs --encoder FILE or --encoder random");
+    if (batch * accum > MOST_IMAGES)
+        return capt_prog_usage(p, "--batch %lld --accum %lld: more than %d images an update", (long long)batch, (long long)accum, MOST_IMAGES);
+    if (set_value("feature") || set_value("feature_dim"))
+        return capt_prog_usage(p, "--set %s: that comes from the input (--section NAME chooses)", set_value("feature") ? "feature" : "feature_dim");
     if (store_path && (encoder_path || tune_encoder))
         return capt_prog_usage(p, "--encoder and --tune-encoder go with --images");
     if (encoder_path && !strcmp(encoder_path, "random") && !tune_encoder)
@@ -121,12 +137,12 @@ static int check_usage(capt_prog *p)
     return 0;
 }
 
-/* Where the pictures or features come from, before there is a model. */
-static int open_inputs(job *j, json_t *about)
+/* Where the pictures or features come from, before there is a model. rows: of a store where images differ; 0: as stored. */
+static int open_inputs(job *j, json_t *about, int rows)
 {
     capt_err *err = &j->p->err;
     if (store_path)
-        return capt_inlet_store(&j->in, store_path, section, 0, err);
+        return capt_inlet_store(&j->in, store_path, section, rows, err);
     capt_augment augment = {.flip = flip, .crop = crop};
     capt_jpeg_limits limits = {.max_pixels = (int64_t)max_pixels};
     capt_prep prep = j->in.prep;
@@ -178,7 +194,7 @@ static int build_model(job *j, capt_vocab *vocab_take)
     }
     const char *feature = section ? section : "global";
     if (store_path) {
-        if (open_inputs(j, NULL)) {
+        if (open_inputs(j, NULL, set_value("feature_rows") ? capt_config_int(config, "feature_rows") : 0)) {
             capt_params_free(&scratch);
             goto end;
         }
@@ -215,7 +231,7 @@ static int build_model(job *j, capt_vocab *vocab_take)
         goto end;
     memcpy(j->m->encoder_hash, j->in.encoder_hash, sizeof j->m->encoder_hash);
     j->m->store = json_incref(j->in.about);
-    rc = images ? open_inputs(j, j->in.about) : 0;
+    rc = images ? open_inputs(j, j->in.about, 0) : 0;
 end:
     capt_vocab_free(vocab_take);
     json_decref(config);
@@ -227,6 +243,8 @@ end:
 static int reopen(job *j)
 {
     capt_err *err = &j->p->err;
+    if (j->m->encoder && !(encoder_path && !strcmp(encoder_path, "random")))
+        j->m->encoder->train_bn = 0; /* as in build_model */
     if (store_path)
         return capt_inlet_store(&j->in, store_path, capt_section_of(j->m), capt_config_int(j->m->config, "feature_rows"), err) || capt_inlet_fits(&j->in, j->m, out, err);
     if (!j->m->encoder) {
@@ -234,7 +252,7 @@ static int reopen(job *j)
             return -1;
         j->encoder = j->in.encoder;
     }
-    return open_inputs(j, j->m->store);
+    return open_inputs(j, j->m->store, 0);
 }
 
 static json_t *input_hashes(job *j, const capt_vocab *v)

@@ -1,11 +1,28 @@
 #include "common/run.h"
+#include <errno.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/prov.h"
 #include "base/str.h"
+
+/* Can OUT be made? It need not exist. */
+static int check_place(const char *out, capt_err *err)
+{
+    struct stat st;
+    if (!stat(out, &st) && S_ISDIR(st.st_mode)) {
+        errno = EISDIR;
+        return capt_fail_errno(err, "%s", out);
+    }
+    char *copy = capt_strdup(out), *dir = dirname(copy);
+    int rc = access(dir, W_OK | X_OK) ? capt_fail_errno(err, "%s", dir) : 0;
+    free(copy);
+    return rc;
+}
 
 int capt_run_open(capt_run *r, capt_prog *p, const char *out, int resume, double every, json_t *inputs_take, capt_session *s, capt_model **model)
 {
@@ -13,6 +30,8 @@ int capt_run_open(capt_run *r, capt_prog *p, const char *out, int resume, double
     capt_str_printf(&part, "%s.part", out);
     *r = (capt_run){.p = p, .out = out, .part = part.s, .options = capt_prog_options(p), .inputs = inputs_take, .saved_at = capt_now(), .every = every};
     *model = NULL;
+    if (check_place(out, &p->err)) /* now, not after hours of training */
+        return -1;
     if (!capt_file_exists(r->part))
         return 0;
     if (!resume)

@@ -1,4 +1,5 @@
 #include "common/session.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,7 @@ int capt_set_config(capt_prog *p, const capt_strs *set, const capt_key *keys, js
         char *end = NULL;
         const char *value = eq + 1;
         json_t *v = NULL;
+        errno = 0;
         if (k->type == 'i')
             v = json_integer(strtoll(value, &end, 10));
         else if (k->type == 'n')
@@ -186,7 +188,7 @@ int capt_set_config(capt_prog *p, const capt_strs *set, const capt_key *keys, js
             v = json_boolean(value[0] == 't');
         else if (k->type == 's')
             v = json_string(value);
-        if (!v || (end && (*end || end == value))) {
+        if (!v || errno == ERANGE || (end && (*end || end == value))) {
             json_decref(v);
             return capt_prog_usage(p, "--set %s: %s", set->v[i], k->type == 'b' ? "true or false is wanted" : "a number is wanted");
         }

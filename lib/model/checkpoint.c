@@ -7,6 +7,7 @@
 #include "tensor/safetensors.h"
 
 #define FORMAT "capt-checkpoint-1"
+#define CRC_META "metadata." /* before the names of metadata among the checksums */
 
 typedef struct kept { char *name; void *data; } kept;
 typedef struct saver {
@@ -43,6 +44,12 @@ static int meta_json(saver *s, const char *key, const json_t *v)
     int rc = capt_json_line(v, &text);
     if (!rc && text.n && text.s[text.n - 1] == '\n')
         text.s[--text.n] = '\0';
+    if (!rc && v != s->crc) {
+        char name[64], hex[16];
+        snprintf(name, sizeof name, CRC_META "%s", key);
+        snprintf(hex, sizeof hex, "%08x", capt_crc32c(0, text.s, text.n));
+        json_object_set_new(s->crc, name, json_string(hex));
+    }
     rc = rc || capt_st_writer_meta(s->w, key, text.s, s->err);
     capt_str_free(&text);
     return rc ? -1 : 0;
@@ -83,8 +90,8 @@ int capt_checkpoint_save(const char *path, capt_model *m, int flags, const json_
     if (capt_st_writer_add(s.w, "train.ids", CAPT_U8, 1, &dim, ids, err))
         goto end;
     json_t *config = config_of(m), *vocab = capt_vocab_json(m->vocab);
-    int bad = capt_st_writer_meta(s.w, "format", FORMAT, err) || meta_json(&s, "config", config) || meta_json(&s, "vocab", vocab) || meta_json(&s, "crc32c", s.crc) ||
-              (m->provenance && meta_json(&s, "provenance", m->provenance)) || (state && meta_json(&s, "state", state));
+    int bad = capt_st_writer_meta(s.w, "format", FORMAT, err) || meta_json(&s, "config", config) || meta_json(&s, "vocab", vocab) ||
+              (m->provenance && meta_json(&s, "provenance", m->provenance)) || (state && meta_json(&s, "state", state)) || meta_json(&s, "crc32c", s.crc);
     json_decref(config);
     json_decref(vocab);
     if (!bad) {
@@ -122,14 +129,36 @@ static json_t *meta(capt_st *st, const char *key, const char *path, int required
     return NULL;
 }
 
-static int check_crc(const capt_st_tensor *t, const json_t *crc, const char *path, capt_err *err)
+static int check_crc(const void *data, size_t n, const char *name, const json_t *crc, const char *path, capt_err *err)
 {
     char hex[16];
-    snprintf(hex, sizeof hex, "%08x", capt_crc32c(0, t->data, t->bytes));
-    const char *want = json_string_value(json_object_get(crc, t->name));
+    snprintf(hex, sizeof hex, "%08x", capt_crc32c(0, data, n));
+    const char *want = json_string_value(json_object_get(crc, name));
     if (!want || strcmp(want, hex))
-        return capt_fail(err, CAPT_EDATA, "%s: tensor %s is damaged (CRC-32C %s, not %s)", path, t->name, hex, want ? want : "absent");
+        return capt_fail(err, CAPT_EDATA, "%s: %s is damaged (CRC-32C %s, not %s)", path, name, hex, want ? want : "absent");
     return 0;
+}
+
+int capt_checkpoint_check(capt_st *st, const char *prefix, const char *path, capt_err *err)
+{
+    json_t *crc = meta(st, "crc32c", path, 1, err);
+    int rc = crc ? 0 : -1;
+    for (size_t i = 0; i < capt_st_n(st) && !rc; i++) {
+        const capt_st_tensor *t = capt_st_at(st, i);
+        if (!strncmp(t->name, prefix, strlen(prefix)))
+            rc = check_crc(t->data, t->bytes, t->name, crc, path, err);
+    }
+    const char *name;
+    json_t *v;
+    json_object_foreach(crc, name, v) { /* a checksum of nothing: a name is damaged */
+        const char *text = !strncmp(name, CRC_META, sizeof CRC_META - 1) ? capt_st_meta(st, name + sizeof CRC_META - 1) : NULL;
+        if (text)
+            rc = rc || check_crc(text, strlen(text), name, crc, path, err) ? -1 : 0;
+        else if (!rc && !capt_st_find(st, name))
+            rc = capt_fail(err, CAPT_EDATA, "%s: %s is missing", path, name);
+    }
+    json_decref(crc);
+    return rc;
 }
 
 static int same_shape(const capt_param *p, const capt_st_tensor *t)
@@ -163,12 +192,10 @@ static int take(capt_params *ps, capt_param *p, const capt_st_tensor *t, capt_re
     return dst && !*dst ? -1 : 0;
 }
 
-static int fill(capt_model *m, capt_st *st, const json_t *crc, int optimiser, const char *path, capt_err *err)
+static int fill(capt_model *m, capt_st *st, int optimiser, const char *path, capt_err *err)
 {
     for (size_t i = 0; i < capt_st_n(st); i++) {
         const capt_st_tensor *t = capt_st_at(st, i);
-        if (check_crc(t, crc, path, err))
-            return -1;
         if (!strcmp(t->name, "train.ids")) {
             const char *s = t->data, *end = s + t->bytes;
             while (s < end) {
@@ -203,16 +230,17 @@ capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype 
     capt_st *st = capt_st_open(path, err);
     if (!st)
         return NULL;
-    json_t *config = NULL, *vocab = NULL, *crc = NULL;
+    json_t *config = NULL, *vocab = NULL;
     const char *format = capt_st_meta(st, "format");
     if (!format || strcmp(format, FORMAT)) {
         capt_fail(err, CAPT_EDATA, "%s is no checkpoint of this toolkit (format %s)", path, format ? format : "absent");
         goto end;
     }
+    if (capt_checkpoint_check(st, "", path, err))
+        goto end;
     config = meta(st, "config", path, 1, err);
     vocab = config ? meta(st, "vocab", path, 1, err) : NULL;
-    crc = vocab ? meta(st, "crc32c", path, 1, err) : NULL;
-    if (!crc)
+    if (!vocab)
         goto end;
     capt_vocab *v = capt_vocab_from_json(vocab, path, err);
     if (!v)
@@ -228,7 +256,7 @@ capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype 
     m->options = json_incref(json_object_get(config, "options"));
     m->store = json_incref(json_object_get(config, "store"));
     m->provenance = meta(st, "provenance", path, 0, err);
-    if (fill(m, st, crc, state != NULL, path, err)) {
+    if (fill(m, st, state != NULL, path, err)) {
         capt_model_free(m);
         m = NULL;
         goto end;
@@ -240,7 +268,6 @@ capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype 
 end:
     json_decref(config);
     json_decref(vocab);
-    json_decref(crc);
     capt_st_close(st);
     return m;
 }

@@ -1,9 +1,10 @@
 /* Checkpoints: one safetensors file (mmap'd; other programs open it) with weights ("encoder.*" too when the encoder was tuned), and in its metadata:
- * config ({"options","model","encoder","store"}), vocabulary, provenance, a CRC-32C a tensor. The training ids are the byte tensor "train.ids".
+ * config ({"options","model","encoder","store"}), vocabulary, provenance, a CRC-32C a tensor and a metadata text. The training ids are the byte tensor "train.ids".
  * Optimiser moments ("optim.m.NAME", "optim.v.NAME") and the run's state are only in the unfinished OUT.part. */
 #ifndef CAPT_MODEL_CHECKPOINT_H
 #define CAPT_MODEL_CHECKPOINT_H
 #include "model/model.h"
+#include "tensor/safetensors.h"
 
 enum { CAPT_SAVE_OPTIMISER = 1 };
 /* Writes path atomically. state: JSON kept under "state" (NULL: none). */
@@ -11,6 +12,8 @@ int capt_checkpoint_save(const char *path, capt_model *m, int flags, const json_
 /* A model with the file's weights. Every tensor's CRC is checked; a file cut short, with a tensor missing, left over or of another shape is refused by
  * name. state (or NULL): new reference to the saved state, or NULL when there is none; with it optimiser moments are restored too. */
 capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype compute, json_t **state, capt_err *err);
+/* Compares the checksums of all metadata and of the tensors whose names begin with prefix; 0, or -1 naming what is damaged or missing. */
+int capt_checkpoint_check(capt_st *st, const char *prefix, const char *path, capt_err *err);
 /* 1 if path is a checkpoint of ours (not just any safetensors file). */
 int capt_checkpoint_is(const char *path);
 /* The encoder inside a checkpoint, or of public CLIP weights (OpenAI/open_clip or transformers naming; sizes inferred): parameters go into params under

@@ -20,26 +20,6 @@ static json_t *checkpoint_config(capt_st *st, const char *path, capt_err *err)
     return config;
 }
 
-/* Checksums of the encoder's tensors in a checkpoint. */
-static int check_crcs(capt_st *st, const char *path, capt_err *err)
-{
-    const char *text = capt_st_meta(st, "crc32c");
-    json_t *crc = text ? capt_json_parse(text, strlen(text), path, err) : NULL;
-    int rc = crc ? 0 : capt_fail(err, CAPT_EDATA, "%s: the checkpoint has no checksums", path);
-    for (size_t i = 0; i < capt_st_n(st) && !rc; i++) {
-        const capt_st_tensor *t = capt_st_at(st, i);
-        if (strncmp(t->name, "encoder.", 8))
-            continue;
-        char hex[16];
-        snprintf(hex, sizeof hex, "%08x", capt_crc32c(0, t->data, t->bytes));
-        const char *want = json_string_value(json_object_get(crc, t->name));
-        if (!want || strcmp(want, hex))
-            rc = capt_fail(err, CAPT_EDATA, "%s: tensor %s is damaged (CRC-32C %s, not %s)", path, t->name, hex, want ? want : "absent");
-    }
-    json_decref(crc);
-    return rc;
-}
-
 static json_t *three(const float v[3])
 {
     return json_pack("[f, f, f]", (double)v[0], (double)v[1], (double)v[2]);
@@ -59,7 +39,7 @@ capt_encoder *capt_encoder_load_with(const char *path, const json_t *over, capt_
     capt_encoder *e = NULL;
     int ours = capt_checkpoint_is(path);
     json_t *config = ours ? checkpoint_config(st, path, err) : capt_import_clip_config(st, path, err);
-    if (config && (!ours || check_crcs(st, path, err) == 0)) {
+    if (config && (!ours || capt_checkpoint_check(st, "encoder.", path, err) == 0)) {
         if (over)
             json_object_update(config, (json_t *)over);
         int blank = params->blank;

@@ -39,6 +39,8 @@ static const capt_key keys[] = {
     {"dropout", 'n', "0.1", "dropout of embeddings, attention and residual branches"},
     {NULL, 0, NULL, NULL}};
 
+enum { MOST = 1 << 15 }; /* of width, words, rows and tokens: their products stay ints */
+
 static int init(capt_model *m, capt_err *err)
 {
     gpt2 *g = capt_alloc(sizeof *g);
@@ -60,7 +62,7 @@ static int init(capt_model *m, capt_err *err)
         g->K = g->rows;
     if (strcmp(map, "linear") && !g->mlp)
         return capt_fail(err, CAPT_EDATA, "gpt2: map is \"%s\", not linear or mlp", map);
-    if (g->D < 1 || g->L < 1 || g->L > 1000 || g->H < 1 || g->D % g->H || g->words < 2 || g->feat_dim < 1 || g->rows < 1 || g->drop < 0 || g->drop >= 1)
+    if (g->D < 1 || g->L < 1 || g->L > 1000 || g->H < 1 || g->D % g->H || g->words < 2 || g->feat_dim < 1 || g->rows < 1 || g->D > MOST || g->words > MOST || g->rows > MOST || g->K > MOST || g->drop < 0 || g->drop >= 1)
         return capt_fail(err, CAPT_EDATA, "gpt2: width %d, layers %d, heads %d, words %d, feature %dx%d, dropout %g do not make a model", g->D, g->L, g->H, g->words,
                          g->rows, g->feat_dim, g->drop);
     if (!each && g->rows != 1)

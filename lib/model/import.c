@@ -147,7 +147,7 @@ int capt_import_weights(capt_model *m, const char *path, int part, int *n, capt_
     capt_st *st = capt_st_open(path, err);
     if (!st)
         return -1;
-    int rc = part == 1 ? 0 : same_vocab(m, st, path, err);
+    int rc = capt_checkpoint_check(st, "", path, err) || (part != 1 && same_vocab(m, st, path, err)) ? -1 : 0;
     *n = 0;
     for (int i = 0; i < m->params.n && !rc; i++) {
         capt_param *p = m->params.v[i];
@@ -186,7 +186,7 @@ json_t *capt_import_encoder_config(const char *path, capt_err *err)
 int capt_encoder_take_weights(capt_encoder *e, const char *path, capt_err *err)
 {
     capt_st *st = capt_st_open(path, err);
-    int rc = st ? capt_import_clip(e, st, path, err) : -1;
+    int rc = !st || (capt_checkpoint_is(path) && capt_checkpoint_check(st, "encoder.", path, err)) || capt_import_clip(e, st, path, err) ? -1 : 0;
     capt_st_close(st);
     return rc;
 }
