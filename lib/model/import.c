@@ -84,8 +84,8 @@ static int take(capt_params *ps, capt_param *p, const capt_st_tensor *t, int tra
     int64_t n = capt_tensor_numel(&p->t), rows = p->t.dim[0], cols = n / rows;
     int fits = t->ndim == p->t.ndim && t->dim[0] == (transpose ? cols : rows) && capt_st_numel(t) == n;
     if (!fits)
-        return capt_fail(err, CAPT_EDATA, "%s: %s has %lldx%lld elements, the model's %s %lldx%lld", path, t->name, (long long)t->dim[0],
-                         (long long)(t->dim[0] ? capt_st_numel(t) / t->dim[0] : 0), p->name, (long long)rows, (long long)cols);
+        return capt_fail(err, CAPT_EDATA, "%s: %s has %lldx%lld elements, the model's %s takes %lldx%lld", path, t->name, (long long)t->dim[0],
+                         (long long)(t->dim[0] ? capt_st_numel(t) / t->dim[0] : 0), p->name, (long long)(transpose ? cols : rows), (long long)(transpose ? rows : cols));
     capt_real *x = capt_try_alloc64(2 * (size_t)n * sizeof *x, err), *y = x + n;
     if (!x)
         return -1;
