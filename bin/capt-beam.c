@@ -95,7 +95,7 @@ static int parse_weights(job *j, double *w)
     for (size_t i = 0; i < j->n; i++) {
         char *end;
         w[i] = strtod(s, &end);
-        if (end == s || !(w[i] >= 0) || (*end && *end != ',') || (!*end && i + 1 < j->n) || (*end && i + 1 == j->n))
+        if (end == s || !isfinite(w[i]) || w[i] < 0 || (*end && *end != ',') || (!*end && i + 1 < j->n) || (*end && i + 1 == j->n))
             return capt_prog_usage(j->p, "--ensemble-weights %s: %zu numbers are wanted", weights, j->n);
         s = end + 1;
     }
@@ -309,9 +309,10 @@ static int run(capt_prog *p)
     j.out = capt_out_open(out_path, &p->err);
     if (!j.out || caption_all(&j))
         goto end;
+    if (coco && write_results(&j)) /* before the records, which make looks for */
+        goto end;
     rc = capt_out_finish(j.out, &p->err);
     j.out = NULL;
-    rc = rc || (coco && write_results(&j)) ? -1 : 0;
 end:
     if (j.out)
         capt_out_abandon(j.out);

@@ -116,8 +116,9 @@ static void ensemble_free(capt_scorer *s)
 static int match_vocab(const capt_vocab *a, const capt_vocab *b, int number, int32_t **map, capt_err *err)
 {
     int V = capt_vocab_size(a);
-    if (capt_vocab_size(b) != V)
-        return capt_fail(err, CAPT_EDATA, "model %d has %d tokens, the first one %d", number, capt_vocab_size(b), V);
+    for (int i = 0; i < capt_vocab_size(b); i++)
+        if (capt_vocab_find(a, capt_vocab_token(b, i)) < 0)
+            return capt_fail(err, CAPT_EDATA, "model %d has the token \"%s\", which the first one lacks", number, capt_vocab_token(b, i));
     int32_t *m = capt_alloc((size_t)V * sizeof *m);
     int same = 1;
     for (int i = 0; i < V; i++) {

@@ -42,7 +42,7 @@ int capt_sample_run(capt_scorer *sc, const capt_input *in, int n, double tempera
         int keep = 0;
         for (int r = 0; r < rows; r++) {
             capt_found *f = &out[who[r]];
-            if (isnan((double)logp[r])) {
+            if (token[r] < 0 || isnan((double)logp[r])) {
                 capt_fail(err, CAPT_EDATA, "the model's scores are NaN");
                 goto end;
             }
