@@ -31,7 +31,7 @@ stops() # N SIG NAME FILE CMD...
         while [ ! -e "$file" ] && [ "$tries" -lt 400 ]; do
             tries=$((tries + 1))
             rm -f stop.log
-            (exec=exec && "$@" --resume --log stop.log </dev/null >/dev/null 2>stop.err) &
+            (exec='exec' && "$@" --resume --log stop.log </dev/null >/dev/null 2>stop.err) &
             pid=$!
             while [ ! -s stop.log ] && kill -0 $pid 2>/dev/null; do :; done
             sleep "0.$(printf %03d "$(random_ms 60)")"

@@ -147,13 +147,25 @@ static void out_free(capt_out *o)
     free(o);
 }
 
+/* Reason of a failed write to a file that is given up, from another try. */
+static int why_it_fails(FILE *f)
+{
+    static const char zeros[1 << 16];
+    clearerr(f);
+    errno = 0;
+    fwrite(zeros, 1, sizeof zeros, f);
+    if (errno == 0)
+        fflush(f);
+    return errno ? errno : EIO;
+}
+
 int capt_out_finish(capt_out *o, capt_err *err)
 {
     int rc = 0, was_bad = ferror(o->f);
     errno = 0;
     if (fflush(o->f) != 0 || was_bad) {
-        if (errno == 0)
-            errno = EIO; /* the failed write came earlier and its reason is gone */
+        if (errno == 0) /* the failed write came earlier and its reason is gone: ask once more */
+            errno = why_it_fails(o->f);
         rc = capt_fail_errno(err, "%s", o->path);
     }
     if (o->f != stdout && fclose(o->f) != 0 && rc == 0)

@@ -383,8 +383,10 @@ static int sorted_copy(struct source *src, int n, size_t bytes, const char *to, 
             return -1;
     unlink(to);
     MDB_env *env;
-    if (open_env(to, &env, MDB_NOSYNC, err))
+    if (open_env(to, &env, MDB_NOSYNC, err)) {
+        unlink(to); /* a full disk leaves an empty file */
         return -1;
+    }
     MDB_envinfo info;
     mdb_env_info(env, &info);
     size_t need = bytes + bytes / 4 + ((size_t)64 << 20);
@@ -487,8 +489,11 @@ int capt_store_merge(const char *const *paths, int n, const char *out, capt_err 
         capt_store_meta m = s[first]->meta;
         rc = sorted_copy(src, n, bytes, part, &m, err);
     }
-    if (rc == 0)
+    if (rc == 0) {
         rc = capt_file_publish(part, out, err);
+        if (rc)
+            unlink(part);
+    }
     for (int i = 0; i < n; i++) {
         close_source(&src[i]);
         capt_store_close(s[i]);

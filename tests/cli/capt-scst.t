@@ -106,7 +106,7 @@ long='--batch 5 --epochs 4 --checks 2 --quiet'
 # shellcheck disable=SC2086
 {
     run t.ckpt.want $long
-    (exec=exec && run t.ckpt $long --log t.log >/dev/null 2>&1) &
+    (exec='exec' && run t.ckpt $long --log t.log >/dev/null 2>&1) &
     pid=$!
     while [ ! -s t.log ] && kill -0 $pid 2>/dev/null; do :; done
     kill -TERM $pid

@@ -139,7 +139,7 @@ said 'names the tensor' 'a.ckpt: .* has .* elements'
 clip-featurize --quiet --weights "$TOP/tests/golden/clip_resnet.safetensors" --images toy/images --features both --store s2.mdb r.ndjson
 long='--epochs 50'
 # shellcheck disable=SC2086
-(exec=exec && run cut.ckpt $long --log cut.log >/dev/null 2>&1) &
+(exec='exec' && run cut.ckpt $long --log cut.log >/dev/null 2>&1) &
 pid=$!
 while [ ! -s cut.log ] && kill -0 $pid 2>/dev/null; do :; done
 kill -TERM $pid
