@@ -3,6 +3,7 @@
 #   $tiny             options of a captioner of 30 thousand weights
 #   stops N SIG NAME FILE CMD...    runs CMD, which writes FILE, again and again with --resume, and stops it N times in all by SIG at a
 #                     random moment; the exit status each time, and the bytes of each finished FILE against FILE.want, are tested. CMD begins its program by $exec
+#   await FILE        waits until FILE has something in it
 #   flip FILE BYTE BIT | tensor FILE NAME | set_tensor FILE NAME FLOAT (first number of it, checksum put right)
 # shellcheck shell=sh disable=SC2034
 cd "$T" || exit 1
@@ -20,10 +21,20 @@ random_ms() # below N
     echo $(($(od -An -N2 -tu2 /dev/urandom) % $1))
 }
 
+await() # FILE: until it has something in it, 60 s at most
+{
+    waited=0
+    while [ ! -s "$1" ] && [ $waited -lt 6000 ]; do
+        sleep 0.01
+        waited=$((waited + 1))
+    done
+}
+
 stops() # N SIG NAME FILE CMD...
 {
     want=$1 sig=$2 title=$3 file=$4
     shift 4
+    case $B in */debug/*) want=3 ;; esac # sanitizers are slow
     if [ "$sig" = KILL ]; then code=137; else code=75; fi
     stopped=0 others='' done=0 different=0 tries=0
     while [ "$stopped" -lt "$want" ] && [ "$tries" -lt 400 ]; do
@@ -33,7 +44,7 @@ stops() # N SIG NAME FILE CMD...
             rm -f stop.log
             (exec='exec' && "$@" --resume --log stop.log </dev/null >/dev/null 2>stop.err) &
             pid=$!
-            while [ ! -s stop.log ] && kill -0 $pid 2>/dev/null; do :; done
+            await stop.log
             sleep "0.$(printf %03d "$(random_ms 60)")"
             if [ "$stopped" -lt "$want" ]; then
                 kill -"$sig" $pid 2>/dev/null

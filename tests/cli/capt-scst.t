@@ -108,7 +108,7 @@ long='--batch 5 --epochs 4 --checks 2 --quiet'
     run t.ckpt.want $long
     (exec='exec' && run t.ckpt $long --log t.log >/dev/null 2>&1) &
     pid=$!
-    while [ ! -s t.log ] && kill -0 $pid 2>/dev/null; do :; done
+    await t.log
     kill -TERM $pid
     wait $pid 2>/dev/null
     status 1 'a run left over' run t.ckpt $long

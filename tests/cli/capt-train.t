@@ -141,7 +141,7 @@ long='--epochs 50'
 # shellcheck disable=SC2086
 (exec='exec' && run cut.ckpt $long --log cut.log >/dev/null 2>&1) &
 pid=$!
-while [ ! -s cut.log ] && kill -0 $pid 2>/dev/null; do :; done
+await cut.log
 kill -TERM $pid
 wait $pid 2>/dev/null
 ok 'a run stopped early leaves its state' test -e cut.ckpt.part
