@@ -86,9 +86,10 @@ static int take(capt_params *ps, capt_param *p, const capt_st_tensor *t, int tra
     if (!fits)
         return capt_fail(err, CAPT_EDATA, "%s: %s has %lldx%lld elements, the model's %s takes %lldx%lld", path, t->name, (long long)t->dim[0],
                          (long long)(t->dim[0] ? capt_st_numel(t) / t->dim[0] : 0), p->name, (long long)(transpose ? cols : rows), (long long)(transpose ? rows : cols));
-    capt_real *x = capt_try_alloc64(2 * (size_t)n * sizeof *x, err), *y = x + n;
+    capt_real *x = capt_try_alloc64(2 * (size_t)n * sizeof *x, err);
     if (!x)
         return -1;
+    capt_real *y = x + n;
     capt_st_to_real(t, x);
     for (int64_t r = 0; transpose && r < rows; r++)
         for (int64_t c = 0; c < cols; c++)

@@ -249,9 +249,10 @@ static void mix_row(void *arg, int64_t task, int worker)
 {
     struct head *s = arg;
     int64_t i = task;
-    float *z = capt_cpu_work(s->be, worker, (size_t)s->V * 2 * sizeof *z), *t = z + s->V;
+    float *z = capt_cpu_work(s->be, worker, (size_t)s->V * 2 * sizeof *z);
     if (!z)
         return;
+    float *t = z + s->V;
     for (int m = 0; m < s->n_mix; m++) {
         const float *lp = s->mix[m] + i * s->V;
         const int32_t *perm = s->perm ? s->perm[m] : NULL;

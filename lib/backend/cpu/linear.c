@@ -146,7 +146,7 @@ void capt_cpu_linear_tn(capt_backend *be, struct cpu_gemm_tn *t, const float *x)
 {
     struct rows s = {isa_of(be), t->fmt, t->K, x};
     t->rows = convert_rows;
-    t->arg = &s;
+    t->arg = &s; // cppcheck-suppress autoVariables ; used by the next call only
     capt_cpu_gemm_tn(be, t);
 }
 

@@ -93,6 +93,7 @@ static void pack_cols(int fmt, void *panel, const float *w, int64_t ldw, int row
     if (fmt == F_F32) {
         if (rows < PANEL)
             memset(panel, 0, (size_t)K * PANEL * sizeof(float));
+        // cppcheck-suppress invalidPointerCast ; moves words of 32 bits, whatever they are
         transpose32(panel, PANEL, (const uint32_t *)w, ldw, rows, K);
         return;
     }
