@@ -76,7 +76,8 @@ static int open_one(job *j, size_t i)
         if (encoders.n || !m->encoder) {
             if (!encoders.n)
                 return capt_fail(err, CAPT_EDATA, "%s holds no encoder: give --encoder FILE", path);
-            if (capt_inlet_encoder(in, &j->s, encoders.v[encoders.n > 1 ? i : 0], err))
+            const char *file = encoders.v[encoders.n > 1 ? i : 0];
+            if (capt_inlet_encoder(in, &j->s, file, err) || capt_checkpoint_past(file, m, err))
                 return -1;
             prep = in->prep;
         } else if (capt_prep_from_json(json_object_get(m->store, "preprocess"), &prep, path, err)) {

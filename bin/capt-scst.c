@@ -278,13 +278,11 @@ static int prepare(job *j)
     if (open_inputs(j) || prepare_reward(j))
         return -1;
     if (fresh) {
-        char key[CAPT_ID_KEY];
-        for (size_t i = 0; i < j->train.n; i++) {
-            size_t n = capt_id_key(&j->train.v[i]->id, key);
-            if (!capt_idset_has(m->trained_on, key, n))
-                capt_idset_add(m->trained_on, key, n);
-        }
-        capt_run_stamp(&j->run, m, j->s.be->name);
+        if (encoder_path && capt_checkpoint_past(encoder_path, m, err))
+            return -1;
+        capt_run_trains_on(m, &j->train);
+        if (capt_run_stamp(&j->run, m, j->s.be->name))
+            return -1;
         j->run.state.best = -1;
     }
     if (capt_params_train(&m->params, "", 1, err) || (!tune_encoder && capt_params_train(&m->params, "encoder.", 0, err)))

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/prov.h"
 #include "common/run.h"
 #include "data/dataset.h"
 #include "model/import.h"
@@ -395,14 +396,15 @@ static int prepare(job *j)
     if (capt_inlet_fits(&j->in, m, out, err))
         return -1;
     if (fresh) {
-        char key[CAPT_ID_KEY];
-        for (size_t i = 0; i < j->train.n; i++) {
-            size_t n = capt_id_key(&j->train.v[i]->id, key);
-            capt_idset_add(m->trained_on, key, n);
-        }
-        if (!m->provenance && j->in.provenance)
-            m->provenance = json_deep_copy(j->in.provenance);
-        capt_run_stamp(&j->run, m, j->s.be->name);
+        int from_file = encoder_path && strcmp(encoder_path, "random");
+        if ((init && capt_checkpoint_past(init, m, err)) || (from_file && capt_checkpoint_past(encoder_path, m, err)))
+            return -1;
+        capt_run_trains_on(m, &j->train);
+        json_t *chain = capt_prov_merge(m->provenance, j->in.provenance);
+        json_decref(m->provenance);
+        m->provenance = chain;
+        if (capt_run_stamp(&j->run, m, j->s.be->name))
+            return -1;
     }
     if (capt_params_train(&m->params, "", 1, err) || (!tune_encoder && capt_params_train(&m->params, "encoder.", 0, err)))
         return -1;

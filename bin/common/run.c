@@ -41,9 +41,10 @@ int capt_run_open(capt_run *r, capt_prog *p, const char *out, int resume, double
     int rc = !*model || !state ? capt_fail(&p->err, CAPT_EDATA, "%s holds no unfinished run", r->part)
                                : capt_run_state_read(state, &r->state, p->name, r->options, r->inputs, r->part, &p->err);
     json_decref(state);
-    if (!rc)
-        capt_prog_note(p, "continuing %s after update %lld", r->part, (long long)r->state.step);
-    return rc;
+    if (rc)
+        return -1;
+    capt_prog_note(p, "continuing %s after update %lld", r->part, (long long)r->state.step);
+    return capt_prog_log(p, json_pack("{s:s, s:I, s:I}", "event", "resume", "step", (json_int_t)r->state.step, "epoch", (json_int_t)r->state.epoch));
 }
 
 int capt_run_save(capt_run *r, capt_model *m, int now)
@@ -57,15 +58,35 @@ int capt_run_save(capt_run *r, capt_model *m, int now)
     return rc;
 }
 
+/* Writing OUT itself would begin by overwriting OUT.part, which must stay whole until OUT is there: so under a third name first. */
+static int publish(capt_run *r, capt_model *m)
+{
+    struct stat st;
+    capt_err *err = &r->p->err;
+    if (!strcmp(r->out, "-") || (!stat(r->out, &st) && !S_ISREG(st.st_mode)))
+        return capt_checkpoint_save(r->out, m, 0, NULL, err);
+    capt_str whole = {0};
+    capt_str_printf(&whole, "%s.whole", r->out);
+    int rc = capt_checkpoint_save(whole.s, m, 0, NULL, err) || capt_file_publish(whole.s, r->out, err) ? -1 : 0;
+    if (rc)
+        unlink(whole.s);
+    capt_str_free(&whole);
+    return rc;
+}
+
 int capt_run_finish(capt_run *r, capt_model *m)
 {
     if (m->encoder && capt_params_hash(&m->params, "encoder.", m->encoder_hash, &r->p->err)) /* the name its features will have */
         return -1;
-    if (capt_checkpoint_save(r->out, m, 0, NULL, &r->p->err))
+    if (publish(r, m))
         return -1;
     if (unlink(r->part) && capt_file_exists(r->part))
         return capt_fail_errno(&r->p->err, "%s", r->part);
-    return 0;
+    capt_str half = {0}; /* of a save that was killed */
+    capt_str_printf(&half, "%s.part", r->part);
+    unlink(half.s);
+    capt_str_free(&half);
+    return capt_prog_log(r->p, json_pack("{s:s, s:I, s:I}", "event", "end", "step", (json_int_t)r->state.step, "epoch", (json_int_t)r->state.epoch));
 }
 
 void capt_run_close(capt_run *r)
@@ -76,16 +97,32 @@ void capt_run_close(capt_run *r)
     memset(r, 0, sizeof *r);
 }
 
-void capt_run_stamp(capt_run *r, capt_model *m, const char *backend)
+void capt_run_trains_on(capt_model *m, const capt_picked *recs)
 {
-    json_t *entry = capt_prov_entry(r->p->name, backend);
+    capt_str text = {0};
+    char key[CAPT_ID_KEY];
+    for (size_t i = 0; i < recs->n; i++) {
+        size_t n = capt_id_key(&recs->v[i]->id, key);
+        capt_str_add(&text, key, n);
+        capt_str_putc(&text, '\n');
+    }
+    capt_idset_merge(m->trained_on, text.s, text.n);
+    capt_str_free(&text);
+}
+
+int capt_run_stamp(capt_run *r, capt_model *m, const char *backend)
+{
+    json_t *entry = capt_prov_entry(r->p->name, backend), *start = json_deep_copy(entry);
     json_object_set(entry, "options", r->options);
     json_object_set(entry, "inputs", r->inputs);
+    json_object_update(start, entry);
+    json_object_set_new(start, "event", json_string("start"));
     json_t *chain = capt_prov_append(m->provenance, entry);
     json_decref(m->provenance);
     m->provenance = chain;
     json_decref(m->options);
     m->options = json_incref(r->options);
+    return capt_prog_log(r->p, start);
 }
 
 int capt_run_after_update(capt_run *r, capt_model *m)

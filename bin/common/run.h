@@ -16,11 +16,13 @@ typedef struct capt_run {
 int capt_run_open(capt_run *r, capt_prog *p, const char *out, int resume, double every, json_t *inputs_take, capt_session *s, capt_model **model);
 /* Writes OUT.part if it is time (or now). */
 int capt_run_save(capt_run *r, capt_model *m, int now);
-/* Writes OUT without optimiser, removes OUT.part. */
+/* Writes OUT without optimiser, then removes OUT.part: whatever happens, one of the two is whole. */
 int capt_run_finish(capt_run *r, capt_model *m);
 void capt_run_close(capt_run *r);
-/* The entry of this run in the model's provenance, its options; call once before the first save. */
-void capt_run_stamp(capt_run *r, capt_model *m, const char *backend);
+/* The ids of recs join those the model was trained on. */
+void capt_run_trains_on(capt_model *m, const capt_picked *recs);
+/* The entry of this run in the model's provenance and at the log's beginning, its options; call once before the first save. */
+int capt_run_stamp(capt_run *r, capt_model *m, const char *backend);
 /* Checkpoint after an update, a signal included: 0 go on, -1 stopped (CAPT_ESTOP) or failed. */
 int capt_run_after_update(capt_run *r, capt_model *m);
 #endif

@@ -1,6 +1,7 @@
 #include "base/idset.h"
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -50,6 +51,26 @@ int capt_idset_has(const capt_idset *s, const char *key, size_t n)
     }
     uint64_t h = capt_hash64(key, n);
     return bsearch(&h, w->hash.v, w->hash.n, sizeof h, compare) != NULL;
+}
+
+void capt_idset_merge(capt_idset *s, const char *text, size_t n)
+{
+    CAPT_VEC(uint64_t) fresh = {0}; /* beside the sorted ones, so that these are sorted once */
+    const char *end = text + n;
+    while (text < end) {
+        const char *nl = memchr(text, '\n', (size_t)(end - text));
+        size_t k = (size_t)((nl ? nl : end) - text);
+        if (!capt_idset_has(s, text, k)) {
+            capt_str_add(&s->text, text, k);
+            capt_str_putc(&s->text, '\n');
+            capt_vec_push(&fresh, capt_hash64(text, k));
+        }
+        text += k + 1;
+    }
+    for (size_t i = 0; i < fresh.n; i++)
+        capt_vec_push(&s->hash, fresh.v[i]);
+    s->sorted = s->sorted && !fresh.n;
+    capt_vec_free(&fresh);
 }
 
 size_t capt_idset_count(const capt_idset *s)

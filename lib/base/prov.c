@@ -23,3 +23,19 @@ json_t *capt_prov_append(const json_t *chain, json_t *entry)
     json_array_append_new(all, entry);
     return all;
 }
+
+json_t *capt_prov_merge(const json_t *a, const json_t *b)
+{
+    json_t *out = json_array(), *v;
+    size_t i;
+    if (json_is_array(a))
+        json_array_extend(out, (json_t *)a);
+    json_array_foreach(b, i, v) {
+        size_t k = 0;
+        while (k < json_array_size(a) && !json_equal(json_array_get(a, k), v))
+            k++;
+        if (k >= json_array_size(a))
+            json_array_append(out, v);
+    }
+    return out;
+}

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/prov.h"
 #include "tensor/safetensors.h"
 
 #define FORMAT "capt-checkpoint-1"
@@ -192,19 +193,30 @@ static int take(capt_params *ps, capt_param *p, const capt_st_tensor *t, capt_re
     return dst && !*dst ? -1 : 0;
 }
 
+static int take_ids(capt_idset *ids, const capt_st_tensor *t, const char *path, capt_err *err)
+{
+    const char *text = t->data;
+    if (t->bytes && text[t->bytes - 1] != '\n')
+        return capt_fail(err, CAPT_EDATA, "%s: train.ids is damaged", path);
+    capt_idset_merge(ids, text, t->bytes);
+    return 0;
+}
+
+static int64_t numbers_in(const capt_st *st)
+{
+    int64_t n = 1;
+    for (size_t i = 0; i < capt_st_n(st); i++)
+        n += capt_st_numel(capt_st_at(st, i));
+    return n;
+}
+
 static int fill(capt_model *m, capt_st *st, int optimiser, const char *path, capt_err *err)
 {
     for (size_t i = 0; i < capt_st_n(st); i++) {
         const capt_st_tensor *t = capt_st_at(st, i);
         if (!strcmp(t->name, "train.ids")) {
-            const char *s = t->data, *end = s + t->bytes;
-            while (s < end) {
-                const char *nl = memchr(s, '\n', (size_t)(end - s));
-                if (!nl)
-                    return capt_fail(err, CAPT_EDATA, "%s: train.ids is damaged", path);
-                capt_idset_add(m->trained_on, s, (size_t)(nl - s));
-                s = nl + 1;
-            }
+            if (take_ids(m->trained_on, t, path, err))
+                return -1;
             continue;
         }
         int moment = !strncmp(t->name, "optim.m.", 8) ? 1 : !strncmp(t->name, "optim.v.", 8) ? 2 : 0;
@@ -245,7 +257,7 @@ capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype 
     capt_vocab *v = capt_vocab_from_json(vocab, path, err);
     if (!v)
         goto end;
-    m = capt_model_blank(json_object_get(config, "model"), v, json_object_get(config, "encoder"), be, compute, err);
+    m = capt_model_blank(json_object_get(config, "model"), v, json_object_get(config, "encoder"), be, compute, numbers_in(st), err);
     if (!m) {
         capt_err_prefix(err, "%s", path);
         goto end;
@@ -270,4 +282,24 @@ end:
     json_decref(vocab);
     capt_st_close(st);
     return m;
+}
+
+int capt_checkpoint_past(const char *path, capt_model *m, capt_err *err)
+{
+    if (!capt_checkpoint_is(path))
+        return 0;
+    capt_st *st = capt_st_open(path, err);
+    if (!st)
+        return -1;
+    const capt_st_tensor *ids = capt_st_find(st, "train.ids");
+    int rc = capt_checkpoint_check(st, "train.", path, err) || (ids && take_ids(m->trained_on, ids, path, err)) ? -1 : 0;
+    json_t *past = rc ? NULL : meta(st, "provenance", path, 0, err);
+    if (past) {
+        json_t *chain = capt_prov_merge(m->provenance, past);
+        json_decref(m->provenance);
+        m->provenance = chain;
+    }
+    json_decref(past);
+    capt_st_close(st);
+    return rc;
 }

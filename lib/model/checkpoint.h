@@ -14,6 +14,8 @@ int capt_checkpoint_save(const char *path, capt_model *m, int flags, const json_
 capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype compute, json_t **state, capt_err *err);
 /* Compares the checksums of all metadata and of the tensors whose names begin with prefix; 0, or -1 naming what is damaged or missing. */
 int capt_checkpoint_check(capt_st *st, const char *prefix, const char *path, capt_err *err);
+/* Weights of path have gone into m: its training ids and provenance become m's too. Nothing happens when path is no checkpoint. */
+int capt_checkpoint_past(const char *path, capt_model *m, capt_err *err);
 /* 1 if path is a checkpoint of ours (not just any safetensors file). */
 int capt_checkpoint_is(const char *path);
 /* The encoder inside a checkpoint, or of public CLIP weights (OpenAI/open_clip or transformers naming; sizes inferred): parameters go into params under

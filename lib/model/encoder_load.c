@@ -44,8 +44,12 @@ capt_encoder *capt_encoder_load_with(const char *path, const json_t *over, capt_
             json_object_update(config, (json_t *)over);
         int blank = params->blank;
         params->blank = 1; /* all of it is read from the file */
+        for (size_t i = 0; !over && i < capt_st_n(st); i++)
+            params->most += capt_st_numel(capt_st_at(st, i));
+        params->most += params->most ? params->made : 0;
         e = capt_encoder_new(config, params, err);
         params->blank = blank;
+        params->most = 0;
     }
     if (e && (capt_import_clip(e, st, path, err) || capt_params_hash(params, "encoder.", hash, err))) {
         capt_encoder_free(e);

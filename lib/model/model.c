@@ -21,13 +21,14 @@ const capt_captioner_type *capt_captioner_find(const char *name)
     return NULL;
 }
 
-static capt_model *model_new(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, uint64_t seed, int blank,
+static capt_model *model_new(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, uint64_t seed, int blank, int64_t most,
                              capt_err *err)
 {
     capt_model *m = capt_alloc(sizeof *m);
     m->vocab = vocab_take;
     capt_params_init(&m->params, be, compute, seed);
     m->params.blank = blank;
+    m->params.most = most;
     const char *type = capt_config_str(config, "type");
     m->type = capt_captioner_find(type);
     if (!m->type) {
@@ -56,12 +57,12 @@ bad:
 capt_model *capt_model_new(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, uint64_t seed,
                            capt_err *err)
 {
-    return model_new(config, vocab_take, encoder_config, be, compute, seed, 0, err);
+    return model_new(config, vocab_take, encoder_config, be, compute, seed, 0, 0, err);
 }
 
-capt_model *capt_model_blank(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, capt_err *err)
+capt_model *capt_model_blank(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, int64_t most, capt_err *err)
 {
-    return model_new(config, vocab_take, encoder_config, be, compute, 0, 1, err);
+    return model_new(config, vocab_take, encoder_config, be, compute, 0, 1, most, err);
 }
 
 void capt_model_free(capt_model *m)

@@ -83,8 +83,8 @@ const capt_captioner_type *capt_captioner_find(const char *name);
 /* config must name "type", "feature" (section), "feature_dim", "feature_rows" and what the type needs; missing keys are defaulted. vocab is taken over (also on
  * failure). encoder_config NULL or the encoder to hold. */
 capt_model *capt_model_new(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, uint64_t seed, capt_err *err);
-/* The same with all parameters zero, to be filled from a file. */
-capt_model *capt_model_blank(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, capt_err *err);
+/* The same with all parameters zero, to be filled from a file that holds `most` numbers: a configuration that asks for more is refused before memory is taken. */
+capt_model *capt_model_blank(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, int64_t most, capt_err *err);
 void capt_model_free(capt_model *m);
 /* config with every key of keys present; unknown keys refused. New reference. */
 json_t *capt_config_complete(const json_t *config, const capt_key *keys, const char *what, capt_err *err);

@@ -74,14 +74,17 @@ capt_tensor *capt_param_new(capt_params *ps, unsigned flags, capt_init init, dou
     if (capt_param_find(ps, text))
         capt_fail(&ps->err, CAPT_EDATA, "parameter %s exists twice", text);
     ps->v[ps->n++] = p;
-    int64_t n = capt_tensor_numel(&p->t);
-    for (int i = 0; i < ndim; i++)
-        if (dim[i] < 1 || dim[i] > (int64_t)1 << 32)
+    int64_t n = 1;
+    for (int i = 0; i < ndim && !ps->err.code; i++)
+        if (dim[i] < 1 || dim[i] > INT32_MAX)
             capt_fail(&ps->err, CAPT_EDATA, "parameter %s: dimension %d is %lld", text, i, (long long)dim[i]);
-    if (n > (int64_t)1 << 34)
-        capt_fail(&ps->err, CAPT_EDATA, "parameter %s has %lld elements", text, (long long)n);
+        else if (__builtin_mul_overflow(n, dim[i], &n) || n > (int64_t)1 << 34)
+            capt_fail(&ps->err, CAPT_EDATA, "parameter %s is too large", text);
+    if (ps->most && !ps->err.code && n > ps->most - ps->made)
+        capt_fail(&ps->err, CAPT_EDATA, "parameter %s: the configuration asks for more than the %lld numbers there are", text, (long long)ps->most);
     if (ps->err.code)
         return &p->t;
+    ps->made += n;
     capt_real *host = capt_try_alloc64((size_t)n * sizeof *host, &ps->err);
     p->t.data = host ? ps->be->alloc(ps->be, (size_t)n * sizeof *host) : NULL;
     if (!p->t.data) {

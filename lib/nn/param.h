@@ -27,6 +27,7 @@ typedef struct capt_params {
     capt_dtype compute;
     uint64_t seed;
     int blank;         /* 1: new parameters are zero instead of drawn, since the caller is going to load every one */
+    int64_t most, made; /* elements all parameters may have together (the file they come from holds no more; 0: any), and have */
     capt_param **v;
     int n, cap;
     capt_err err;      /* sticky: creation of parameters goes on harmlessly after an error */

@@ -29,7 +29,7 @@ like 'names captioners and encoders with their keys' "$(tr '\n' ' ' <"$OUT")" ' 
 ok 'a plain run' run a.ckpt --log a.log
 said 'tells what it trains' '80 training images, 10 validation images, .* gpt2 f32 on cpu'
 is 'nothing unfinished is left' "$(ls a.ckpt?* 2>/dev/null)" ''
-is 'logs every update, and a validation' "$(jq -r .event a.log | sort | uniq -c | tr -s ' \n' ' ')" ' 4 step 1 val '
+is 'logs its beginning, every update, a validation and its end' "$(jq -r .event a.log | sort | uniq -c | tr -s ' \n' ' ')" ' 1 end 1 start 4 step 1 val '
 ok 'the checkpoint is whole' capt-store verify a.ckpt
 ok 'by two threads' run b.ckpt --threads 2 --load-threads 4
 ok 'the same bytes' cmp a.ckpt b.ckpt
