@@ -18,8 +18,9 @@ endif
 CFLAGS_release := -O3 -g -fno-math-errno -ffp-contract=off
 CFLAGS_debug := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -ffp-contract=off
 CFLAGS_real64 := -O2 -g -DCAPT_REAL64 -ffp-contract=off
-ifeq ($(filter $(CONF),release debug real64),)
-$(error CONF is release, debug or real64, not $(CONF))
+CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -ffp-contract=off
+ifeq ($(filter $(CONF),release debug real64 fuzz),)
+$(error CONF is release, debug, real64 or fuzz, not $(CONF))
 endif
 CPPFLAGS += -D_GNU_SOURCE -DCAPT_VERSION='"$(VERSION)"' -Ilib -Ibin -I. -I$(B)/gen $(PKG_CFLAGS)
 CFLAGS ?=
@@ -34,6 +35,8 @@ PROG_COMMON := $(B)/common.a
 PROGS := $(patsubst bin/%.c,%,$(wildcard bin/*.c))
 PROG_BIN := $(PROGS:%=$(B)/bin/%)
 UNIT_SRC := $(wildcard tests/unit/*.c)
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/main.c,$(wildcard tests/fuzz/*.c)))
+FUZZ_BIN := $(FUZZ_TARGETS:%=$(B)/fuzz/%)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 
 all: $(B)/libcapt.a $(PROG_BIN) $(B)/libcapt.pc
@@ -71,6 +74,29 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(PROG_COMMON) $(B)/libcapt.a
 	@mkdir -p $(@D)
 	$(call say,LD $@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(PROG_COMMON) $(B)/libcapt.a $(LDLIBS) -lcmocka
+
+# fuzz targets: with libFuzzer under CONF=fuzz, else a main that replays files
+FUZZ_MAIN := $(if $(filter fuzz,$(CONF)),,$(B)/tests/fuzz/main.o)
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(FUZZ_MAIN) $(B)/libcapt.a
+	@mkdir -p $(@D)
+	$(call say,LD $@)
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(B)/libcapt.a $(LDLIBS)
+
+# each target for FUZZ_SECONDS from small inputs; what it finds lies in build/fuzz/found
+FUZZ_SECONDS ?= 30
+FUZZ_CC ?= $(shell command -v clang-14 || command -v clang)
+fuzz: deps-build
+	@[ -n "$(FUZZ_CC)" ] || { echo 'make fuzz needs clang with libFuzzer'; exit 1; }
+	@+$(AGAIN) CONF=release all
+	@+$(AGAIN) CONF=fuzz CC='$(FUZZ_CC)' fuzz-targets
+	PATH=$(CURDIR)/build/release/bin:$$PATH tests/fuzz/seeds.sh build/fuzz/corpus
+	@mkdir -p build/fuzz/found
+	for t in $(FUZZ_TARGETS); do \
+	    echo "== $$t"; \
+	    build/fuzz/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -max_len=65536 -verbosity=0 -print_final_stats=1 \
+	        -artifact_prefix=build/fuzz/found/$$t- build/fuzz/corpus/$$t || exit 1; \
+	done
+fuzz-targets: $(FUZZ_BIN)
 
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libcapt.a
 	@mkdir -p $(@D)
@@ -124,7 +150,7 @@ GRAD_TEST := build/real64/unit/grad_test
 grad-test:
 	@+$(MAKE) --no-print-directory CONF=real64 $(GRAD_TEST)
 
-check-built: all $(UNIT_BIN) grad-test
+check-built: all $(UNIT_BIN) $(FUZZ_BIN) grad-test
 	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(PROVE_FLAGS) $(filter-out %/unit/grad_test,$(UNIT_BIN)) $(GRAD_TEST) $(sort $(wildcard tests/*.t tests/cli/*.t))
 
 # the unit tests alone, in any CONF
@@ -189,6 +215,7 @@ help:
 	@echo 'make check-unit    the unit tests alone; with CONF=debug under sanitizers'
 	@echo 'make demo          builds, then trains, captions and scores a toy data set: at most 5 minutes, a page at the end'
 	@echo 'make lint          cppcheck, shellcheck, mandoc'
+	@echo 'make fuzz          every parser by libFuzzer, FUZZ_SECONDS=30 each (needs clang)'
 	@echo 'make schemas       writes schemas/*.json; check-schemas compares them'
 	@echo 'make deps          installs the Debian packages to build, test and lint'
 	@echo 'make install       to PREFIX (/usr/local) under DESTDIR; uninstall takes it away'
@@ -199,5 +226,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all bench clean FORCE deps deps-build deps-check deps-lint check check-built schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test demo check-unit check-unit-built
+.PHONY: all bench fuzz fuzz-targets clean FORCE deps deps-build deps-check deps-lint check check-built schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test demo check-unit check-unit-built
 .SECONDARY:

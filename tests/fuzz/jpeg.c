@@ -1,13 +1,11 @@
-/* Fuzz target of the JPEG decoder and of preprocessing behind it: any bytes either give a picture or an error.
- * libFuzzer: clang -fsanitize=fuzzer,address,undefined -DCAPT_FUZZER; otherwise the files named on the command line are replayed. */
-#include <stdint.h>
+/* Fuzz target of the JPEG decoder and of preprocessing behind it: any bytes either give a picture or an error. */
 #include <stdio.h>
 #include <stdlib.h>
+#include "fuzz.h"
 #include "base/file.h"
 #include "image/jpeg.h"
 #include "image/prep.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     static const capt_jpeg_limits limits[2] = {
@@ -32,22 +30,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     }
     return 0;
 }
-
-#ifndef CAPT_FUZZER
-int main(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        capt_err err = CAPT_ERR_INIT;
-        size_t n;
-        char *p = capt_file_read(argv[i], 0, &n, &err);
-        if (!p) {
-            fprintf(stderr, "%s\n", err.text);
-            return 1;
-        }
-        LLVMFuzzerTestOneInput((uint8_t *)p, n);
-        free(p);
-    }
-    printf("%d files replayed\n", argc - 1);
-    return 0;
-}
-#endif

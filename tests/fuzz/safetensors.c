@@ -1,14 +1,12 @@
-/* Fuzz target of the safetensors reader: any bytes either give tensors that lie in the file, or an error.
- * libFuzzer: clang -fsanitize=fuzzer,address,undefined -DCAPT_FUZZER; otherwise the files named on the command line are replayed. */
-#include <stdint.h>
+/* Fuzz target of the safetensors reader: any bytes either give tensors that lie in the file, or an error. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "fuzz.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "tensor/safetensors.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     capt_err err = CAPT_ERR_INIT;
@@ -27,22 +25,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     capt_st_close(st);
     return 0;
 }
-
-#ifndef CAPT_FUZZER
-int main(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        capt_err err = CAPT_ERR_INIT;
-        size_t n;
-        char *s = capt_file_read(argv[i], 0, &n, &err);
-        if (!s) {
-            fprintf(stderr, "%s\n", err.text);
-            return 1;
-        }
-        LLVMFuzzerTestOneInput((const uint8_t *)s, n);
-        free(s);
-    }
-    printf("%d files replayed\n", argc - 1);
-    return 0;
-}
-#endif

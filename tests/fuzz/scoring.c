@@ -1,23 +1,16 @@
 /* Fuzz target of what coco-score reads: references and hypotheses in any layout, document frequency files. Any bytes either
- * give a list or an error.
- * libFuzzer: clang -fsanitize=fuzzer,address,undefined -DCAPT_FUZZER; otherwise the files named on the command line are replayed. */
-#include <stdint.h>
+ * give a list or an error. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "fuzz.h"
 #include "base/file.h"
 #include "metric/cider.h"
 #include "record/any.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     char path[64];
-    int fd = memfd_create("fuzz", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, p, n) != (ssize_t)n)
-        abort();
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int fd = fuzz_file(p, n, path);
     capt_err err[3] = {CAPT_ERR_INIT, CAPT_ERR_INIT, CAPT_ERR_INIT};
     capt_captions *refs;
     capt_hyps *hyps;
@@ -37,22 +30,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     close(fd);
     return 0;
 }
-
-#ifndef CAPT_FUZZER
-int main(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        capt_err err = CAPT_ERR_INIT;
-        size_t n;
-        char *p = capt_file_read(argv[i], 0, &n, &err);
-        if (!p) {
-            fprintf(stderr, "%s\n", err.text);
-            return 1;
-        }
-        LLVMFuzzerTestOneInput((uint8_t *)p, n);
-        free(p);
-    }
-    printf("%d files replayed\n", argc - 1);
-    return 0;
-}
-#endif

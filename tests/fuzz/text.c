@@ -1,10 +1,9 @@
 /* Fuzz target of lib/text: any bytes as captions (a line each) and as a vocabulary file. The tokenizer gives a line a caption in
- * valid UTF-8; a vocabulary is refused with an error or encodes and decodes.
- * libFuzzer: clang -fsanitize=fuzzer,address,undefined -DCAPT_FUZZER; otherwise the files named on the command line are replayed. */
-#include <stdint.h>
+ * valid UTF-8; a vocabulary is refused with an error or encodes and decodes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "fuzz.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -68,29 +67,9 @@ static void vocabulary(const char *text, size_t n)
     capt_vocab_free(v);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     lines((const char *)p, n);
     vocabulary((const char *)p, n);
     return 0;
 }
-
-#ifndef CAPT_FUZZER
-int main(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        capt_err err = CAPT_ERR_INIT;
-        size_t n;
-        char *p = capt_file_read(argv[i], 0, &n, &err);
-        if (!p) {
-            fprintf(stderr, "%s\n", err.text);
-            return 1;
-        }
-        LLVMFuzzerTestOneInput((uint8_t *)p, n);
-        free(p);
-    }
-    printf("%d files replayed\n", argc - 1);
-    return 0;
-}
-#endif

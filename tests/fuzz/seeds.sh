@@ -1,0 +1,61 @@
+#!/bin/sh
+# Writes small inputs of every fuzz target to FOLDER/TARGET/: seeds.sh FOLDER. Uses the programs on the PATH.
+set -e
+top=$(cd "${0%/*}/../.." && pwd)
+mkdir -p "$1"
+cd "$1"
+for t in annot jpeg npy record safetensors scoring source store text weights; do
+    rm -rf $t
+    mkdir $t
+done
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+coco-toy --out "$work/toy" --images 6 --size 32 2>/dev/null
+coco-split --quiet --scheme karpathy "$work/toy/dataset.json" >record/captions
+vocab-build --quiet --type word --min-count 1 --out "$work/v.json" record/captions 2>/dev/null
+cp "$work/toy/images/000000000001.jpg" jpeg/toy
+base64 -d "$top/tests/fuzz/progressive.b64" >jpeg/progressive
+cp "$work/toy/dataset.json" annot/karpathy
+cp "$work/toy/captions_val.json" annot/captions
+cp "$work/toy/instances_val.json" annot/instances
+printf 'a_1.jpg#0\tA dog .\na_1.jpg#1\tThe dog runs .\nb_2.jpg#0\tTwo men .\n' >annot/tokens
+printf 'a_1.jpg\nb_2\n' >annot/names
+printf '{"id":1,"caption":"a dog","logprob":-1.5,"model":"x","trained_on":false,"candidates":[{"caption":"a dog","logprob":-1.5}]}\n' >record/hypotheses
+printf '{"id":"a","tags":["dog","cat"],"scores":[0.5,0.25]}\n' >record/tags
+printf '{"event":"step","step":1,"epoch":0,"loss":2.5,"lr":0.001}\n{"event":"val","step":1,"val_loss":null,"CIDEr":0.5}\n' >record/log
+cp annot/karpathy record/captions record/hypotheses scoring/
+cp annot/captions scoring/annotations
+printf '[{"image_id":1,"caption":"a dog"},{"image_id":2,"caption":"a cat"}]' >scoring/results
+coco-score --quiet --refs record/captions --split all --metrics cider --write-df scoring/df 2>/dev/null
+cp "$work/v.json" text/words
+printf "A dog's dinner, isn't it? (12:30) caf\303\251 can't\n[dog] [bark]\n" >text/lines
+python3 - <<'P'
+import json, struct
+byte = [*range(33, 127), *range(161, 173), *range(174, 256)]
+letters = [chr(b) for b in byte] + [chr(256 + i) for i in range(256 - len(byte))]
+merges = ['\u0120 a', 't h', 'th e']
+words = {w: i for i, w in enumerate(letters + [m.replace(' ', '') for m in merges] + ['<|endoftext|>'])}
+open('source/gpt2', 'w', encoding='utf8').write(json.dumps(words) + '\n---\n#version: 0.2\n' + ''.join(m + '\n' for m in merges))
+open('source/bert', 'w').write('\n'.join(['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'a', 'dog', '##s', 'run', "'", ',', '!']) + '\n')
+for name, descr, size in ('f4', '<f4', 4), ('f2', '<f2', 2), ('f8', '<f8', 8):
+    head = "{'descr': '%s', 'fortran_order': False, 'shape': (3, 4), }" % descr
+    head += ' ' * (-(len(head) + 11) % 64) + '\n'
+    open('npy/' + name, 'wb').write(b'\x93NUMPY\x01\x00' + struct.pack('<H', len(head)) + head.encode() + bytes(12 * size))
+def section(name, dtype, rows, dim, at):
+    return name.encode().ljust(12, b'\0') + bytes([dtype, 0, 0, 0]) + struct.pack('<IIQ', rows, dim, at)
+data = struct.pack('<8f', *range(8))
+for n in 1, 2:
+    at = [112 + 64 * i for i in range(n)]
+    table = b''.join(section(('grid', 'global')[i], 0, (2, 1)[i], (4, 8)[i], at[i]) for i in range(n))
+    value = bytearray(b'CPTF' + struct.pack('<HBBQIIQIIQ', 1, 0, n, at[-1] + 32, 32 * n, at[0], at[-1] + 32 - at[0], 0, 0, 0) + table)
+    for a in at:
+        value += bytes(a - len(value)) + data
+    open('store/record%d' % n, 'wb').write(value)
+P
+clip-featurize --quiet --weights "$top/tests/golden/clip_vit.safetensors" --images "$work/toy/images" --features both --store "$work/s.mdb" record/captions
+capt-store info --json "$work/s.mdb" >store/manifest
+cp "$top/tests/golden/clip_vit.safetensors" weights/vit
+cp "$top/tests/golden/clip_resnet.safetensors" weights/resnet
+capt-train --model gpt2 --set width=4 --set layers=1 --set heads=1 --set tokens=0 --captions record/captions --vocab "$work/v.json" --store "$work/s.mdb" --section grid \
+    --epochs 1 --quiet --out weights/checkpoint
+cp weights/checkpoint weights/vit safetensors/
