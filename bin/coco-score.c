@@ -1,5 +1,4 @@
 /* coco-score: caption records and references in, scores out. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/arena.h"
@@ -9,27 +8,40 @@
 #include "base/mem.h"
 #include "base/prov.h"
 #include "common/prog.h"
+#include "common/scored.h"
+#include "metric/bootstrap.h"
+#include "metric/chair.h"
+#include "metric/health.h"
 #include "metric/metric.h"
+#include "record/annot.h"
 #include "record/any.h"
-#include "record/score.h"
+#include "record/join.h"
+#include "record/spice.h"
+#include "text/line.h"
 #include "text/ptb.h"
 
-enum { MAX_METRICS = 16, MAX_FILES = 2, SHOWN = 5, FEW_IMAGES = 50 };
+enum { MAX_METRICS = 16, MAX_OUT = MAX_METRICS + 2, MAX_FILES = 2, FEW_IMAGES = 50 };
 enum { TOK_PTB, TOK_NONE };
 
-static const char *refs_path, *split = "test", *metrics = "bleu,rouge,cider", *df_path, *write_df, *per_image;
+static const char *refs_path, *split = "test", *metrics = "bleu,rouge,cider", *df_path, *write_df, *per_image, *train_path;
+static const char *spice_input;
+static capt_strs instances, spice_output, tuples;
 static int as_json, subset, tokenize, keep_first, collapse, df_eos;
+static int64_t resamples = 10000;
 
-/* The images of one hypothesis file, in the order of the references, and their scores. */
+/* One hypothesis file: its captions in the order of the references, and their scores. */
 typedef struct answers {
     const char *path;
     capt_hyps *hyps;
-    const capt_caption **image; /* (n) */
-    const capt_hyp **hyp;       /* (n) */
-    size_t n, n_refs, n_breaks, n_empty, n_dropped;
-    size_t *ref_at;                 /* (n+1) */
-    const char **hyp_line, **ref_line; /* tokenized: (n), (n_refs) */
-    capt_metric_out out[MAX_METRICS];
+    capt_join j;
+    const capt_id **ids; /* (n) */
+    size_t n_empty, n_dropped;
+    capt_odd odd;
+    const char **hyp_line, **cand_line; /* tokenized: (n), (cand_at[n]) */
+    size_t *cand_at;                    /* (n+1), or NULL */
+    capt_metric_out out[MAX_OUT];
+    int n_out;
+    capt_health health;
     json_t *signature;
 } answers;
 
@@ -37,14 +49,18 @@ typedef struct work {
     capt_prog *p;
     const capt_metric *metric[MAX_METRICS];
     int n_metrics;
-    const char *splits[64];
-    size_t n_splits;
+    capt_splits splits;
     capt_captions *refs;
     capt_df *df; /* from --df, or NULL */
     capt_arena *arena;
     capt_pool *pool;
-    answers a[MAX_FILES];
+    answers a[MAX_FILES]; /* all of the same images */
     int n_files;
+    const char **ref_line; /* tokenized references of these images */
+    size_t *ref_at;        /* (n+1) */
+    capt_odd odd;          /* in the references */
+    capt_grams train;
+    capt_objects *objects;
 } work;
 
 static const char *tokenizer_id(void)
@@ -67,15 +83,42 @@ static int split_list(work *w, const char *s, const char **v, size_t max, size_t
     }
 }
 
+static int asked(const work *w, const char *metric)
+{
+    for (int m = 0; m < w->n_metrics; m++)
+        if (!strcmp(w->metric[m]->name, metric))
+            return 1;
+    return 0;
+}
+
+/* Options that need each other. */
+static int check_options(work *w)
+{
+    size_t n = (size_t)w->p->argc;
+    if (!n && !write_df)
+        return capt_prog_usage(w->p, "no hypotheses: name a FILE");
+    if ((per_image || spice_input) && n != 1)
+        return capt_prog_usage(w->p, "%s takes one hypothesis file", per_image ? "--per-image" : "--spice-input");
+    if ((spice_output.n && spice_output.n != n) || (tuples.n && tuples.n != n))
+        return capt_prog_usage(w->p, "%s is given once for each hypothesis file, in their order",
+                               spice_output.n && spice_output.n != n ? "--spice-output" : "--tuples");
+    if (!asked(w, "chair") != !instances.n)
+        return capt_prog_usage(w->p, instances.n ? "--instances is for --metrics chair"
+                                                 : "--metrics chair needs --instances FILE");
+    if (train_path && !asked(w, "diversity"))
+        return capt_prog_usage(w->p, "--train is for --metrics diversity");
+    return 0;
+}
+
 static int parse_options(work *w)
 {
     const char *name[MAX_METRICS];
     size_t n;
-    if (split_list(w, split, w->splits, sizeof w->splits / sizeof *w->splits, &w->n_splits) ||
+    if (split_list(w, split, w->splits.v, sizeof w->splits.v / sizeof *w->splits.v, &w->splits.n) ||
         split_list(w, metrics, name, MAX_METRICS, &n))
         return -1;
-    if (w->n_splits == 1 && !strcmp(w->splits[0], "all"))
-        w->n_splits = 0;
+    if (w->splits.n == 1 && !strcmp(w->splits.v[0], "all"))
+        w->splits.n = 0;
     for (size_t i = 0; i < n; i++) {
         if (capt_metric_find(name[i]))
             continue;
@@ -92,211 +135,193 @@ static int parse_options(work *w)
                 w->metric[w->n_metrics++] = m;
                 break;
             }
-    if (!w->p->argc && !write_df)
-        return capt_prog_usage(w->p, "no hypotheses: name a FILE");
-    if (per_image && w->p->argc != 1)
-        return capt_prog_usage(w->p, "--per-image takes one hypothesis file");
-    return 0;
-}
-
-static int in_split(const work *w, const capt_caption *c)
-{
-    int in = !c->split || !w->n_splits; /* layouts without splits: all of the file */
-    for (size_t i = 0; i < w->n_splits && !in; i++)
-        in = !strcmp(c->split, w->splits[i]);
-    return in;
-}
-
-/* Up to SHOWN ids and their number, for a message. */
-typedef struct id_list { capt_str s; size_t n; } id_list;
-
-static void id_add(id_list *l, const capt_id *id)
-{
-    char key[CAPT_ID_KEY];
-    capt_id_key(id, key);
-    if (l->n++ < SHOWN)
-        capt_str_printf(&l->s, "%s%.80s", l->n > 1 ? ", " : "", key);
-}
-
-static int id_fail(work *w, id_list *l, const char *path, const char *what, const char *advice)
-{
-    int rc = 0;
-    if (l->n)
-        rc = capt_fail(&w->p->err, CAPT_EDATA, "%s: %zu %s: %s%s%s", path, l->n, what, l->s.s,
-                       l->n > SHOWN ? ", ..." : "", advice);
-    capt_str_free(&l->s);
-    return rc;
-}
-
-/* Joins hypotheses and references: fills image, hyp, n, n_refs. */
-static int join(work *w, answers *a)
-{
-    id_list unknown = {{0}, 0}, other = {{0}, 0}, missing = {{0}, 0}, bare = {{0}, 0};
-    if (a->hyps->int_ids != w->refs->int_ids)
-        return capt_fail(&w->p->err, CAPT_EDATA, "%s: its ids are %s, those of %s are %s", a->path,
-                         a->hyps->int_ids ? "integers" : "strings", refs_path,
-                         w->refs->int_ids ? "integers" : "strings");
-    for (size_t i = 0; i < a->hyps->n; i++) {
-        const capt_caption *c = capt_captions_find(w->refs, &a->hyps->v[i].id);
-        if (!c)
-            id_add(&unknown, &a->hyps->v[i].id);
-        else if (!in_split(w, c))
-            id_add(&other, &a->hyps->v[i].id);
-    }
-    a->image = capt_arena_alloc(w->arena, w->refs->n * sizeof *a->image);
-    a->hyp = capt_arena_alloc(w->arena, w->refs->n * sizeof *a->hyp);
-    for (size_t i = 0; i < w->refs->n; i++) {
-        const capt_caption *c = &w->refs->v[i];
-        if (!in_split(w, c))
-            continue;
-        const capt_hyp *h = capt_hyps_find(a->hyps, &c->id);
-        if (!h && c->n_captions)
-            id_add(&missing, &c->id);
-        if (h && !c->n_captions)
-            id_add(&bare, &c->id);
-        if (!h)
-            continue;
-        a->image[a->n] = c;
-        a->hyp[a->n++] = h;
-        a->n_refs += (size_t)c->n_captions;
-    }
-    if (subset)
-        missing.n = 0;
-    int rc = id_fail(w, &unknown, a->path, "images are not among the references", "");
-    rc |= id_fail(w, &other, a->path, "images are in another split than --split names", "");
-    rc |= id_fail(w, &bare, refs_path, "images have no references", "");
-    rc |= id_fail(w, &missing, a->path, "images have no hypothesis", " (--subset scores the others)");
-    return rc;
-}
-
-/* s with every line break made a blank: LF silently, as the official scorer does; the others would shift its lines, so they
- * are counted. */
-static const char *one_line(work *w, const char *s, size_t *n_breaks)
-{
-    char *c = capt_arena_strndup(w->arena, s, strlen(s)), *to = c;
-    for (const char *p = c; *p;) {
-        int wide = !strncmp(p, "\xe2\x80\xa8", 3) || !strncmp(p, "\xe2\x80\xa9", 3);
-        int odd = wide || *p == '\r' || *p == '\v' || *p == '\f';
-        *n_breaks += (size_t)odd;
-        *to++ = odd || *p == '\n' ? ' ' : *p;
-        p += wide ? 3 : 1;
-    }
-    *to = 0;
-    return c;
-}
-
-/* Equal neighbouring words become one. */
-static const char *without_repeats(work *w, const char *s)
-{
-    capt_str b = {0};
-    const char *last = NULL;
-    size_t n_last = 0;
-    while (*s) {
-        size_t n = strcspn(s, " ");
-        if (n && !(last && n == n_last && !memcmp(s, last, n))) {
-            if (b.n)
-                capt_str_putc(&b, ' ');
-            capt_str_add(&b, s, n);
-        }
-        if (n) {
-            last = s;
-            n_last = n;
-        }
-        s += n + (s[n] == ' ');
-    }
-    const char *out = capt_arena_strndup(w->arena, b.s ? b.s : "", b.n);
-    capt_str_free(&b);
-    return out;
-}
-
-/* The number of tokens that the official tokenizer reports for these captions: with punctuation and line ends. */
-static int count_tokens(work *w, const char **text, size_t n, const char *what)
-{
-    capt_str in = {0}, out = {0};
-    size_t tokens = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (i)
-            capt_str_putc(&in, '\n');
-        capt_str_puts(&in, text[i]);
-    }
-    int rc = capt_ptb_lex(in.s ? in.s : "", in.n, &out, &w->p->err);
-    for (size_t i = 0; !rc && i < out.n; i++)
-        tokens += out.s[i] == ' ' || (out.s[i] == '\n' && i && out.s[i - 1] != '\n') ? 1 : 0;
-    if (!rc)
-        capt_prog_detail(w->p, "%zu tokens in %s", tokens + n - 1, what);
-    capt_str_free(&in);
-    capt_str_free(&out);
-    return rc;
+    return check_options(w);
 }
 
 static const char **tokenized(work *w, const char **text, size_t n, const char *what)
 {
     const char **out = text;
+    size_t tokens;
     if (tokenize == TOK_NONE)
         return out;
     if (capt_ptb_lines(text, n, w->arena, &out, NULL, &w->p->err))
         return NULL;
-    return w->p->verbose && count_tokens(w, text, n, what) ? NULL : out;
+    if (w->p->verbose) {
+        if (capt_line_count_tokens(text, n, &tokens, &w->p->err))
+            return NULL;
+        capt_prog_detail(w->p, "%zu tokens in %s", tokens, what);
+    }
+    return out;
+}
+
+static const char *clean(work *w, const char *s, capt_odd *odd)
+{
+    s = capt_line_clean(s, w->arena, odd);
+    return collapse ? capt_line_collapse(s, w->arena) : s;
+}
+
+static int is_empty(const char *line)
+{
+    return !line[strspn(line, " ")];
 }
 
 /* References of n images: offsets and token lines, tokenized in one run as the official scorer does. */
-static const char **reference_lines(work *w, const capt_caption *const *image, size_t n, size_t n_refs, size_t *at,
-                                    size_t *n_breaks)
+static const char **reference_lines(work *w, const capt_caption *const *image, size_t n, size_t n_refs, size_t *at, capt_odd *odd)
 {
     const char **text = capt_arena_alloc(w->arena, (n_refs + 1) * sizeof *text);
     at[0] = 0;
     for (size_t i = 0; i < n; i++) {
         at[i + 1] = at[i];
         for (int k = 0; k < image[i]->n_captions; k++)
-            text[at[i + 1]++] = one_line(w, image[i]->captions[k], n_breaks);
+            text[at[i + 1]++] = capt_line_clean(image[i]->captions[k], w->arena, odd);
     }
     return tokenized(w, text, n_refs, refs_path);
 }
 
+static void warn_odd(work *w, const char *path, const char *what, const capt_odd *odd)
+{
+    if (odd->breaks)
+        capt_prog_warn(w->p, "%s: %zu line breaks inside %s read as blanks", path, odd->breaks, what);
+    if (odd->controls)
+        capt_prog_warn(w->p, "%s: %zu control characters inside %s", path, odd->controls, what);
+}
+
+static int prepare_refs(work *w)
+{
+    const capt_join *j = &w->a[0].j;
+    w->ref_at = capt_arena_alloc(w->arena, (j->n + 1) * sizeof *w->ref_at);
+    w->ref_line = reference_lines(w, j->image, j->n, j->n_refs, w->ref_at, &w->odd);
+    if (!w->ref_line)
+        return -1;
+    size_t empty = 0;
+    for (size_t i = 0; i < j->n_refs; i++)
+        empty += (size_t)is_empty(w->ref_line[i]);
+    if (empty == j->n_refs)
+        return capt_fail(&w->p->err, CAPT_EDATA, "%s: all references are empty: nothing to score against", refs_path);
+    warn_odd(w, refs_path, "references", &w->odd);
+    return 0;
+}
+
+/* The candidates of each image, else its caption; order matters as in all tokenizing. */
+static int prepare_candidates(work *w, answers *a)
+{
+    size_t n = 0;
+    capt_odd odd = {0};
+    for (size_t i = 0; i < a->j.n; i++)
+        n += a->j.hyp[i]->n_candidates ? (size_t)a->j.hyp[i]->n_candidates : 1;
+    const char **text = capt_arena_alloc(w->arena, (n + 1) * sizeof *text);
+    a->cand_at = capt_arena_alloc(w->arena, (a->j.n + 1) * sizeof *a->cand_at);
+    for (size_t i = 0; i < a->j.n; i++) {
+        const capt_hyp *h = a->j.hyp[i];
+        size_t at = a->cand_at[i];
+        for (int k = 0; k < h->n_candidates; k++)
+            text[at++] = clean(w, h->candidates[k].caption, &odd);
+        if (!h->n_candidates)
+            text[at++] = clean(w, h->caption, &odd);
+        a->cand_at[i + 1] = at;
+    }
+    a->cand_line = tokenized(w, text, n, a->path);
+    return a->cand_line ? 0 : -1;
+}
+
 static int prepare(work *w, answers *a)
 {
-    a->ref_at = capt_arena_alloc(w->arena, (a->n + 1) * sizeof *a->ref_at);
-    a->ref_line = reference_lines(w, a->image, a->n, a->n_refs, a->ref_at, &a->n_breaks);
-    const char **text = capt_arena_alloc(w->arena, (a->n + 1) * sizeof *text);
-    for (size_t i = 0; i < a->n; i++) {
-        text[i] = one_line(w, a->hyp[i]->caption, &a->n_breaks);
-        if (collapse)
-            text[i] = without_repeats(w, text[i]);
+    size_t n = a->j.n, trained = 0;
+    const char **text = capt_arena_alloc(w->arena, (n + 1) * sizeof *text);
+    a->ids = capt_arena_alloc(w->arena, (n + 1) * sizeof *a->ids);
+    for (size_t i = 0; i < n; i++) {
+        text[i] = clean(w, a->j.hyp[i]->caption, &a->odd);
+        a->ids[i] = &a->j.hyp[i]->id;
+        trained += a->j.hyp[i]->trained_on == 1;
     }
-    a->hyp_line = tokenized(w, text, a->n, a->path);
-    if (!a->ref_line || !a->hyp_line)
+    a->hyp_line = tokenized(w, text, n, a->path);
+    if (!a->hyp_line || (asked(w, "diversity") && prepare_candidates(w, a)))
         return -1;
-    size_t trained = 0, refs_empty = 0;
-    for (size_t i = 0; i < a->n; i++) {
-        a->n_empty += !a->hyp_line[i][strspn(a->hyp_line[i], " ")];
-        trained += a->hyp[i]->trained_on == 1;
-    }
-    for (size_t i = 0; i < a->n_refs; i++)
-        refs_empty += !a->ref_line[i][strspn(a->ref_line[i], " ")];
-    if (a->n_empty == a->n)
-        return capt_fail(&w->p->err, CAPT_EDATA, "%s: all %zu captions are empty: nothing to score", a->path, a->n);
-    if (refs_empty == a->n_refs)
-        return capt_fail(&w->p->err, CAPT_EDATA, "%s: all references are empty: nothing to score against", refs_path);
+    for (size_t i = 0; i < n; i++)
+        a->n_empty += (size_t)is_empty(a->hyp_line[i]);
+    if (a->n_empty == n)
+        return capt_fail(&w->p->err, CAPT_EDATA, "%s: all %zu captions are empty: nothing to score", a->path, n);
     if (a->n_empty)
-        capt_prog_warn(w->p, "%s: %zu of %zu captions are empty", a->path, a->n_empty, a->n);
-    if (a->n_breaks)
-        capt_prog_warn(w->p, "%s: %zu line breaks inside captions or references read as blanks", a->path, a->n_breaks);
+        capt_prog_warn(w->p, "%s: %zu of %zu captions are empty", a->path, a->n_empty, n);
+    warn_odd(w, a->path, "captions", &a->odd);
     if (trained)
-        capt_prog_warn(w->p, "%s: %zu of %zu captions are of images the model was trained on", a->path, trained, a->n);
+        capt_prog_warn(w->p, "%s: %zu of %zu captions are of images the model was trained on", a->path, trained, n);
     if (a->n_dropped)
         capt_prog_warn(w->p, "%s: %zu captions of images captioned before were dropped", a->path, a->n_dropped);
+    a->health = capt_health_of(a->hyp_line, n);
     return 0;
+}
+
+/* --train: the set of training captions, for novelty. */
+static int read_train(work *w)
+{
+    static const capt_splits splits = {{"train", "restval"}, 2};
+    capt_captions *c;
+    size_t n = 0;
+    capt_odd odd = {0};
+    if (capt_captions_read_any(train_path, &c, &w->p->err))
+        return -1;
+    for (size_t i = 0; i < c->n; i++)
+        n += capt_in_splits(&splits, &c->v[i]) ? (size_t)c->v[i].n_captions : 0;
+    const char **text = capt_arena_alloc(w->arena, (n + 1) * sizeof *text), **line;
+    size_t k = 0;
+    for (size_t i = 0; i < c->n; i++)
+        for (int r = 0; capt_in_splits(&splits, &c->v[i]) && r < c->v[i].n_captions; r++)
+            text[k++] = capt_line_clean(c->v[i].captions[r], w->arena, &odd);
+    capt_captions_free(c);
+    line = tokenized(w, text, n, train_path);
+    if (!n || !line)
+        return capt_fail(&w->p->err, CAPT_EDATA, "%s: no training captions", train_path);
+    capt_grams_clear(&w->train, n);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t key, check;
+        capt_line_key(line[i], &key, &check);
+        capt_grams_add(&w->train, key, check, 0, 1);
+    }
+    return 0;
+}
+
+/* --instances: the objects of the images that are scored. */
+static int read_objects(work *w)
+{
+    const capt_join *j = &w->a[0].j;
+    capt_annots *n = capt_annots_new();
+    const char *name[1000];
+    size_t unknown = 0, with = 0;
+    int rc = 0;
+    for (size_t i = 0; i < j->n; i++)
+        capt_vec_push(&n->image, ((capt_image){.id = j->image[i]->id}));
+    for (size_t f = 0; f < instances.n && !rc; f++)
+        rc = capt_annots_read_instances(n, j->by_id, instances.v[f], &w->p->err);
+    w->objects = capt_arena_alloc(w->arena, (j->n + 1) * sizeof *w->objects);
+    for (size_t i = 0; i < j->n && !rc; i++) {
+        int k = capt_annots_tags(n, &n->image.v[i], name, 1000);
+        with += k > 0;
+        for (int t = 0; t < k; t++) {
+            int kind = capt_object_kind(name[t]);
+            if (kind >= 0)
+                capt_objects_set(&w->objects[i], kind);
+            unknown += kind < 0;
+        }
+    }
+    capt_annots_free(n);
+    if (!rc && !with)
+        rc = capt_fail(&w->p->err, CAPT_EDATA, "%s: no objects of the images that are scored", instances.v[0]);
+    if (!rc && unknown)
+        capt_prog_warn(w->p, "%zu objects are of categories that CHAIR does not know", unknown);
+    return rc;
 }
 
 static void describe(work *w, answers *a)
 {
-    int lo = a->image[0]->n_captions, hi = lo;
-    for (size_t i = 0; i < a->n; i++) {
-        lo = a->image[i]->n_captions < lo ? a->image[i]->n_captions : lo;
-        hi = a->image[i]->n_captions > hi ? a->image[i]->n_captions : hi;
+    const capt_caption *const *image = a->j.image;
+    int lo = image[0]->n_captions, hi = lo;
+    for (size_t i = 0; i < a->j.n; i++) {
+        lo = image[i]->n_captions < lo ? image[i]->n_captions : lo;
+        hi = image[i]->n_captions > hi ? image[i]->n_captions : hi;
     }
     capt_str s = {0};
-    capt_str_printf(&s, "images:%zu|refs:%d", a->n, lo);
+    capt_str_printf(&s, "images:%zu|refs:%d", a->j.n, lo);
     if (hi > lo)
         capt_str_printf(&s, "-%d", hi);
     capt_str_printf(&s, "|split:%s|subset:%s|dup:%s|tok:%s|collapse:%s", split, subset ? "yes" : "no",
@@ -305,48 +330,84 @@ static void describe(work *w, answers *a)
         capt_str_printf(&s, "|df:%.8s,N=%llu%s", capt_df_source(w->df), (unsigned long long)capt_df_images(w->df),
                         capt_df_eos(w->df) ? ",eos" : "");
     else
-        capt_str_printf(&s, "|df:corpus,N=%zu", a->n);
+        capt_str_printf(&s, "|df:corpus,N=%zu", a->j.n);
     capt_str_printf(&s, "|version:%s", capt_version());
     a->signature = json_stringn(s.s, s.n);
     capt_str_free(&s);
 }
 
-static int score(work *w, answers *a)
+static capt_metric_out *add_mean(answers *a, const char *key)
 {
-    capt_metric_in in = {a->n, a->hyp_line, a->ref_line, a->ref_at, w->df, w->pool};
-    capt_df *own = NULL;
-    for (int m = 0; m < w->n_metrics; m++) {
-        if (!in.df && !strncmp(w->metric[m]->name, "cider", 5)) { /* once for both kinds */
-            if (a->n < FEW_IMAGES)
-                capt_prog_warn(w->p, "%s: CIDEr takes its n-gram weights from these %zu images alone; give --df FILE",
-                               a->path, a->n);
-            in.df = own = capt_df_new(a->ref_line, a->ref_at, a->n, 0, tokenizer_id(), NULL, &w->p->err);
-            if (!own)
-                return -1;
-        }
-        if (w->metric[m]->fn(&in, &a->out[m], &w->p->err)) {
-            capt_df_free(own);
-            return capt_err_prefix(&w->p->err, "%s: %s", a->path, w->metric[m]->name);
-        }
+    capt_metric_out *o = &a->out[a->n_out++];
+    o->score[o->n_score++] = (capt_metric_score){key, 0, capt_alloc(a->j.n * sizeof(double))};
+    return o;
+}
+
+/* --spice-output and --tuples of file f. */
+static int add_spice(work *w, answers *a, int f)
+{
+    size_t n = a->j.n;
+    if (spice_output.n) {
+        capt_metric_score *s = add_mean(a, "SPICE")->score;
+        if (capt_spice_read_output(spice_output.v[f], a->j.by_id, a->ids, n, s->each, &w->p->err))
+            return -1;
+        s->value = capt_mean(s->each, n);
     }
-    capt_df_free(own);
-    describe(w, a);
+    if (tuples.n) {
+        capt_metric_score *s = add_mean(a, "SPICE-tuples-exact")->score;
+        capt_tuple_counts *c = capt_arena_alloc(w->arena, n * sizeof *c);
+        if (capt_spice_read_tuples(tuples.v[f], a->j.by_id, a->ids, n, c, &w->p->err))
+            return -1;
+        for (size_t i = 0; i < n; i++)
+            s->each[i] = capt_tuple_f1(&c[i]);
+        s->value = capt_mean(s->each, n);
+    }
     return 0;
+}
+
+static int score(work *w, answers *a, const capt_df *df, int f)
+{
+    capt_metric_in in = {.n = a->j.n, .hyps = a->hyp_line, .refs = w->ref_line, .ref_at = w->ref_at, .df = df, .pool = w->pool,
+                         .cands = a->cand_line, .cand_at = a->cand_at, .train = train_path ? &w->train : NULL,
+                         .objects = w->objects};
+    for (int m = 0; m < w->n_metrics; m++)
+        if (w->metric[m]->fn(&in, &a->out[a->n_out++], &w->p->err))
+            return capt_err_prefix(&w->p->err, "%s: %s", a->path, w->metric[m]->name);
+    describe(w, a);
+    return add_spice(w, a, f);
+}
+
+static int score_all(work *w)
+{
+    capt_df *own = NULL;
+    int rc = 0;
+    size_t n = w->a[0].j.n;
+    if (!w->df && (asked(w, "cider") || asked(w, "cider-plain") || asked(w, "diversity"))) {
+        if (n < FEW_IMAGES)
+            capt_prog_warn(w->p, "%s: CIDEr takes its n-gram weights from these %zu images alone; give --df FILE", w->a[0].path, n);
+        own = capt_df_new(w->ref_line, w->ref_at, n, 0, tokenizer_id(), NULL, &w->p->err);
+        rc = own ? 0 : -1;
+    }
+    for (int f = 0; f < w->n_files && !rc; f++)
+        rc = score(w, &w->a[f], w->df ? w->df : own, f);
+    capt_df_free(own);
+    return rc;
 }
 
 /* --write-df: document frequencies of all references in the split. */
 static int make_df(work *w)
 {
     const capt_caption **image = capt_arena_alloc(w->arena, (w->refs->n + 1) * sizeof *image);
-    size_t n = 0, n_refs = 0, n_breaks = 0;
+    size_t n = 0, n_refs = 0;
+    capt_odd odd = {0};
     capt_hasher *h = capt_hasher_new();
     for (size_t i = 0; i < w->refs->n; i++)
-        if (in_split(w, &w->refs->v[i]) && w->refs->v[i].n_captions) {
+        if (capt_in_splits(&w->splits, &w->refs->v[i]) && w->refs->v[i].n_captions) {
             image[n] = &w->refs->v[i];
             n_refs += (size_t)image[n++]->n_captions;
         }
     size_t *at = capt_arena_alloc(w->arena, (n + 1) * sizeof *at);
-    const char **line = reference_lines(w, image, n, n_refs, at, &n_breaks);
+    const char **line = reference_lines(w, image, n, n_refs, at, &odd);
     for (size_t i = 0; line && i < n; i++) {
         char key[CAPT_ID_KEY];
         capt_hasher_add(h, key, capt_id_key(&image[i]->id, key) + 1);
@@ -357,8 +418,8 @@ static int make_df(work *w)
     capt_hasher_end(h, source);
     if (!line)
         return -1;
-    if (n_breaks)
-        capt_prog_warn(w->p, "%s: %zu line breaks inside references read as blanks", refs_path, n_breaks);
+    if (!w->n_files)
+        warn_odd(w, refs_path, "references", &odd);
     if (!n)
         return capt_fail(&w->p->err, CAPT_EDATA, "%s: no references in split %s", refs_path, split);
     capt_df *df = capt_df_new(line, at, n, df_eos, tokenizer_id(), source, &w->p->err);
@@ -369,96 +430,34 @@ static int make_df(work *w)
     return rc;
 }
 
-static json_t *as_object(work *w, const answers *a)
+static void scored_file(const answers *a, scored *s)
 {
-    json_t *o = json_object();
-    json_object_set_new(o, "n", json_integer((json_int_t)a->n));
-    for (int m = 0; m < w->n_metrics; m++)
-        for (int k = 0; k < a->out[m].n_score; k++)
-            json_object_set_new(o, a->out[m].score[k].key, json_real(a->out[m].score[k].value));
-    json_object_set(o, "signature", a->signature);
-    json_object_set_new(o, "meteor", json_string("absent"));
-    for (int m = 0; m < w->n_metrics; m++)
-        if (a->out[m].n_score == 4) {
-            const int64_t *g = a->out[m].guess, *c = a->out[m].correct;
-            json_object_set_new(o, "bleu_counts",
-                                json_pack("{s:I,s:I,s:[IIII],s:[IIII]}", "testlen", (json_int_t)a->out[m].testlen,
-                                          "reflen", (json_int_t)a->out[m].reflen, "guess", (json_int_t)g[0],
-                                          (json_int_t)g[1], (json_int_t)g[2], (json_int_t)g[3], "correct",
-                                          (json_int_t)c[0], (json_int_t)c[1], (json_int_t)c[2], (json_int_t)c[3]));
-        }
-    return o;
+    *s = (scored){.path = a->path, .n = a->j.n, .n_refs = a->j.n_refs, .hyp = a->j.hyp, .out = a->out, .n_out = a->n_out,
+                  .health = &a->health, .signature = json_string_value(a->signature)};
 }
 
-static void put_json(work *w, const answers *a)
+/* Everything that is printed, once all is known. */
+static int put_all(work *w, int stdout_taken)
 {
-    capt_str s = {0};
-    json_t *o = as_object(w, a);
-    capt_json_line(o, &s);
-    fwrite(s.s, 1, s.n, stdout);
-    if (s.n && s.s[s.n - 1] != '\n')
-        putchar('\n');
-    json_decref(o);
-    capt_str_free(&s);
-}
-
-static void put_table(work *w)
-{
-    const answers *a = w->a, *b = w->n_files == 2 ? &w->a[1] : NULL;
-    capt_str name = {0};
-    for (int f = 0; f < w->n_files; f++) {
-        capt_str_clear(&name);
-        capt_str_puts_escaped(&name, w->a[f].path, strlen(w->a[f].path));
-        printf("%s%s: %zu images, %zu references\n", b ? f ? "B  " : "A  " : "", name.s, w->a[f].n, w->a[f].n_refs);
-    }
-    capt_str_free(&name);
-    if (b)
-        printf("\n%-12s%10s%10s%10s\n", "", "A", "B", "B - A");
-    for (int m = 0; m < w->n_metrics; m++)
-        for (int k = 0; k < a->out[m].n_score; k++) {
-            double x = a->out[m].score[k].value;
-            printf("%-12s%10.4f", a->out[m].score[k].key, x);
-            if (b)
-                printf("%10.4f%+10.4f", b->out[m].score[k].value, b->out[m].score[k].value - x);
-            putchar('\n');
-        }
+    static scored_interval iv[MAX_OUT];
+    const answers *a = &w->a[0], *b = &w->a[1];
+    scored s[MAX_FILES];
     for (int f = 0; f < w->n_files; f++)
-        for (int m = 0; m < w->n_metrics; m++)
-            if (w->a[f].out[m].n_score == 4) {
-                const capt_metric_out *o = &w->a[f].out[m];
-                printf("%slengths %lld to %lld, n-grams correct %lld %lld %lld %lld of %lld %lld %lld %lld\n",
-                       b ? f ? "B: " : "A: " : "", (long long)o->testlen, (long long)o->reflen,
-                       (long long)o->correct[0], (long long)o->correct[1], (long long)o->correct[2],
-                       (long long)o->correct[3], (long long)o->guess[0], (long long)o->guess[1], (long long)o->guess[2],
-                       (long long)o->guess[3]);
-            }
-    printf("%s\n", json_string_value(a->signature));
-}
-
-static int put_per_image(work *w, const answers *a)
-{
-    capt_out *out = capt_out_open(per_image, &w->p->err);
-    if (!out)
+        scored_file(&w->a[f], &s[f]);
+    if (per_image && scored_put_images(per_image, &s[0], &w->p->err))
         return -1;
-    capt_str s = {0};
-    for (size_t i = 0; i < a->n; i++) {
-        json_t *o = json_object();
-        json_object_set_new(o, "id", capt_id_json(&a->hyp[i]->id));
-        json_object_set_new(o, "caption", json_string(a->hyp[i]->caption));
-        for (int m = 0; m < w->n_metrics; m++)
-            for (int k = 0; k < a->out[m].n_score; k++)
-                json_object_set_new(o, a->out[m].score[k].key, json_real(a->out[m].score[k].each[i]));
-        if (a->hyp[i]->trained_on >= 0)
-            json_object_set_new(o, "trained_on", json_boolean(a->hyp[i]->trained_on));
-        capt_str_clear(&s);
-        capt_json_line(o, &s);
-        if (s.n && s.s[s.n - 1] != '\n')
-            capt_str_putc(&s, '\n');
-        fwrite(s.s, 1, s.n, capt_out_file(out)); /* a failed write shows at finish */
-        json_decref(o);
-    }
-    capt_str_free(&s);
-    return capt_out_finish(out, &w->p->err);
+    if (w->n_files == 2 && !stdout_taken &&
+        capt_bootstrap(a->out, b->out, a->n_out, a->j.n, (size_t)resamples, (uint64_t)w->p->seed, w->pool, iv, &w->p->err))
+        return -1;
+    for (int f = 0; as_json && !stdout_taken && f < w->n_files; f++)
+        scored_put_json(&s[f]);
+    if (as_json && !stdout_taken && w->n_files == 2)
+        scored_put_difference(s, iv, resamples, w->p->seed);
+    if (!as_json && !stdout_taken)
+        scored_put_table(s, w->n_files, iv);
+    for (int f = 0; f < w->n_files; f++)
+        scored_note_health(w->p, &s[f]);
+    return 0;
 }
 
 static int open_df(work *w)
@@ -473,40 +472,58 @@ static int open_df(work *w)
 static int same_images(work *w)
 {
     const answers *a = &w->a[0], *b = &w->a[1];
-    if (w->n_files == 2 && (a->n != b->n || memcmp(a->image, b->image, a->n * sizeof(*a->image))))
+    if (w->n_files == 2 && (a->j.n != b->j.n || memcmp(a->j.image, b->j.image, a->j.n * sizeof(*a->j.image))))
         return capt_fail(&w->p->err, CAPT_EDATA, "%s and %s caption different images", a->path, b->path);
     return 0;
+}
+
+/* At most one input comes from standard input, at most one output goes to standard output. */
+static int check_streams(work *w, int *stdout_taken)
+{
+    const char *in[] = {refs_path, df_path, train_path}, *out[] = {per_image, write_df, spice_input};
+    int n_in = 0, n_out = 0;
+    for (int i = 0; i < 3; i++) {
+        n_in += in[i] && !strcmp(in[i], "-");
+        n_out += out[i] && !strcmp(out[i], "-");
+    }
+    for (int f = 0; f < w->p->argc; f++)
+        n_in += !strcmp(w->p->argv[f], "-");
+    const capt_strs *more[] = {&instances, &spice_output, &tuples};
+    for (int i = 0; i < 3; i++)
+        for (size_t k = 0; k < more[i]->n; k++)
+            n_in += !strcmp(more[i]->v[k], "-");
+    *stdout_taken = n_out;
+    if (n_in > 1)
+        return capt_prog_usage(w->p, "standard input can be read only once");
+    return n_out > 1 ? capt_prog_usage(w->p, "standard output can be written only once") : 0;
 }
 
 static int work_all(work *w)
 {
     capt_prog *p = w->p;
-    int n_std = !strcmp(refs_path, "-");
-    for (int f = 0; f < p->argc; f++)
-        n_std += !strcmp(p->argv[f], "-");
-    if (n_std > 1)
-        return capt_prog_usage(p, "standard input can be read only once");
+    int stdout_taken;
+    if (check_streams(w, &stdout_taken))
+        return -1;
     w->pool = capt_pool_new((int)p->threads, &p->err);
     if (!w->pool || capt_captions_read_any(refs_path, &w->refs, &p->err) || (df_path && open_df(w)))
         return -1;
     for (int f = 0; f < p->argc; f++) {
         answers *a = &w->a[w->n_files++];
         a->path = p->argv[f];
-        if (capt_hyps_read_any(a->path, keep_first, &a->n_dropped, &a->hyps, &p->err) || join(w, a) || prepare(w, a))
+        if (capt_hyps_read_any(a->path, keep_first, &a->n_dropped, &a->hyps, &p->err) ||
+            capt_join_make(&a->j, w->refs, refs_path, a->hyps, a->path, &w->splits, subset, w->arena, &p->err))
             return -1;
     }
-    if (same_images(w) || (write_df && make_df(w)))
+    if (same_images(w) || (w->n_files && prepare_refs(w)))
         return -1;
     for (int f = 0; f < w->n_files; f++)
-        if (score(w, &w->a[f]))
+        if (prepare(w, &w->a[f]))
             return -1;
-    if (per_image && put_per_image(w, &w->a[0]))
+    const answers *a = &w->a[0];
+    if ((write_df && make_df(w)) || (train_path && read_train(w)) || (instances.n && read_objects(w)) ||
+        (spice_input && capt_spice_write_input(spice_input, a->ids, a->hyp_line, w->ref_line, w->ref_at, a->j.n, &p->err)) ||
+        (w->n_files && (score_all(w) || put_all(w, stdout_taken))))
         return -1;
-    int stdout_taken = (per_image && !strcmp(per_image, "-")) || (write_df && !strcmp(write_df, "-"));
-    for (int f = 0; as_json && !stdout_taken && f < w->n_files; f++)
-        put_json(w, &w->a[f]);
-    if (!as_json && !stdout_taken && w->n_files)
-        put_table(w);
     return 0;
 }
 
@@ -515,11 +532,13 @@ static int run(capt_prog *p)
     work w = {.p = p, .arena = capt_arena_new(1 << 20)};
     int rc = parse_options(&w) || work_all(&w) ? -1 : 0;
     for (int f = 0; f < w.n_files; f++) {
-        for (int m = 0; m < w.n_metrics; m++)
+        for (int m = 0; m < w.a[f].n_out; m++)
             capt_metric_out_free(&w.a[f].out[m]);
         json_decref(w.a[f].signature);
+        capt_join_free(&w.a[f].j);
         capt_hyps_free(w.a[f].hyps);
     }
+    capt_grams_free(&w.train);
     capt_captions_free(w.refs);
     capt_df_free(w.df);
     capt_pool_free(w.pool);
@@ -530,7 +549,7 @@ static int run(capt_prog *p)
 static const capt_opt options[] = {
     {"refs", CAPT_O_STR, &refs_path, "FILE", "references: caption records, COCO annotations or Karpathy JSON", 0, 0, 1, 1},
     {"split", CAPT_O_STR, &split, "NAME,..", "splits to score; all: every image; files without splits count whole", 0, 0, 0, 0},
-    {"metrics", CAPT_O_STR, &metrics, "LIST", "some of bleu, rouge, cider, cider-plain", 0, 0, 0, 0},
+    {"metrics", CAPT_O_STR, &metrics, "LIST", "some of bleu, rouge, cider, cider-plain, diversity, chair", 0, 0, 0, 0},
     {"df", CAPT_O_STR, &df_path, "FILE", "n-gram document frequencies for CIDEr, made by --write-df", 0, 0, 1, 0},
     {"write-df", CAPT_O_STR, &write_df, "FILE", "write the document frequencies of the references in the split", 0, 0, 1, 0},
     {"df-eos", CAPT_O_FLAG, &df_eos, NULL, "--write-df: the end of a sentence counts as a word", 0, 0, 0, 0},
@@ -540,13 +559,19 @@ static const capt_opt options[] = {
     {"tokenize", CAPT_O_CHOICE, &tokenize, "ptb|none", "none: captions are tokens joined by blanks already", 0, 0, 0, 0},
     {"dup", CAPT_O_CHOICE, &keep_first, "error|first", "two hypotheses for one image: refuse, or take the first", 0, 0, 0, 0},
     {"collapse-repeats", CAPT_O_FLAG, &collapse, NULL, "make equal neighbouring words of a hypothesis one", 0, 0, 0, 0},
+    {"train", CAPT_O_STR, &train_path, "FILE", "diversity: count the captions that are none of these training captions", 0, 0, 0, 0},
+    {"instances", CAPT_O_STRS, &instances, "FILE", "chair: official instances files with the objects of the images", 0, 0, 0, 0},
+    {"spice-input", CAPT_O_STR, &spice_input, "FILE", "write the tokenized captions as SPICE's input", 0, 0, 1, 0},
+    {"spice-output", CAPT_O_STRS, &spice_output, "FILE", "add the scores of SPICE's output, one a hypothesis file", 0, 0, 0, 0},
+    {"tuples", CAPT_O_STRS, &tuples, "FILE", "score these scene graph tuples by equal words, one a hypothesis file", 0, 0, 0, 0},
+    {"resamples", CAPT_O_INT, &resamples, "N", "two files: bootstrap resamples for the intervals; 0: none", 0, 1e6, 0, 0},
     {0}};
 
 static capt_prog prog = {.name = "coco-score",
                          .synopsis = "[options] --refs FILE HYPOTHESES [HYPOTHESES]",
-                         .about = "Scores captions with BLEU, ROUGE-L and CIDEr as the official caption scorer does.",
+                         .about = "Scores captions with BLEU, ROUGE-L, CIDEr and others as the official caption scorer does.",
                          .opts = options,
-                         .groups = CAPT_G_THREADS,
+                         .groups = CAPT_G_THREADS | CAPT_G_SEED,
                          .min_args = 0,
                          .max_args = MAX_FILES,
                          .run = run};

@@ -4,51 +4,92 @@
 #include <math.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "metric/bleu_priv.h"
 #include "metric/metric.h"
-#include "metric/ngram.h"
 
-typedef struct counts { int64_t testlen, reflen, guess[CAPT_NGRAM_MAX], correct[CAPT_NGRAM_MAX]; } counts;
+void bleu_hyp(bleu_counts *c, const capt_sent *hyp, uint32_t *best)
+{
+    for (size_t i = 0; i < hyp->grams.n; i++)
+        best[i] = 0;
+    *c = (bleu_counts){.testlen = (int64_t)hyp->n_words, .reflen = -1};
+}
+
+void bleu_ref(bleu_counts *c, const capt_sent *hyp, const capt_sent *ref, uint32_t *best)
+{
+    int64_t len = (int64_t)ref->n_words, d = llabs(len - c->testlen), d0 = llabs(c->reflen - c->testlen);
+    if (c->reflen < 0 || d < d0 || (d == d0 && len < c->reflen))
+        c->reflen = len;
+    for (size_t i = 0; i < ref->grams.n; i++) {
+        const capt_gram *x = &ref->grams.gram[i];
+        long k = capt_grams_find(&hyp->grams, x->key, x->check);
+        if (k >= 0 && x->count > best[k])
+            best[k] = x->count;
+    }
+}
+
+void bleu_end(bleu_counts *c, const capt_sent *hyp, const uint32_t *best)
+{
+    const capt_gram *g = hyp->grams.gram;
+    for (int n = 0; n < CAPT_NGRAM_MAX; n++)
+        c->guess[n] = c->testlen - n > 0 ? c->testlen - n : 0;
+    for (size_t i = 0; i < hyp->grams.n; i++)
+        c->correct[g[i].n - 1] += g[i].count < best[i] ? g[i].count : best[i];
+}
+
+void bleu_add(bleu_counts *to, const bleu_counts *c)
+{
+    to->testlen += c->testlen;
+    to->reflen += c->reflen;
+    for (int k = 0; k < CAPT_NGRAM_MAX; k++) {
+        to->guess[k] += c->guess[k];
+        to->correct[k] += c->correct[k];
+    }
+}
+
+/* s: testlen, reflen, guess[4], correct[4] */
+static void of_sum(const double *s, double *out)
+{
+    double p = 1, ratio = (s[0] + 1e-15) / (s[1] + 1e-9);
+    for (int k = 0; k < CAPT_NGRAM_MAX; k++) {
+        p *= (s[2 + CAPT_NGRAM_MAX + k] + 1e-15) / (s[2 + k] + 1e-9);
+        out[k] = capt_pow(p, 1.0 / (k + 1));
+        if (ratio < 1)
+            out[k] *= exp(1 - 1 / ratio);
+    }
+}
+
+static void as_sum(const bleu_counts *c, double s[BLEU_SUMS])
+{
+    s[0] = (double)c->testlen;
+    s[1] = (double)c->reflen;
+    for (int k = 0; k < CAPT_NGRAM_MAX; k++) {
+        s[2 + k] = (double)c->guess[k];
+        s[2 + CAPT_NGRAM_MAX + k] = (double)c->correct[k];
+    }
+}
+
+void bleu_value(const bleu_counts *c, double out[CAPT_NGRAM_MAX])
+{
+    double s[BLEU_SUMS];
+    as_sum(c, s);
+    of_sum(s, out);
+}
+
 typedef struct work { capt_sent hyp, ref; uint32_t *best; size_t cap; } work;
-typedef struct job { const capt_metric_in *in; counts *c; work *w; } job;
+typedef struct job { const capt_metric_in *in; bleu_counts *c; work *w; } job;
 
 static void count_image(void *arg, int64_t task, int worker)
 {
     const job *j = arg;
     work *w = &j->w[worker];
-    counts *c = &j->c[task];
     capt_sent_set(&w->hyp, j->in->hyps[task], 0, 0);
-    const capt_grams *g = &w->hyp.grams;
-    capt_vec_grow_((void **)&w->best, &w->cap, g->n + 1, sizeof *w->best);
-    for (size_t i = 0; i < g->n; i++)
-        w->best[i] = 0;
-    *c = (counts){.testlen = (int64_t)w->hyp.n_words, .reflen = -1};
+    capt_vec_grow_((void **)&w->best, &w->cap, w->hyp.grams.n + 1, sizeof *w->best);
+    bleu_hyp(&j->c[task], &w->hyp, w->best);
     for (size_t r = j->in->ref_at[task]; r < j->in->ref_at[task + 1]; r++) {
         capt_sent_set(&w->ref, j->in->refs[r], 0, 0);
-        int64_t len = (int64_t)w->ref.n_words, d = llabs(len - c->testlen), d0 = llabs(c->reflen - c->testlen);
-        if (c->reflen < 0 || d < d0 || (d == d0 && len < c->reflen))
-            c->reflen = len;
-        for (size_t i = 0; i < w->ref.grams.n; i++) {
-            const capt_gram *x = &w->ref.grams.gram[i];
-            long k = capt_grams_find(g, x->key, x->check);
-            if (k >= 0 && x->count > w->best[k])
-                w->best[k] = x->count;
-        }
+        bleu_ref(&j->c[task], &w->hyp, &w->ref, w->best);
     }
-    for (int n = 0; n < CAPT_NGRAM_MAX; n++)
-        c->guess[n] = c->testlen - n > 0 ? c->testlen - n : 0;
-    for (size_t i = 0; i < g->n; i++)
-        c->correct[g->gram[i].n - 1] += g->gram[i].count < w->best[i] ? g->gram[i].count : w->best[i];
-}
-
-static void from_counts(const counts *c, double out[CAPT_NGRAM_MAX])
-{
-    double p = 1, ratio = ((double)c->testlen + 1e-15) / ((double)c->reflen + 1e-9);
-    for (int k = 0; k < CAPT_NGRAM_MAX; k++) {
-        p *= ((double)c->correct[k] + 1e-15) / ((double)c->guess[k] + 1e-9);
-        out[k] = capt_pow(p, 1.0 / (k + 1));
-        if (ratio < 1)
-            out[k] *= exp(1 - 1 / ratio);
-    }
+    bleu_end(&j->c[task], &w->hyp, w->best);
 }
 
 int capt_bleu(const capt_metric_in *in, capt_metric_out *out, capt_err *err)
@@ -59,22 +100,20 @@ int capt_bleu(const capt_metric_in *in, capt_metric_out *out, capt_err *err)
     int workers = capt_pool_size(in->pool);
     job j = {in, capt_alloc(in->n * sizeof *j.c), capt_alloc((size_t)workers * sizeof *j.w)};
     capt_pool_run(in->pool, (int64_t)in->n, count_image, &j);
-    *out = (capt_metric_out){.n_score = CAPT_NGRAM_MAX};
+    *out = (capt_metric_out){.n_score = CAPT_NGRAM_MAX, .sum = capt_alloc(in->n * BLEU_SUMS * sizeof(double)),
+                             .n_sum = BLEU_SUMS, .of_sum = of_sum};
     for (int k = 0; k < CAPT_NGRAM_MAX; k++)
         out->score[k] = (capt_metric_score){key[k], 0, capt_alloc(in->n * sizeof(double))};
-    counts sum = {0};
+    bleu_counts sum = {0};
     double v[CAPT_NGRAM_MAX];
     for (size_t i = 0; i < in->n; i++) {
-        from_counts(&j.c[i], v);
-        sum.testlen += j.c[i].testlen;
-        sum.reflen += j.c[i].reflen;
-        for (int k = 0; k < CAPT_NGRAM_MAX; k++) {
+        as_sum(&j.c[i], out->sum + i * BLEU_SUMS);
+        of_sum(out->sum + i * BLEU_SUMS, v);
+        bleu_add(&sum, &j.c[i]);
+        for (int k = 0; k < CAPT_NGRAM_MAX; k++)
             out->score[k].each[i] = v[k];
-            sum.guess[k] += j.c[i].guess[k];
-            sum.correct[k] += j.c[i].correct[k];
-        }
     }
-    from_counts(&sum, v);
+    bleu_value(&sum, v);
     out->testlen = sum.testlen;
     out->reflen = sum.reflen;
     for (int k = 0; k < CAPT_NGRAM_MAX; k++) {

@@ -96,7 +96,9 @@ void capt_cider_scratch_free(capt_cider_scratch *s)
     free(s);
 }
 
-static double score(const capt_df *df, const capt_cider_refs *r, const char *hyp, capt_cider_scratch *s, int plain, int ended)
+/* Fills s->sum: for each reference and n the clipped (or plain) product of the two vectors; norm: of the hypothesis. */
+static void compare(const capt_df *df, const capt_cider_refs *r, const char *hyp, capt_cider_scratch *s, int plain, int ended,
+                    double norm[CAPT_NGRAM_MAX])
 {
     enum { N = CAPT_NGRAM_MAX };
     capt_sent_set(&s->sent, hyp, ended && capt_df_eos(df), df->h.seed);
@@ -109,7 +111,6 @@ static double score(const capt_df *df, const capt_cider_refs *r, const char *hyp
         if (s->at[k] < 0)
             df_prefetch(df, g->key);
     }
-    double norm[N] = {0}, total[N] = {0};
     for (size_t k = 0; k < s->sent.grams.n; k++) {
         const capt_gram *g = &s->sent.grams.gram[k];
         long at = s->at[k];
@@ -122,17 +123,37 @@ static double score(const capt_df *df, const capt_cider_refs *r, const char *hyp
     }
     for (int n = 0; n < N; n++)
         norm[n] = sqrt(norm[n]);
+}
+
+static double similarity(const capt_cider_refs *r, const capt_cider_scratch *s, const double *norm, size_t i, int n)
+{
+    double v = s->sum[i * CAPT_NGRAM_MAX + (size_t)n], ref_norm = r->norm[i * CAPT_NGRAM_MAX + (size_t)n];
+    return norm[n] != 0 && ref_norm != 0 ? v / (norm[n] * ref_norm) : v;
+}
+
+static double score(const capt_df *df, const capt_cider_refs *r, const char *hyp, capt_cider_scratch *s, int plain, int ended)
+{
+    enum { N = CAPT_NGRAM_MAX };
+    double norm[N] = {0}, total[N] = {0};
+    compare(df, r, hyp, s, plain, ended, norm);
     for (size_t i = 0; i < r->n; i++) {
         double delta = bigrams_of(&s->sent) - r->bigrams[i];
         double penalty = plain ? 1 : capt_pow(2.718281828459045, -(delta * delta) / 72.0);
-        for (int n = 0; n < N; n++) {
-            double v = s->sum[i * N + (size_t)n], ref_norm = r->norm[i * N + (size_t)n];
-            if (norm[n] != 0 && ref_norm != 0)
-                v /= norm[n] * ref_norm;
-            total[n] += v * penalty;
-        }
+        for (int n = 0; n < N; n++)
+            total[n] += similarity(r, s, norm, i, n) * penalty;
     }
     return (((total[0] + total[1]) + total[2]) + total[3]) / N / (double)r->n * 10.0;
+}
+
+void capt_cider_kernel(const capt_df *df, const capt_cider_refs *refs, const char *hyp, capt_cider_scratch *s, double *out)
+{
+    double norm[CAPT_NGRAM_MAX] = {0};
+    compare(df, refs, hyp, s, 1, 1, norm);
+    for (size_t i = 0; i < refs->n; i++) {
+        out[i] = 0;
+        for (int n = 0; n < CAPT_NGRAM_MAX; n++)
+            out[i] += similarity(refs, s, norm, i, n) / CAPT_NGRAM_MAX;
+    }
 }
 
 double capt_cider_score(const capt_df *df, const capt_cider_refs *refs, const char *hyp, capt_cider_scratch *s)

@@ -46,4 +46,6 @@ double capt_cider_score(const capt_df *df, const capt_cider_refs *refs, const ch
 double capt_cider_score_end(const capt_df *df, const capt_cider_refs *refs, const char *hyp, int ended, capt_cider_scratch *s);
 /* The same without clipping and length penalty. */
 double capt_cider_score_plain(const capt_df *df, const capt_cider_refs *refs, const char *hyp, capt_cider_scratch *s);
+/* out[i] (i < number of references): plain CIDEr against reference i alone, 0..1. */
+void capt_cider_kernel(const capt_df *df, const capt_cider_refs *refs, const char *hyp, capt_cider_scratch *s, double *out);
 #endif

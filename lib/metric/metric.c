@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #define CAPT_METRIC(name, fn, doc) {name, fn, doc},
 const capt_metric capt_metrics[] = {
@@ -22,6 +23,7 @@ void capt_metric_out_free(capt_metric_out *out)
 {
     for (int i = 0; i < out->n_score; i++)
         free(out->score[i].each);
+    free(out->sum);
     memset(out, 0, sizeof *out);
 }
 
@@ -69,4 +71,15 @@ double capt_pow(double x, double y)
 {
     volatile double exponent = y; /* keeps the compiler from turning pow(x, 2.0) into x*x */
     return pow(x, exponent);
+}
+
+void capt_line_key(const char *line, uint64_t *key, uint64_t *check)
+{
+    line += strspn(line, " ");
+    size_t n = strlen(line);
+    while (n && line[n - 1] == ' ')
+        n--;
+    XXH128_hash_t x = XXH3_128bits(line, n);
+    *key = x.low64 ? x.low64 : 1;
+    *check = x.high64;
 }

@@ -1,5 +1,5 @@
-/* Metrics over tokenized lines. Every metric is one function of metric.def: it gives one to four named scores, each with a
- * value for the corpus and one for every image. Values equal the public caption scorer's (pycocoevalcap 1.2): counts to the
+/* Metrics over tokenized lines. Every metric is one function of metric.def: it gives one or more named scores, each with a
+ * value for the corpus and most with one for every image. Values equal the public caption scorer's (pycocoevalcap 1.2): counts to the
  * digit, floating results within 1e-12 relative. Per-image values are computed in parallel, stored, then reduced in image
  * order: no bit depends on the number of threads. An input of no images is refused. */
 #ifndef CAPT_METRIC_METRIC_H
@@ -9,6 +9,12 @@
 #include "base/err.h"
 #include "base/thread.h"
 #include "metric/cider.h"
+#include "metric/ngram.h"
+
+enum { CAPT_SCORES_MAX = 12 };
+
+/* Objects of an image: bits of categories in the order of chair.def. */
+typedef struct capt_objects { uint64_t bits[2]; } capt_objects;
 
 /* n images; image i has the hypothesis hyps[i] and the references refs[ref_at[i] .. ref_at[i+1]-1], at least one. */
 typedef struct capt_metric_in {
@@ -18,17 +24,26 @@ typedef struct capt_metric_in {
     const size_t *ref_at;    /* (n+1) */
     const capt_df *df;       /* for CIDEr; NULL: document frequencies of these references */
     capt_pool *pool;         /* NULL: this thread */
+    /* For diversity: image i has the candidates cands[cand_at[i] .. cand_at[i+1]-1], at least one; NULL: hyps alone. */
+    const char *const *cands;
+    const size_t *cand_at;
+    const capt_grams *train;     /* for novelty: training captions (capt_line_key); NULL: no novelty */
+    const capt_objects *objects; /* (n) for CHAIR: what is in the picture, beside what its references name */
 } capt_metric_in;
 
 typedef struct capt_metric_score {
     const char *key; /* "Bleu_4" */
     double value;
-    double *each;    /* (n) */
+    double *each;    /* (n), or NULL: a score of the corpus only */
 } capt_metric_score;
 
 typedef struct capt_metric_out {
-    capt_metric_score score[4];
+    capt_metric_score score[CAPT_SCORES_MAX];
     int n_score;
+    /* Scores that are no means: n_sum numbers an image, and the scores that a sum of them gives. NULL: value = mean of each. */
+    double *sum; /* (n, n_sum) */
+    int n_sum;
+    void (*of_sum)(const double *sum, double *value);
     int64_t testlen, reflen, guess[4], correct[4]; /* BLEU only */
 } capt_metric_out;
 void capt_metric_out_free(capt_metric_out *out);
@@ -42,6 +57,8 @@ typedef struct capt_metric { const char *name; capt_metric_fn *fn; const char *d
 extern const capt_metric capt_metrics[]; /* ends with name NULL */
 const capt_metric *capt_metric_find(const char *name); /* NULL: unknown */
 
+/* A whole line as an entry of a set of lines: capt_grams_add(set, key, check, 0, 1). Blanks at its ends do not count. */
+void capt_line_key(const char *line, uint64_t *key, uint64_t *check);
 /* Mean with numpy's pairwise summation (blocks of 128, eight accumulators). n > 0. */
 double capt_mean(const double *x, size_t n);
 /* pow of libm, never folded into a product: the public scorer squares with it, and x*x differs in the last bit at times. */

@@ -1,0 +1,146 @@
+/* See scored.h. */
+#include "common/scored.h"
+#include <math.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/json.h"
+#include "base/str.h"
+
+static int is_bleu(const capt_metric_out *o)
+{
+    return !strcmp(o->score[0].key, "Bleu_1");
+}
+
+static double share(size_t k, size_t n)
+{
+    return n ? (double)k / (double)n : 0;
+}
+
+static json_t *health_object(const capt_health *h)
+{
+    return json_pack("{s:f,s:f,s:f,s:f,s:f}", "mean_length", share(h->words, h->n), "bad_endings", share(h->bad_endings, h->n),
+                     "unk_rate", share(h->unk, h->words), "repeated_bigrams", share(h->repeated, h->n), "empty",
+                     share(h->empty, h->n));
+}
+
+void scored_note_health(const capt_prog *p, const scored *s)
+{
+    const capt_health *h = s->health;
+    capt_prog_note(p, "%s: %.2f words a caption; %.2f%% bad endings, %.2f%% with a repeated bigram, %.2f%% empty; %.2f%% of words unknown",
+                   s->path, share(h->words, h->n), 100 * share(h->bad_endings, h->n), 100 * share(h->repeated, h->n),
+                   100 * share(h->empty, h->n), 100 * share(h->unk, h->words));
+}
+
+static json_t *as_object(const scored *a)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "n", json_integer((json_int_t)a->n));
+    for (int m = 0; m < a->n_out; m++)
+        for (int k = 0; k < a->out[m].n_score; k++)
+            json_object_set_new(o, a->out[m].score[k].key, json_real(a->out[m].score[k].value));
+    json_object_set_new(o, "signature", json_string(a->signature));
+    json_object_set_new(o, "meteor", json_string("absent"));
+    for (int m = 0; m < a->n_out; m++)
+        if (is_bleu(&a->out[m])) {
+            const int64_t *g = a->out[m].guess, *c = a->out[m].correct;
+            json_object_set_new(o, "bleu_counts",
+                                json_pack("{s:I,s:I,s:[IIII],s:[IIII]}", "testlen", (json_int_t)a->out[m].testlen,
+                                          "reflen", (json_int_t)a->out[m].reflen, "guess", (json_int_t)g[0],
+                                          (json_int_t)g[1], (json_int_t)g[2], (json_int_t)g[3], "correct",
+                                          (json_int_t)c[0], (json_int_t)c[1], (json_int_t)c[2], (json_int_t)c[3]));
+        }
+    json_object_set_new(o, "health", health_object(a->health));
+    return o;
+}
+
+/* Writes one line and frees o. */
+static void put_line(json_t *o, FILE *f)
+{
+    capt_str s = {0};
+    capt_json_line(o, &s);
+    fwrite(s.s, 1, s.n, f); /* a failed write shows when f is closed */
+    json_decref(o);
+    capt_str_free(&s);
+}
+
+void scored_put_json(const scored *s)
+{
+    put_line(as_object(s), stdout);
+}
+
+void scored_put_difference(const scored s[2], const scored_interval *iv, int64_t resamples, int64_t seed)
+{
+    const scored *a = s;
+    json_t *o = json_object(), *d = json_object();
+    json_object_set_new(o, "difference", d);
+    json_object_set_new(o, "resamples", json_integer((json_int_t)resamples));
+    json_object_set_new(o, "seed", json_integer((json_int_t)seed));
+    for (int m = 0; m < a->n_out; m++)
+        for (int k = 0; k < a->out[m].n_score; k++) {
+            const capt_interval *v = &iv[m][k];
+            json_t *x = json_pack("{s:f}", "diff", v->diff);
+            if (!isnan(v->lo)) {
+                json_object_set_new(x, "interval", json_pack("[ff]", v->lo, v->hi));
+                json_object_set_new(x, "p", json_real(v->p));
+            }
+            json_object_set_new(d, a->out[m].score[k].key, x);
+        }
+    put_line(o, stdout);
+}
+
+void scored_put_table(const scored *s, int n_files, const scored_interval *iv)
+{
+    const scored *a = s, *b = n_files == 2 ? &s[1] : NULL;
+    capt_str name = {0};
+    for (int f = 0; f < n_files; f++) {
+        capt_str_clear(&name);
+        capt_str_puts_escaped(&name, s[f].path, strlen(s[f].path));
+        printf("%s%s: %zu images, %zu references\n", b ? f ? "B  " : "A  " : "", name.s, s[f].n, s[f].n_refs);
+    }
+    capt_str_free(&name);
+    if (b)
+        printf("\n%-20s%10s%10s%10s%s\n", "", "A", "B", "B - A", !isnan(iv[0][0].lo) ? "   95% interval          p" : "");
+    for (int m = 0; m < a->n_out; m++)
+        for (int k = 0; k < a->out[m].n_score; k++) {
+            printf("%-20s%10.4f", a->out[m].score[k].key, a->out[m].score[k].value);
+            if (b)
+                printf("%10.4f%+10.4f", b->out[m].score[k].value, iv[m][k].diff);
+            if (b && !isnan(iv[m][k].lo))
+                printf("   %+.4f %+.4f   %.4f", iv[m][k].lo, iv[m][k].hi, iv[m][k].p);
+            putchar('\n');
+        }
+    for (int f = 0; f < n_files; f++)
+        for (int m = 0; m < s[f].n_out; m++)
+            if (is_bleu(&s[f].out[m])) {
+                const capt_metric_out *o = &s[f].out[m];
+                printf("%slengths %lld to %lld, n-grams correct %lld %lld %lld %lld of %lld %lld %lld %lld\n",
+                       b ? f ? "B: " : "A: " : "", (long long)o->testlen, (long long)o->reflen,
+                       (long long)o->correct[0], (long long)o->correct[1], (long long)o->correct[2],
+                       (long long)o->correct[3], (long long)o->guess[0], (long long)o->guess[1], (long long)o->guess[2],
+                       (long long)o->guess[3]);
+            }
+    printf("%s\n", a->signature);
+}
+
+int scored_put_images(const char *path, const scored *a, capt_err *err)
+{
+    capt_out *out = capt_out_open(path, err);
+    if (!out)
+        return -1;
+    for (size_t i = 0; i < a->n; i++) {
+        const capt_hyp *h = a->hyp[i];
+        json_t *o = json_object();
+        json_object_set_new(o, "id", capt_id_json(&h->id));
+        json_object_set_new(o, "caption", json_string(h->caption));
+        for (int m = 0; m < a->n_out; m++)
+            for (int k = 0; k < a->out[m].n_score; k++) {
+                const capt_metric_score *s = &a->out[m].score[k];
+                if (s->each && !isnan(s->each[i]))
+                    json_object_set_new(o, s->key, json_real(s->each[i]));
+            }
+        if (h->trained_on >= 0)
+            json_object_set_new(o, "trained_on", json_boolean(h->trained_on));
+        put_line(o, capt_out_file(out));
+    }
+    return capt_out_finish(out, err);
+}
