@@ -12,6 +12,9 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lunistring
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unused-parameter
+ifeq ($(CONF),fuzz)
+WARN += -Wno-unknown-pragmas # of gcc
+endif
 ifdef CI
 WARN += -Werror
 endif

@@ -39,7 +39,7 @@ __attribute__((target("avx,f16c"))) static int64_t f32_to_f16_fast(const float *
         _mm_storeu_si128((__m128i *)(void *)(out + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
     return i;
 }
-#define HAS_F16C() (__builtin_cpu_supports("avx") && __builtin_cpu_supports("f16c"))
+#define HAS_F16C() __builtin_cpu_supports("avx2") /* every processor with AVX2 has F16C, which not every compiler can ask for */
 #else
 #define HAS_F16C() 0
 #define f16_to_f32_fast(h, n, out) 0

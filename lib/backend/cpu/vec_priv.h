@@ -92,7 +92,7 @@ static inline float s_exp(float x)
     p = FMA(p, r, 1.666666672e-1f);
     p = FMA(p, r, 5.000000013e-1f);
     p = FMA(p * r, r, r) + 1;
-    float y = p * from_bits((to_bits(t) - 0x4b400000 + 127) * (1 << 23));
+    float y = p * from_bits((int32_t)(((uint32_t)to_bits(t) - 0x4b400000u + 127u) << 23)); /* unsigned: a NaN overflows */
     y = x < -87.3f ? 0 : y;
     return x > 88.37f ? (float)INFINITY : y;
 }
