@@ -80,21 +80,39 @@ static size_t home(uint64_t key, uint64_t n_slots)
     return (size_t)(((unsigned __int128)key * n_slots) >> 64);
 }
 
-static int by_key(const void *a, const void *b)
+/* The n entries of v sorted by key into to: their keys are hashes, so a place in proportion is nearly right. */
+static void sort_keys(const seen *v, size_t cap, seen *to, size_t n, uint32_t *start)
 {
-    uint64_t x = ((const seen *)a)->key, y = ((const seen *)b)->key;
-    return x < y ? -1 : x > y;
+    for (size_t i = 0; i < cap; i++)
+        if (v[i].key)
+            start[home(v[i].key, n) + 1]++;
+    for (size_t i = 0; i < n; i++)
+        start[i + 1] += start[i];
+    for (size_t i = 0; i < cap; i++)
+        if (v[i].key)
+            to[start[home(v[i].key, n)]++] = v[i];
+    for (size_t i = 1; i < n; i++) {
+        seen x = to[i];
+        size_t k = i;
+        for (; k && to[k - 1].key > x.key; k--)
+            to[k] = to[k - 1];
+        to[k] = x;
+    }
 }
 
 /* Moves the counts, sorted by key (so that equal contents give equal bytes), into the table of the file. */
 static int place(capt_df *df, table *t, capt_err *err)
 {
-    size_t k = 0;
-    for (size_t i = 0; i < t->cap; i++)
-        if (t->v[i].key)
-            t->v[k++] = t->v[i];
-    if (k)
-        qsort(t->v, k, sizeof *t->v, by_key);
+    size_t k = t->n;
+    seen *sorted = capt_try_alloc((k + 1) * sizeof *sorted, err);
+    uint32_t *start = sorted ? capt_try_alloc((k + 2) * sizeof *start, err) : NULL;
+    if (start)
+        sort_keys(t->v, t->cap, sorted, k, start);
+    free(start);
+    free(t->v);
+    t->v = sorted;
+    if (!start)
+        return -1;
     df->h.n_ngrams = k;
     df->h.n_slots = k + k / 3 + 1;
     df->own = capt_try_alloc(df->h.n_slots * sizeof *df->own, err);

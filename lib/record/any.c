@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "record/any_priv.h"
 #include "record/ndjson.h"
 
 typedef CAPT_LIST(char) any_list; /* capt_captions and capt_hyps have this layout */
@@ -205,6 +206,27 @@ static int read_lines(reader *r, const char *s, size_t n, capt_err *err)
     return 0;
 }
 
+/* A string "images" and a colon at the top level of the object that s begins with. */
+static int has_images(const char *s, size_t n)
+{
+    int depth = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] == '{' || s[i] == '[') {
+            depth++;
+        } else if (s[i] == '}' || s[i] == ']') {
+            depth--;
+        } else if (s[i] == '"') {
+            size_t from = i + 1;
+            for (i++; i < n && s[i] != '"'; i++)
+                i += s[i] == '\\';
+            size_t after = i + 1 < n ? i + 1 + strspn(s + i + 1, " \t") : n;
+            if (depth == 1 && i - from == 6 && !memcmp(s + from, "images", 6) && after < n && s[after] == ':')
+                return 1;
+        }
+    }
+    return 0;
+}
+
 /* 1 if the bytes are one JSON document and not a line-delimited stream: an array, or an object whose first line is not a
  * whole object, or is one with "images". */
 static int is_document(const char *s, size_t n)
@@ -216,14 +238,42 @@ static int is_document(const char *s, size_t n)
     size_t len = nl ? (size_t)(nl - s) - skip : n - skip;
     while (len && strchr(" \t\r", s[skip + len - 1]))
         len--;
-    if (!len || strchr("{[,:", s[skip + len - 1]))
-        return 1;
-    if (!memmem(s + skip, len, "\"images\"", 8))
+    return !len || strchr("{[,:", s[skip + len - 1]) || has_images(s + skip, len);
+}
+
+/* For the quick readers: keeps a record that is in order. */
+static int keep_plain(void *arg, const void *rec)
+{
+    reader *r = arg;
+    any_list *l = r->list;
+    const capt_id *id = rec;
+    if (r->id_kind && r->id_kind != (id->is_int ? 1 : 2))
         return 0;
-    json_t *o = capt_json_parse(s + skip, len, "", NULL);
-    int yes = json_is_object(o) && json_object_get(o, "images");
-    json_decref(o);
-    return yes;
+    r->id_kind = id->is_int ? 1 : 2;
+    l->int_ids = id->is_int;
+    if (l->n == r->cap) {
+        r->cap = r->cap ? 2 * r->cap : 256;
+        l->v = capt_realloc(l->v, r->cap * r->kind->size);
+    }
+    memcpy(l->v + l->n * r->kind->size, rec, r->kind->size);
+    return capt_idmap_add(l->map, (const capt_id *)(const void *)(l->v + l->n * r->kind->size), (int64_t)l->n) == (int64_t)l->n &&
+           ++l->n;
+}
+
+/* 1: all was read the quick way. */
+static int read_plain(reader *r, const char *s, size_t n)
+{
+    any_list *l = r->list;
+    int done = r->kind == &capt_kind_caption ? any_scan_captions(s, n, l->arena, keep_plain, r)
+                                             : any_scan_hyps(s, n, l->arena, keep_plain, r);
+    if (!done) {
+        capt_idmap_free(l->map);
+        l->map = capt_idmap_new();
+        capt_arena_reset(l->arena);
+        l->n = 0;
+        r->id_kind = 0;
+    }
+    return done;
 }
 
 static int read_bytes(reader *r, const char *s, size_t n, capt_err *err)
@@ -239,6 +289,8 @@ static int read_bytes(reader *r, const char *s, size_t n, capt_err *err)
         return capt_fail(err, CAPT_EDATA, "%s: the file is empty", r->name);
     if (!is_document(s, n))
         return read_lines(r, s, n, err);
+    if (read_plain(r, s, n))
+        return 0;
     json_t *doc = capt_json_parse(s, n, r->name, err);
     int rc = doc ? read_document(r, doc, err) : -1;
     json_decref(doc);
