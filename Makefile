@@ -106,10 +106,11 @@ $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libcapt.a
 	$(call say,LD $@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libcapt.a $(LDLIBS)
 
-# kernel speeds beside the machine's peak, one thread and two
-bench: $(B)/bench/kernels
-	$< -t 1
-	$< -t 2
+# kernels, then whole jobs, beside the machine's peak, one thread and two; ROWS="START-OF-A-NAME..." picks jobs alone, PEER=python3 runs PyTorch beside them
+BENCH_THREADS ?= 1 2
+bench: $(B)/bench/kernels $(B)/bench/jobs
+	$(if $(ROWS),,for t in $(BENCH_THREADS); do $(B)/bench/kernels -t $$t || exit 1; done)
+	for t in $(BENCH_THREADS); do PEER='$(PEER)' $(B)/bench/jobs -t $$t $(ROWS) || exit 1; done
 
 $(B)/libcapt.pc: Makefile VERSION
 	@mkdir -p $(@D)
@@ -219,6 +220,7 @@ help:
 	@echo 'make demo          builds, then trains, captions and scores a toy data set: at most 5 minutes, a page at the end'
 	@echo 'make lint          cppcheck, shellcheck, mandoc'
 	@echo 'make fuzz          every parser by libFuzzer, FUZZ_SECONDS=30 each (needs clang)'
+	@echo 'make bench         kernels and whole jobs beside the peak (tests/bench/README.md); ROWS=NAME.. some jobs, PEER=python3 PyTorch beside them'
 	@echo 'make schemas       writes schemas/*.json; check-schemas compares them'
 	@echo 'make deps          installs the Debian packages to build, test and lint'
 	@echo 'make install       to PREFIX (/usr/local) under DESTDIR; uninstall takes it away'

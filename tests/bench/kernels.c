@@ -5,67 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "backend/backend.h"
 
 #ifndef CAPT_REAL64
-static int n_thread = 1, n_round = 5;
+#include "tests/bench/measure.h"
+static int n_round = 5;
 static const char *part = "";
 static capt_pool *pool;
 static capt_backend *be;
 static double peak[2]; /* GF/s: f32, bf16 */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(n_thread == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static int cmp(const void *a, const void *b)
-{
-    double d = *(const double *)a - *(const double *)b;
-    return (d > 0) - (d < 0);
-}
-
-/* 12 independent chains of one instruction */
-#if defined __x86_64__
-#define CHAIN(op, r, i) op " %%" r "13, %%" r "14, %%" r #i "\n"
-#define LOOP(op, r) \
-    __asm__ volatile("1:" CHAIN(op, r, 0) CHAIN(op, r, 1) CHAIN(op, r, 2) CHAIN(op, r, 3) CHAIN(op, r, 4) CHAIN(op, r, 5) CHAIN(op, r, 6) CHAIN(op, r, 7) \
-                     CHAIN(op, r, 8) CHAIN(op, r, 9) CHAIN(op, r, 10) CHAIN(op, r, 11) "dec %0\njnz 1b\n" : "+r"(n) : : "cc", "xmm0", "xmm1", "xmm2", "xmm3", \
-                     "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm13", "xmm14")
-enum { ITER = 100000 };
-static void spin(void *arg, int64_t task, int worker)
-{
-    int kind = *(int *)arg;
-    long n = ITER;
-    (void)task, (void)worker;
-    if (kind == 2)
-        LOOP("vdpbf16ps", "zmm");
-    else if (kind == 1)
-        LOOP("vfmadd231ps", "zmm");
-    else
-        LOOP("vfmadd231ps", "ymm");
-}
-
-static double measure_peak(int bf16)
-{
-    int wide = strncmp(be->isa, "avx512", 6) == 0, kind = bf16 && strcmp(be->isa, "avx512bf16") == 0 ? 2 : wide;
-    if (!wide && strcmp(be->isa, "avx2") != 0)
-        return 0;
-    double t[9], ops = 12.0 * (kind == 2 ? 64 : kind == 1 ? 32 : 16) * ITER * n_thread;
-    for (int i = 0; i < 9; i++) {
-        double t0 = now();
-        capt_pool_run(pool, n_thread, spin, &kind);
-        t[i] = now() - t0;
-    }
-    qsort(t, 9, sizeof *t, cmp);
-    return ops / t[4] * 1e-9;
-}
-#else
-static double measure_peak(int bf16) { (void)bf16; return 0; }
-#endif
 
 static void *mem(size_t n)
 {
@@ -236,8 +184,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "kernels: %s\n", err.text);
         return 1;
     }
-    peak[0] = measure_peak(0);
-    peak[1] = measure_peak(1);
+    peak[0] = measure_peak(be, 0);
+    peak[1] = measure_peak(be, 1);
     printf("%s, %d thread(s), %s time; peak f32 %.0f GF/s, bf16 %.0f GF/s\n", be->isa, n_thread, n_thread == 1 ? "processor" : "wall", peak[0], peak[1]);
     static const int shape[][4] = { /* M, N, K, with gradients: GPT-2's, then a decoder of width 384 */
         {672, 2304, 768, 1}, {672, 768, 768, 1}, {672, 3072, 768, 1}, {672, 768, 3072, 1}, {672, 15000, 768, 0}, {672, 50257, 768, 0}, {5, 3072, 768, 0}, {5, 50257, 768, 0},
@@ -260,7 +208,7 @@ int main(int argc, char **argv)
         conv(4, 224, 3, 64, 7, 2, ct ? CAPT_BF16 : CAPT_F32);
     }
     rest();
-    printf("peak at the end: f32 %.0f GF/s, bf16 %.0f GF/s\n", measure_peak(0), measure_peak(1));
+    printf("peak at the end: f32 %.0f GF/s, bf16 %.0f GF/s\n", measure_peak(be, 0), measure_peak(be, 1));
     be->close(be);
     capt_pool_free(pool);
     return 0;

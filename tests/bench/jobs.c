@@ -1,0 +1,350 @@
+/* Times whole jobs through the library's public calls, random weights and inputs, beside the machine's peak and, where PEER is set, beside PyTorch.
+ * jobs [-t THREADS] [-s SECONDS] [START-OF-A-NAME]...
+ * Each row runs in a process of its own (its peak memory is its own), once unmeasured and then for about SECONDS (default 2), at least twice; figures are medians.
+ * PEER is a command that runs Python with torch ("python3"): tests/bench/peers/torch_jobs.py then does the same job, the two taking turns, and the ratio
+ * of the medians is printed (above 1: the library is faster). */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include "base/mem.h"
+#include "decode/scorer.h"
+#include "op/op.h"
+#include "train/optim.h"
+#include "train/scst.h"
+#include "train/xe.h"
+
+#ifndef CAPT_REAL64
+#include "tests/bench/measure.h"
+
+enum kind { TRAIN, BEAM, SCST, ENCODE };
+static const char *const kind_name[] = {"train", "beam", "scst", "encode"};
+enum { T = 20 }; /* words, BOS included */
+typedef struct row {
+    const char *name;
+    enum kind kind;
+    int layers, width, heads, K, dim, V, images; /* K image tokens of a feature row of dim numbers */
+    double drop, smooth;
+    int uneven; /* captions of 8 to 18 words padded to T, as in Flickr8k; else all of T */
+    const char *encoder;
+    double gmac; /* of an image */
+} row;
+static const row rows[] = {
+    {"train-f8k", TRAIN, 6, 384, 6, 4, 1280, 2543, 64, 0.2, 0.1, 1, NULL, 0},
+    {"train-gpt2-15000", TRAIN, 12, 768, 12, 1, 512, 15000, 32, 0.1, 0, 0, NULL, 0},
+    {"train-gpt2-50257", TRAIN, 12, 768, 12, 1, 512, 50257, 32, 0.1, 0, 0, NULL, 0},
+    {"beam5-gpt2-32", BEAM, 12, 768, 12, 1, 512, 50257, 32, 0, 0, 0, NULL, 0},
+    {"beam5-gpt2-1", BEAM, 12, 768, 12, 1, 512, 50257, 1, 0, 0, 0, NULL, 0},
+    {"scst-f8k", SCST, 6, 384, 6, 4, 1280, 2543, 10, 0.2, 0, 0, NULL, 0},
+    {"vit-b32", ENCODE, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, "clip-vit", 4.41},
+    {"rn50", ENCODE, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, "clip-resnet", 5.79},
+};
+enum { SAMPLES = 5, BEAM_WIDTH = 5 };
+
+typedef struct job {
+    const row *r;
+    capt_dtype dtype;
+    capt_backend *be;
+    capt_model *m;
+    capt_params ps; /* of an encoder alone */
+    capt_encoder *e;
+    capt_ctx *c;
+    capt_scorer *s;
+    capt_optim opt;
+    capt_input in;
+    int64_t step;
+    int R;
+    int32_t *row_image, *tokens, *targets;
+    capt_real *weights;
+    double words; /* carrying loss */
+    uint64_t *id;
+} job;
+
+static void must(int bad, const capt_err *err)
+{
+    if (!bad)
+        return;
+    fprintf(stderr, "jobs: %s\n", err->text);
+    exit(1);
+}
+
+static capt_vocab *words_vocab(int n)
+{
+    char **w = capt_alloc((size_t)n * sizeof *w);
+    capt_err err = CAPT_ERR_INIT;
+    for (int i = 0; i < n - 4; i++) {
+        w[i] = capt_alloc(12);
+        snprintf(w[i], 12, "w%d", i);
+    }
+    capt_vocab *v = capt_vocab_new_words((const char *const *)w, NULL, (size_t)(n - 4), &err);
+    must(!v, &err);
+    for (int i = 0; i < n - 4; i++)
+        free(w[i]);
+    free(w);
+    return v;
+}
+
+static void job_new(job *j, capt_backend *be, const row *r, capt_dtype dtype)
+{
+    capt_err err = CAPT_ERR_INIT;
+    *j = (job){.r = r, .be = be, .dtype = dtype, .opt = {0.9, 0.999, 1e-8, 0.01, 1, 0}, .R = r->images};
+    j->c = capt_ctx_new(be, dtype, &err);
+    must(!j->c, &err);
+    j->in.n_images = r->images;
+    if (r->kind == ENCODE) {
+        json_t *config = json_pack("{s:s}", "type", r->encoder);
+        capt_params_init(&j->ps, be, dtype, 1);
+        j->e = capt_encoder_new(config, &j->ps, &err);
+        json_decref(config);
+        must(!j->e, &err);
+        size_t n = (size_t)r->images * 224 * 224 * 3;
+        uint8_t *pixels = capt_alloc(n);
+        for (size_t i = 0; i < n; i++)
+            pixels[i] = (uint8_t)(i * 2654435761u >> 24);
+        j->in.pixels = pixels;
+        j->in.px = 224;
+        return;
+    }
+    json_t *config = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "type", "gpt2", "feature", "global", "feature_dim", r->dim, "feature_rows", 1, "width", r->width,
+                               "layers", r->layers, "heads", r->heads, "words", T, "tokens", r->K, "dropout", r->drop);
+    j->m = capt_model_new(config, words_vocab(r->V), NULL, be, dtype, 1, &err);
+    json_decref(config);
+    must(!j->m, &err);
+    capt_real *feat = capt_alloc((size_t)r->images * (size_t)r->dim * sizeof *feat);
+    for (int i = 0; i < r->images * r->dim; i++)
+        feat[i] = (capt_real)((i * 7919 % 2003) * 1e-3 - 1);
+    j->in.feat = feat;
+    j->in.S = 1;
+    j->in.D = r->dim;
+    size_t cells = (size_t)j->R * T;
+    j->row_image = capt_alloc((size_t)j->R * sizeof *j->row_image);
+    j->id = capt_alloc((size_t)j->R * sizeof *j->id);
+    j->tokens = capt_alloc(cells * sizeof *j->tokens);
+    j->targets = capt_alloc(cells * sizeof *j->targets);
+    j->weights = capt_alloc(cells * sizeof *j->weights);
+    for (int q = 0; q < j->R; q++) {
+        j->row_image[q] = q;
+        j->id[q] = (uint64_t)q;
+        int len = r->uneven ? 8 + q * 7 % 11 : T;
+        for (int t = 0; t < T; t++) {
+            int k = q * T + t;
+            j->tokens[k] = t ? 4 + (k * 7919) % (r->V - 4) : 1;
+            j->targets[k] = 4 + ((k + 1) * 7919) % (r->V - 4);
+            j->weights[k] = t < len;
+            j->words += t < len;
+        }
+    }
+    if (r->kind == BEAM || r->kind == SCST) {
+        j->s = capt_scorer_model(j->m, NULL, &err);
+        must(!j->s, &err);
+    }
+    if (r->kind != BEAM)
+        must(capt_params_train(&j->m->params, "", 1, &err), &err);
+}
+
+static double some_reward(void *arg, int image, const char *caption, int ended)
+{
+    return (double)((strlen(caption) + (size_t)image) % 7);
+}
+
+static void job_run(job *j)
+{
+    capt_err err = CAPT_ERR_INIT;
+    double loss;
+    j->c->training = j->r->kind == TRAIN || j->r->kind == SCST;
+    j->c->step = (uint64_t)++j->step;
+    switch (j->r->kind) {
+    case TRAIN: {
+        capt_rows b = {j->R, T, j->row_image, j->tokens, j->targets, j->weights, 0};
+        must(capt_xe_pass(j->c, j->m, NULL, &j->in, &b, j->words, j->r->smooth, 1, &loss, &err), &err);
+        must(capt_optim_step(&j->opt, &j->m->params, 1e-5, NULL, &err), &err);
+        return;
+    }
+    case SCST: {
+        capt_scst_opts o = {.samples = SAMPLES, .max_t = T, .temperature = 1, .seed = 1};
+        capt_scst_stats st;
+        must(capt_scst_pass(j->c, j->m, NULL, j->s, &j->in, j->id, j->step, &o, some_reward, NULL, &st, &err), &err);
+        must(capt_optim_step(&j->opt, &j->m->params, 1e-6, NULL, &err), &err);
+        return;
+    }
+    case BEAM: {
+        capt_beam_opts o = {.beam = BEAM_WIDTH, .nbest = 1, .max_t = T};
+        capt_found *found = capt_alloc((size_t)j->r->images * sizeof *found);
+        must(capt_beam_run(j->s, &j->in, &o, found, &err), &err);
+        capt_found_free(found, j->r->images);
+        free(found);
+        return;
+    }
+    case ENCODE: {
+        capt_encoded out;
+        capt_real *y = capt_alloc((size_t)j->r->images * (size_t)j->e->global_dim * sizeof *y);
+        capt_ctx_reset(j->c);
+        capt_tensor *u8 = capt_ctx_upload(j->c, CAPT_U8, CAPT_DIMS(j->r->images, 224, 224, 3), j->in.pixels);
+        capt_encode(j->c, j->e, u8, &out);
+        capt_ctx_download(j->c, y, out.global->data, (size_t)j->r->images * (size_t)j->e->global_dim * sizeof *y);
+        must(capt_ctx_check(j->c, &err), &err);
+        free(y);
+        return;
+    }
+    }
+}
+
+/* Operations of matrix products and attention, a multiply-add being 2. */
+static double operations(const job *j)
+{
+    const row *r = j->r;
+    double D = r->width, block = 24.0 * r->layers * D * D, head = 2.0 * r->V * D, S = r->K + T, I = r->images, map = 2.0 * I * r->K * D * r->dim;
+    double forward = S * block + r->layers * 2.0 * S * S * D, steps = T * (block + head) + r->layers * 2.0 * S * S * D; /* of a row; half the square of attention is masked */
+    switch (r->kind) {
+    case TRAIN: return 3 * (I * forward + j->words * head + map);
+    case SCST: return I * SAMPLES * (steps + 3 * (forward + T * head)) + I * r->K * block + 4 * map;
+    case BEAM: return I * (BEAM_WIDTH * (T - 1.0) / T + 1.0 / T) * steps + I * r->K * block + map;
+    default: return 2e9 * r->gmac * I;
+    }
+}
+
+/* What a run is counted in. */
+static double units(const job *j, const char **name)
+{
+    *name = j->r->kind == TRAIN ? "words" : "images";
+    return j->r->kind == TRAIN ? j->words : j->r->images;
+}
+
+/* ---- the peer: one line in, seconds out ---- */
+typedef struct peer { pid_t pid; FILE *to, *from; } peer;
+
+static int peer_start(peer *p, const row *r, const char *dtype)
+{
+    int in[2], out[2];
+    const char *command = getenv("PEER");
+    if (!command || !*command)
+        return 0;
+    if (pipe(in) || pipe(out))
+        exit(1);
+    fflush(NULL);
+    p->pid = fork();
+    if (p->pid == 0) {
+        char line[1200];
+        dup2(in[0], 0), dup2(out[1], 1);
+        close(in[0]), close(in[1]), close(out[0]), close(out[1]);
+        unsetenv("OPENBLAS_NUM_THREADS"), unsetenv("OPENBLAS_CORETYPE"), unsetenv("OMP_NUM_THREADS");
+        snprintf(line, sizeof line,
+                 "exec %s tests/bench/peers/torch_jobs.py '{\"kind\":\"%s\",\"dtype\":\"%s\",\"threads\":%d,\"layers\":%d,\"width\":%d,\"heads\":%d,\"K\":%d,\"dim\":%d,\"V\":%d,"
+                 "\"images\":%d,\"drop\":%g,\"smooth\":%g,\"uneven\":%d,\"encoder\":\"%s\",\"T\":%d}'",
+                 command, kind_name[r->kind], dtype, n_thread, r->layers, r->width, r->heads, r->K, r->dim, r->V, r->images, r->drop, r->smooth, r->uneven, r->encoder ? r->encoder : "", T);
+        execl("/bin/sh", "sh", "-c", line, (char *)NULL);
+        _exit(127);
+    }
+    close(in[0]), close(out[1]);
+    p->to = fdopen(in[1], "w");
+    p->from = fdopen(out[0], "r");
+    return 1;
+}
+
+static double peer_ask(peer *p, const char *what)
+{
+    char line[100];
+    fprintf(p->to, "%s\n", what);
+    fflush(p->to);
+    if (!fgets(line, sizeof line, p->from)) {
+        fprintf(stderr, "jobs: the peer failed\n");
+        exit(1);
+    }
+    usleep(20000); /* its threads stop spinning */
+    return atof(line);
+}
+
+static double middle(double *t, int n)
+{
+    qsort(t, (size_t)n, sizeof *t, cmp);
+    return n % 2 ? t[n / 2] : (t[n / 2] + t[n / 2 - 1]) / 2;
+}
+
+static void run_row(const row *r, capt_dtype dtype, double seconds)
+{
+    enum { MOST = 200 };
+    capt_err err = CAPT_ERR_INIT;
+    const char *type = dtype == CAPT_BF16 ? "bf16" : "f32", *unit;
+    peer p;
+    int with_peer = peer_start(&p, r, type);
+    capt_pool *pool = capt_pool_new(n_thread, &err);
+    capt_backend *be = pool ? capt_backend_cpu_new(pool, &err) : NULL;
+    must(!be, &err);
+    job j;
+    job_new(&j, be, r, dtype);
+    job_run(&j);
+    if (with_peer)
+        peer_ask(&p, "warm");
+    double mine[MOST], theirs[MOST], top = measure_peak(be, dtype == CAPT_BF16), sum = 0;
+    int n = 0;
+    while (n < MOST && (n < 2 || sum < seconds)) {
+        double t0 = now();
+        job_run(&j);
+        mine[n] = now() - t0;
+        sum += mine[n];
+        if (with_peer)
+            theirs[n] = peer_ask(&p, "run");
+        n++;
+    }
+    top = (top + measure_peak(be, dtype == CAPT_BF16)) / 2;
+    double t = middle(mine, n), count = units(&j, &unit), speed = operations(&j) / t * 1e-9;
+    struct rusage use;
+    getrusage(RUSAGE_SELF, &use);
+    printf("%-17s %-4s %d  %8.4f s  %8.1f %-6s/s  %6.1f GF/s", r->name, type, n_thread, t, count / t, unit, speed);
+    if (top > 0)
+        printf(" %3.0f%% of %.0f", 100 * speed / top, top);
+    printf("  %5ld MB", use.ru_maxrss / 1024);
+    if (with_peer) {
+        double other = middle(theirs, n);
+        printf("  | peer %8.4f s  %8.1f /s  %5.0f MB  ratio %.2f", other, count / other, peer_ask(&p, "memory"), other / t);
+        fclose(p.to);
+        waitpid(p.pid, NULL, 0);
+    }
+    printf("  (%d)\n", n);
+    fflush(stdout);
+    _exit(0);
+}
+
+int main(int argc, char **argv)
+{
+    double seconds = 2;
+    int first = argc;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "-t") == 0 && i + 1 < argc)
+            n_thread = atoi(argv[++i]);
+        else if (strcmp(argv[i], "-s") == 0 && i + 1 < argc)
+            seconds = atof(argv[++i]);
+        else {
+            first = i;
+            break;
+        }
+    printf("job, type, threads, %s time of a run, rate, operations, share of the peak measured around it, peak memory (runs)\n", n_thread == 1 ? "processor" : "wall");
+    fflush(stdout);
+    int bad = 0;
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+        for (int b = 0; b < 2; b++) {
+            char name[100];
+            int wanted = first == argc;
+            snprintf(name, sizeof name, "%s-%s", rows[k].name, b ? "bf16" : "f32");
+            for (int i = first; i < argc; i++)
+                wanted |= strncmp(name, argv[i], strlen(argv[i])) == 0;
+            if (!wanted)
+                continue;
+            pid_t pid = fork();
+            if (pid == 0)
+                run_row(&rows[k], b ? CAPT_BF16 : CAPT_F32, seconds);
+            int status = 0;
+            waitpid(pid, &status, 0);
+            bad |= status != 0;
+        }
+    return bad;
+}
+#else
+int main(void)
+{
+    fprintf(stderr, "jobs: the cpu backend is single precision\n");
+    return 1;
+}
+#endif

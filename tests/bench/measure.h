@@ -1,0 +1,63 @@
+/* What the benches share: the clock and the machine's peak. One thread: processor time, so other load on the machine disturbs little; more: wall time. */
+#ifndef CAPT_BENCH_MEASURE_H
+#define CAPT_BENCH_MEASURE_H
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "backend/backend.h"
+
+static int n_thread = 1;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(n_thread == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int cmp(const void *a, const void *b)
+{
+    double d = *(const double *)a - *(const double *)b;
+    return (d > 0) - (d < 0);
+}
+
+/* 12 independent chains of one instruction */
+#if defined __x86_64__
+#define CHAIN(op, r, i) op " %%" r "13, %%" r "14, %%" r #i "\n"
+#define LOOP(op, r) \
+    __asm__ volatile("1:" CHAIN(op, r, 0) CHAIN(op, r, 1) CHAIN(op, r, 2) CHAIN(op, r, 3) CHAIN(op, r, 4) CHAIN(op, r, 5) CHAIN(op, r, 6) CHAIN(op, r, 7) \
+                     CHAIN(op, r, 8) CHAIN(op, r, 9) CHAIN(op, r, 10) CHAIN(op, r, 11) "dec %0\njnz 1b\n" : "+r"(n) : : "cc", "xmm0", "xmm1", "xmm2", "xmm3", \
+                     "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm13", "xmm14")
+enum { ITER = 100000 };
+static void spin(void *arg, int64_t task, int worker)
+{
+    int kind = *(int *)arg;
+    long n = ITER;
+    (void)task, (void)worker;
+    if (kind == 2)
+        LOOP("vdpbf16ps", "zmm");
+    else if (kind == 1)
+        LOOP("vfmadd231ps", "zmm");
+    else
+        LOOP("vfmadd231ps", "ymm");
+}
+
+/* GF/s of the multiply-add instruction (f32 or bf16) on n_thread threads; 0 where it is not known. */
+static double measure_peak(capt_backend *be, int bf16)
+{
+    int wide = strncmp(be->isa, "avx512", 6) == 0, kind = bf16 && strcmp(be->isa, "avx512bf16") == 0 ? 2 : wide;
+    if (!wide && strcmp(be->isa, "avx2") != 0)
+        return 0;
+    double t[9], ops = 12.0 * (kind == 2 ? 64 : kind == 1 ? 32 : 16) * ITER * n_thread;
+    for (int i = 0; i < 9; i++) {
+        double t0 = now();
+        capt_pool_run(be->pool, n_thread, spin, &kind);
+        t[i] = now() - t0;
+    }
+    qsort(t, 9, sizeof *t, cmp);
+    return ops / t[4] * 1e-9;
+}
+#else
+static double measure_peak(capt_backend *be, int bf16) { (void)be, (void)bf16; return 0; }
+#endif
+#endif
