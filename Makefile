@@ -7,9 +7,9 @@ CC ?= cc
 Q := $(if $(V),,@)
 say = $(if $(V),@:,@echo '  $(1)')
 VERSION := $(shell cat VERSION)
-PKGS := libjpeg lmdb jansson libxxhash
+PKGS := libjpeg lmdb jansson libxxhash zlib minizip
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lunistring
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lunistring -lstemmer
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-unused-parameter
 ifeq ($(CONF),fuzz)
@@ -117,7 +117,8 @@ $(B)/libcapt.pc: Makefile VERSION
 	@printf 'prefix=%s\nName: capt\nDescription: image captioning toolkit\nVersion: %s\nCflags: -I$${prefix}/include/capt\nLibs: -L$${prefix}/lib -lcapt\nLibs.private: %s\n' '$(PREFIX)' '$(VERSION)' '$(LDLIBS)' >$@
 
 # ---- Debian packages: to build, to test, to lint
-DEPS := gcc make libc6-dev pkg-config libjpeg-dev liblmdb-dev libjansson-dev libxxhash-dev libunistring-dev
+DEPS := gcc make libc6-dev pkg-config libjpeg-dev liblmdb-dev libjansson-dev libxxhash-dev libunistring-dev \
+    libstemmer-dev zlib1g-dev libminizip-dev
 DEPS_CHECK := libcmocka-dev perl jq python3 python3-pil bash locales
 DEPS_LINT := cppcheck shellcheck mandoc
 

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/prov.h"
+#include "common/meteor.h"
 #include "common/prog.h"
 #include "common/scored.h"
 #include "metric/bootstrap.h"
@@ -23,8 +24,9 @@
 enum { MAX_METRICS = 16, MAX_OUT = MAX_METRICS + 2, MAX_FILES = 2, FEW_IMAGES = 50 };
 enum { TOK_PTB, TOK_NONE };
 
-static const char *refs_path, *split = "test", *metrics = "bleu,rouge,cider", *df_path, *write_df, *per_image, *train_path;
-static const char *spice_input;
+static const char all_metrics[] = "bleu,meteor,rouge,cider"; /* meteor: when its data are found */
+static const char *refs_path, *split = "test", *metrics = all_metrics, *df_path, *write_df, *per_image, *train_path;
+static const char *spice_input, *meteor_path;
 static capt_strs instances, spice_output, tuples;
 static int as_json, subset, tokenize, keep_first, collapse, df_eos;
 static int64_t resamples = 10000;
@@ -52,6 +54,7 @@ typedef struct work {
     capt_splits splits;
     capt_captions *refs;
     capt_df *df; /* from --df, or NULL */
+    capt_meteor *meteor;
     capt_arena *arena;
     capt_pool *pool;
     answers a[MAX_FILES]; /* all of the same images */
@@ -131,7 +134,8 @@ static int parse_options(work *w)
     }
     for (const capt_metric *m = capt_metrics; m->name; m++)
         for (size_t i = 0; i < n; i++)
-            if (!strcmp(m->name, name[i])) {
+            if (!strcmp(m->name, name[i]) &&
+                (metrics != all_metrics || strcmp(name[i], "meteor") || prog_meteor_place(meteor_path))) {
                 w->metric[w->n_metrics++] = m;
                 break;
             }
@@ -331,6 +335,8 @@ static void describe(work *w, answers *a)
                         capt_df_eos(w->df) ? ",eos" : "");
     else
         capt_str_printf(&s, "|df:corpus,N=%zu", a->j.n);
+    if (w->meteor)
+        capt_str_printf(&s, "|meteor:%s,%.8s", capt_meteor_full(w->meteor) ? "full" : "nopara", capt_meteor_id(w->meteor));
     capt_str_printf(&s, "|version:%s", capt_version());
     a->signature = json_stringn(s.s, s.n);
     capt_str_free(&s);
@@ -369,7 +375,7 @@ static int score(work *w, answers *a, const capt_df *df, int f)
 {
     capt_metric_in in = {.n = a->j.n, .hyps = a->hyp_line, .refs = w->ref_line, .ref_at = w->ref_at, .df = df, .pool = w->pool,
                          .cands = a->cand_line, .cand_at = a->cand_at, .train = train_path ? &w->train : NULL,
-                         .objects = w->objects};
+                         .objects = w->objects, .meteor = w->meteor};
     for (int m = 0; m < w->n_metrics; m++)
         if (w->metric[m]->fn(&in, &a->out[a->n_out++], &w->p->err))
             return capt_err_prefix(&w->p->err, "%s: %s", a->path, w->metric[m]->name);
@@ -457,6 +463,8 @@ static int put_all(work *w, int stdout_taken)
         scored_put_table(s, w->n_files, iv);
     for (int f = 0; f < w->n_files; f++)
         scored_note_health(w->p, &s[f]);
+    for (int f = 0; f < w->n_files; f++)
+        scored_detail_meteor(w->p, &s[f]);
     return 0;
 }
 
@@ -507,6 +515,11 @@ static int work_all(work *w)
     w->pool = capt_pool_new((int)p->threads, &p->err);
     if (!w->pool || capt_captions_read_any(refs_path, &w->refs, &p->err) || (df_path && open_df(w)))
         return -1;
+    if (asked(w, "meteor") && p->argc) {
+        w->meteor = prog_meteor_open(p, meteor_path);
+        if (!w->meteor)
+            return -1;
+    }
     for (int f = 0; f < p->argc; f++) {
         answers *a = &w->a[w->n_files++];
         a->path = p->argv[f];
@@ -541,6 +554,7 @@ static int run(capt_prog *p)
     capt_grams_free(&w.train);
     capt_captions_free(w.refs);
     capt_df_free(w.df);
+    capt_meteor_close(w.meteor);
     capt_pool_free(w.pool);
     capt_arena_free(w.arena);
     return rc;
@@ -549,7 +563,8 @@ static int run(capt_prog *p)
 static const capt_opt options[] = {
     {"refs", CAPT_O_STR, &refs_path, "FILE", "references: caption records, COCO annotations or Karpathy JSON", 0, 0, 1, 1},
     {"split", CAPT_O_STR, &split, "NAME,..", "splits to score; all: every image; files without splits count whole", 0, 0, 0, 0},
-    {"metrics", CAPT_O_STR, &metrics, "LIST", "some of bleu, rouge, cider, cider-plain, diversity, chair", 0, 0, 0, 0},
+    {"metrics", CAPT_O_STR, &metrics, "LIST", "some of bleu, meteor, rouge, cider, cider-plain, diversity, chair", 0, 0, 0, 0},
+    {"meteor-data", CAPT_O_STR, &meteor_path, "PATH", "METEOR's data: its tree or jar, pycocoevalcap's meteor folder, or WordNet's", 0, 0, 1, 0},
     {"df", CAPT_O_STR, &df_path, "FILE", "n-gram document frequencies for CIDEr, made by --write-df", 0, 0, 1, 0},
     {"write-df", CAPT_O_STR, &write_df, "FILE", "write the document frequencies of the references in the split", 0, 0, 1, 0},
     {"df-eos", CAPT_O_FLAG, &df_eos, NULL, "--write-df: the end of a sentence counts as a word", 0, 0, 0, 0},
@@ -569,7 +584,7 @@ static const capt_opt options[] = {
 
 static capt_prog prog = {.name = "coco-score",
                          .synopsis = "[options] --refs FILE HYPOTHESES [HYPOTHESES]",
-                         .about = "Scores captions with BLEU, ROUGE-L, CIDEr and others as the official caption scorer does.",
+                         .about = "Scores captions with BLEU, METEOR, ROUGE-L, CIDEr and others as the official caption scorer does.",
                          .opts = options,
                          .groups = CAPT_G_THREADS | CAPT_G_SEED,
                          .min_args = 0,

@@ -20,7 +20,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 PATH=$B:$PATH
 LC_ALL=C.UTF-8
-export PATH LC_ALL
+CAPT_METEOR_DATA='' CAPT_CACHE=$T/.cache # no data from outside
+export PATH LC_ALL CAPT_METEOR_DATA CAPT_CACHE
 tests=0 failed=0
 
 diag()

@@ -31,15 +31,46 @@ void scored_note_health(const capt_prog *p, const scored *s)
                    100 * share(h->empty, h->n), 100 * share(h->unk, h->words));
 }
 
+static json_t *meteor_stats(const int64_t *stats)
+{
+    json_t *v = json_array();
+    for (int k = 0; k < CAPT_METEOR_STATS; k++)
+        json_array_append_new(v, json_integer((json_int_t)stats[k]));
+    return v;
+}
+
+/* METEOR's part of a; NULL: none. */
+static const capt_metric_out *meteor_of(const scored *a)
+{
+    for (int m = 0; m < a->n_out; m++)
+        if (a->out[m].meteor_each)
+            return &a->out[m];
+    return NULL;
+}
+
+void scored_detail_meteor(const capt_prog *p, const scored *s)
+{
+    const capt_metric_out *o = meteor_of(s);
+    if (!o)
+        return;
+    const int64_t *x = o->meteor, *y = x + CAPT_METEOR_MODULES;
+    capt_prog_detail(p, "%s: METEOR: words %lld of %lld, function words %lld of %lld; content and function words matched: "
+                     "exact %lld %lld, stem %lld %lld, synonym %lld %lld, paraphrase %lld %lld; %lld chunks",
+                     s->path, (long long)x[0], (long long)x[1], (long long)x[2], (long long)x[3], (long long)y[0],
+                     (long long)y[2], (long long)y[4], (long long)y[6], (long long)y[8], (long long)y[10], (long long)y[12],
+                     (long long)y[14], (long long)x[CAPT_METEOR_CHUNKS]);
+}
+
 static json_t *as_object(const scored *a)
 {
+    const capt_metric_out *meteor = meteor_of(a);
     json_t *o = json_object();
     json_object_set_new(o, "n", json_integer((json_int_t)a->n));
     for (int m = 0; m < a->n_out; m++)
         for (int k = 0; k < a->out[m].n_score; k++)
             json_object_set_new(o, a->out[m].score[k].key, json_real(a->out[m].score[k].value));
     json_object_set_new(o, "signature", json_string(a->signature));
-    json_object_set_new(o, "meteor", json_string("absent"));
+    json_object_set_new(o, "meteor", json_string(!meteor ? "absent" : strcmp(meteor->score[0].key, "METEOR") ? "nopara" : "full"));
     for (int m = 0; m < a->n_out; m++)
         if (is_bleu(&a->out[m])) {
             const int64_t *g = a->out[m].guess, *c = a->out[m].correct;
@@ -49,6 +80,8 @@ static json_t *as_object(const scored *a)
                                           (json_int_t)g[1], (json_int_t)g[2], (json_int_t)g[3], "correct",
                                           (json_int_t)c[0], (json_int_t)c[1], (json_int_t)c[2], (json_int_t)c[3]));
         }
+    if (meteor)
+        json_object_set_new(o, "meteor_stats", meteor_stats(meteor->meteor));
     json_object_set_new(o, "health", health_object(a->health));
     return o;
 }
@@ -138,6 +171,8 @@ int scored_put_images(const char *path, const scored *a, capt_err *err)
                 if (s->each && !isnan(s->each[i]))
                     json_object_set_new(o, s->key, json_real(s->each[i]));
             }
+        if (meteor_of(a))
+            json_object_set_new(o, "meteor_stats", meteor_stats(meteor_of(a)->meteor_each[i]));
         if (h->trained_on >= 0)
             json_object_set_new(o, "trained_on", json_boolean(h->trained_on));
         put_line(o, capt_out_file(out));

@@ -25,5 +25,6 @@ void scored_put_json(const scored *s); /* one object on a line */
 void scored_put_difference(const scored s[2], const scored_interval *iv, int64_t resamples, int64_t seed);
 void scored_put_table(const scored *s, int n_files, const scored_interval *iv);
 void scored_note_health(const capt_prog *p, const scored *s);
+void scored_detail_meteor(const capt_prog *p, const scored *s); /* what METEOR was computed from */
 int scored_put_images(const char *path, const scored *s, capt_err *err); /* one score record an image */
 #endif

@@ -24,6 +24,7 @@ void capt_metric_out_free(capt_metric_out *out)
     for (int i = 0; i < out->n_score; i++)
         free(out->score[i].each);
     free(out->sum);
+    free(out->meteor_each);
     memset(out, 0, sizeof *out);
 }
 

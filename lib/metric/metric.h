@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/thread.h"
 #include "metric/cider.h"
+#include "metric/meteor.h"
 #include "metric/ngram.h"
 
 enum { CAPT_SCORES_MAX = 12 };
@@ -29,6 +30,7 @@ typedef struct capt_metric_in {
     const size_t *cand_at;
     const capt_grams *train;     /* for novelty: training captions (capt_line_key); NULL: no novelty */
     const capt_objects *objects; /* (n) for CHAIR: what is in the picture, beside what its references name */
+    const capt_meteor *meteor; /* for METEOR */
 } capt_metric_in;
 
 typedef struct capt_metric_score {
@@ -45,6 +47,8 @@ typedef struct capt_metric_out {
     int n_sum;
     void (*of_sum)(const double *sum, double *value);
     int64_t testlen, reflen, guess[4], correct[4]; /* BLEU only */
+    int64_t meteor[CAPT_METEOR_STATS];       /* METEOR only: summed statistics of the chosen references */
+    int64_t (*meteor_each)[CAPT_METEOR_STATS]; /* METEOR only: (n) */
 } capt_metric_out;
 void capt_metric_out_free(capt_metric_out *out);
 
