@@ -43,27 +43,42 @@ typedef struct run {
     capt_metric_out *out;
 } run;
 
-double capt_meteor_value(const int64_t s[CAPT_METEOR_STATS])
+/* From weighted matched words and weighted words of both sides. */
+static double score_of(double t, double r, double t_all, double r_all, double frag)
 {
-    double t = 0, r = 0;
-    const int64_t *m = s + CAPT_METEOR_MODULES;
-    for (int k = 0; k < 4; k++) {
-        t += ((double)m[4 * k] * weight[k]) * delta;
-        r += ((double)m[4 * k + 1] * weight[k]) * delta;
-    }
-    for (int k = 0; k < 4; k++) {
-        t += ((double)m[4 * k + 2] * weight[k]) * (1 - delta);
-        r += ((double)m[4 * k + 3] * weight[k]) * (1 - delta);
-    }
-    double tl = delta * (double)(s[CAPT_METEOR_TLEN] - s[CAPT_METEOR_TFUNC]) + (1 - delta) * (double)s[CAPT_METEOR_TFUNC];
-    double rl = delta * (double)(s[CAPT_METEOR_RLEN] - s[CAPT_METEOR_RFUNC]) + (1 - delta) * (double)s[CAPT_METEOR_RFUNC];
-    double p = t / tl, q = r / rl, f = 1 / (((1 - alpha) / p) + (alpha / q));
-    int whole = s[CAPT_METEOR_TMATCHED] == s[CAPT_METEOR_TLEN] && s[CAPT_METEOR_RMATCHED] == s[CAPT_METEOR_RLEN] &&
-                s[CAPT_METEOR_CHUNKS] == 1;
-    double mean = (double)(s[CAPT_METEOR_TMATCHED] + s[CAPT_METEOR_RMATCHED]) / 2;
-    double frag = whole ? 0 : (double)s[CAPT_METEOR_CHUNKS] / mean;
+    double p = t / t_all, q = r / r_all, f = 1 / (((1 - alpha) / p) + (alpha / q));
     double score = f * (1 - gamma_ * pow(frag, beta));
     return score > 0 ? score : 0; /* also NaN */
+}
+
+static double words(int64_t n, int64_t n_function)
+{
+    return delta * (double)(n - n_function) + (1 - delta) * (double)n_function;
+}
+
+static int whole(const int64_t *s)
+{
+    return s[CAPT_METEOR_TMATCHED] == s[CAPT_METEOR_TLEN] && s[CAPT_METEOR_RMATCHED] == s[CAPT_METEOR_RLEN] &&
+           s[CAPT_METEOR_CHUNKS] == 1;
+}
+
+/* Weighted matched words of one side. */
+static double matched(const int64_t *content)
+{
+    double t = 0;
+    for (int k = 0; k < 4; k++)
+        t += ((double)content[4 * k] * weight[k]) * delta;
+    for (int k = 0; k < 4; k++)
+        t += ((double)content[4 * k + 2] * weight[k]) * (1 - delta);
+    return t;
+}
+
+double capt_meteor_value(const int64_t s[CAPT_METEOR_STATS])
+{
+    double mean = (double)(s[CAPT_METEOR_TMATCHED] + s[CAPT_METEOR_RMATCHED]) / 2;
+    return score_of(matched(s + CAPT_METEOR_MODULES), matched(s + CAPT_METEOR_MODULES + 1),
+                    words(s[CAPT_METEOR_TLEN], s[CAPT_METEOR_TFUNC]), words(s[CAPT_METEOR_RLEN], s[CAPT_METEOR_RFUNC]),
+                    whole(s) ? 0 : (double)s[CAPT_METEOR_CHUNKS] / mean);
 }
 
 /* ---- words */
@@ -288,12 +303,12 @@ static void score_image(void *arg, int64_t task, int w)
     r->out->score[0].each[task] = best;
 }
 
-static void value_of_sum(const double *sum, double *value)
+/* What of the statistics has to be summed for a score. */
+enum { SUM_T, SUM_R, SUM_T_ALL, SUM_R_ALL, SUM_CHUNKS, SUM_MATCHED, SUMS };
+
+static void value_of_sum(const double *s, double *value)
 {
-    int64_t s[CAPT_METEOR_STATS];
-    for (int k = 0; k < CAPT_METEOR_STATS; k++)
-        s[k] = (int64_t)sum[k];
-    *value = capt_meteor_value(s);
+    *value = score_of(s[SUM_T], s[SUM_R], s[SUM_T_ALL], s[SUM_R_ALL], s[SUM_CHUNKS] / (s[SUM_MATCHED] / 2));
 }
 
 static void sum_up(capt_metric_out *out, size_t n)
@@ -301,13 +316,16 @@ static void sum_up(capt_metric_out *out, size_t n)
     int64_t *sum = out->meteor;
     for (size_t i = 0; i < n; i++) {
         const int64_t *s = out->meteor_each[i];
-        int whole = s[CAPT_METEOR_CHUNKS] == 1 && s[CAPT_METEOR_TMATCHED] == s[CAPT_METEOR_TLEN] &&
-                    s[CAPT_METEOR_RMATCHED] == s[CAPT_METEOR_RLEN];
-        for (int k = 0; k < CAPT_METEOR_STATS; k++) {
-            int64_t v = k == CAPT_METEOR_CHUNKS && whole ? 0 : s[k];
-            sum[k] += v;
-            out->sum[i * CAPT_METEOR_STATS + (size_t)k] = (double)v;
-        }
+        int64_t chunks = whole(s) ? 0 : s[CAPT_METEOR_CHUNKS];
+        for (int k = 0; k < CAPT_METEOR_STATS; k++)
+            sum[k] += k == CAPT_METEOR_CHUNKS ? chunks : s[k];
+        double *to = out->sum + i * SUMS;
+        to[SUM_T] = matched(s + CAPT_METEOR_MODULES);
+        to[SUM_R] = matched(s + CAPT_METEOR_MODULES + 1);
+        to[SUM_T_ALL] = words(s[CAPT_METEOR_TLEN], s[CAPT_METEOR_TFUNC]);
+        to[SUM_R_ALL] = words(s[CAPT_METEOR_RLEN], s[CAPT_METEOR_RFUNC]);
+        to[SUM_CHUNKS] = (double)chunks;
+        to[SUM_MATCHED] = (double)(s[CAPT_METEOR_TMATCHED] + s[CAPT_METEOR_RMATCHED]);
     }
     out->score[0].value = capt_meteor_value(sum);
 }
@@ -355,8 +373,8 @@ int capt_meteor_metric(const capt_metric_in *in, capt_metric_out *out, capt_err 
         *out = (capt_metric_out){.n_score = 1, .meteor_each = capt_alloc(in->n * sizeof *out->meteor_each)};
         out->score[0].key = capt_meteor_full(in->meteor) ? "METEOR" : "METEOR-nopara";
         out->score[0].each = capt_alloc(in->n * sizeof(double));
-        out->sum = capt_alloc(in->n * CAPT_METEOR_STATS * sizeof(double));
-        out->n_sum = CAPT_METEOR_STATS;
+        out->sum = capt_alloc(in->n * SUMS * sizeof(double));
+        out->n_sum = SUMS;
         out->of_sum = value_of_sum;
         capt_pool_run(in->pool, (int64_t)in->n, score_image, &r);
         sum_up(out, in->n);

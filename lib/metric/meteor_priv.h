@@ -23,7 +23,7 @@ int meteor_source_read(const meteor_source *s, meteor_text t[METEOR_TEXTS], capt
 void meteor_texts_free(meteor_text t[METEOR_TEXTS]);
 
 /* ---- the data: one block of bytes, in memory or mapped (meteor_build.c makes it, meteor_data.c reads it) */
-enum { METEOR_VERSION = 1, METEOR_NONE = 0xffffffff };
+enum { METEOR_VERSION = 2, METEOR_NONE = 0xffffffff };
 enum { LEX_FUNCTION = 1, LEX_PREFIX = 2, LEX_PREFIX_NUMERIC = 4, LEX_SYNSETS = 8 };
 typedef struct meteor_lex { uint32_t text, len, syn, n_syn, base, n_base, flags; } meteor_lex;
 enum {

@@ -22,7 +22,7 @@ static const char function_words[] =
     "the , . to of and a in that for \" is on 's it with was as said at he by be from have has are his but an this not i "
     "will \xe2\x80\x99 they ) -rrb- ( -lrb- who their had we which were been more or s its would about new one after you : "
     "also up when there than $ all out her people she year two - can if last first \xe2\x80\x9c over other \xe2\x80\x9d "
-    "into some what so -- no time years could ? 't \xe2\x80\x94";
+    "into some what so -- no time years could ? ' 't \xe2\x80\x94";
 static const char prefixes[] = "v\nvs\nrev\npp #NUMERIC_ONLY#\n";
 
 static char *path_of(const char *a, const char *b)

@@ -172,11 +172,46 @@ status 1 'a cut df' score --df "$T/cut.df" "$T/hyps.ndjson"
 like 'cut df: named' "$(cat "$ERR")" 'cut.df: '
 status 1 'no df at all' score --df "$T/refs.ndjson" "$T/hyps.ndjson"
 
+# METEOR: its data from WordNet's files, here two words of them
+status 1 '--metrics meteor without data' score --metrics meteor "$T/hyps.ndjson"
+like 'what to install is said' "$(cat "$ERR")" "wordnet-base and wordnet-sense-index .* pycocoevalcap"
+mkdir "$T/wn"
+printf 'horse%%1:05:01:: 02374451 1 0\nknight%%1:06:00:: 02374451 1 0\nride%%2:38:01:: 01955984 1 0\n' >"$T/wn/index.sense"
+for f in adj adv noun verb; do
+    echo 'ridden ride' >"$T/wn/$f.exc"
+done
+ok 'METEOR without paraphrases' score --meteor-data "$T/wn" --json "$T/hyps.ndjson"
+nopara=$(cat "$OUT")
+is 'its key and state' "$(jq -c '[keys_unsorted[5], .meteor, (.signature | test("meteor:nopara,"))]' "$OUT")" '["METEOR-nopara","nopara",true]'
+is 'its statistics' "$(jq -c '.meteor_stats[:8]' "$OUT")" '[16,17,7,8,8,8,6,6]'
+is 'the other values stay' "$(jq -c .CIDEr "$OUT")" "$(printf %s "$first" | jq .CIDEr)"
+is 'a cache was made' "$(find "$CAPT_CACHE" -name 'meteor-*' | wc -l | tr -d ' ')" 1
+ok 'from the cache, one thread' score --threads 1 --meteor-data "$T/wn" --json "$T/hyps.ndjson"
+is 'gives the same' "$(cat "$OUT")" "$nopara"
+ok 'by the environment' env CAPT_METEOR_DATA="$T/wn" coco-score --refs "$T/refs.ndjson" --json "$T/hyps.ndjson"
+is 'environment: the same' "$(cat "$OUT")" "$nopara"
+mkdir "$T/wn/data"
+printf '0.5\nin\non\n' | gzip >"$T/wn/data/paraphrase-en.gz"
+ok 'METEOR with paraphrases' score -v --meteor-data "$T/wn" --json --per-image "$T/each.ndjson" "$T/hyps.ndjson"
+is 'full: key and state' "$(jq -c '[keys_unsorted[5], .meteor]' "$OUT")" '["METEOR","full"]'
+is 'full: statistics of an image' "$(jq -c 'select(.id == 3) | [.METEOR > 0.9, .meteor_stats[16:]]' "$T/each.ndjson")" '[true,[0,0,1,1,1,6,6]]'
+like 'full: statistics under -v' "$(cat "$ERR")" 'paraphrase 0 1; [0-9]+ chunks'
+ok 'a cache that cannot be written' env CAPT_CACHE=/proc/none coco-score --refs "$T/refs.ndjson" --meteor-data "$T/wn" --json "$T/hyps.ndjson"
+head -c 25 "$T/wn/data/paraphrase-en.gz" >"$T/cut.gz"
+mv "$T/cut.gz" "$T/wn/data/paraphrase-en.gz"
+status 1 'a cut table' score --meteor-data "$T/wn" "$T/hyps.ndjson"
+like 'cut table: named' "$(cat "$ERR")" 'paraphrase-en.gz: damaged or cut short'
+is 'cut table: one line' "$(wc -l <"$ERR" | tr -d ' ')" 1
+is 'cut table: no numbers' "$(cat "$OUT")" ''
+status 1 'a folder without data' score --meteor-data "$T" "$T/hyps.ndjson"
+like 'no data: named' "$(cat "$ERR")" 'no METEOR data in this folder'
+status 1 'a file that is no jar' score --meteor-data "$T/refs.ndjson" "$T/hyps.ndjson"
+
 # wrong usage
-for m in meteor spice clipscore Bleu; do
+for m in spice clipscore Bleu; do
     status 2 "--metrics $m" score --metrics "bleu,$m" "$T/hyps.ndjson"
     is "$m: the known ones are listed" "$(cat "$ERR")" \
-        "coco-score: --metrics $m: not one of bleu, rouge, cider, cider-plain, diversity, chair (see --help)"
+        "coco-score: --metrics $m: not one of bleu, meteor, rouge, cider, cider-plain, diversity, chair (see --help)"
 done
 status 2 'no hypotheses' score
 status 2 'no references' coco-score "$T/hyps.ndjson"

@@ -16,6 +16,9 @@
 #include "metric/df_priv.h"
 #include "metric/metric.h"
 #include "metric/ngram.h"
+#include "tests/unit/meteor_golden.h"
+
+static capt_meteor *meteor; /* of golden/meteor.json */
 
 typedef struct set {
     json_t *doc;
@@ -63,7 +66,7 @@ static void set_free(set *s)
 
 static capt_metric_out run(const char *name, const set *s, const capt_df *df, capt_pool *pool)
 {
-    capt_metric_in in = {.n = s->n, .hyps = s->hyps, .refs = s->refs, .ref_at = s->at, .df = df, .pool = pool};
+    capt_metric_in in = {.n = s->n, .hyps = s->hyps, .refs = s->refs, .ref_at = s->at, .df = df, .pool = pool, .meteor = meteor};
     in.objects = capt_alloc(s->n * sizeof *in.objects);
     capt_metric_out out;
     capt_err err = CAPT_ERR_INIT;
@@ -229,12 +232,12 @@ static void odd_inputs(void **state)
     const char *hyps[] = {"a dog", "a cat"}, *refs[] = {"a dog", "the cat"};
     size_t none[] = {0, 0, 1}, one[] = {0, 1, 2};
     for (const capt_metric *m = capt_metrics; m->name; m++) {
-        capt_metric_in in = {.hyps = hyps, .refs = refs, .ref_at = one};
+        capt_metric_in in = {.hyps = hyps, .refs = refs, .ref_at = one, .meteor = meteor};
         capt_metric_out out = {.n_score = 0};
         capt_err err = CAPT_ERR_INIT;
         assert_int_equal(m->fn(&in, &out, &err), -1);
         assert_int_equal(err.code, CAPT_EDATA);
-        in = (capt_metric_in){.n = 2, .hyps = hyps, .refs = refs, .ref_at = none};
+        in = (capt_metric_in){.n = 2, .hyps = hyps, .refs = refs, .ref_at = none, .meteor = meteor};
         assert_int_equal(m->fn(&in, &out, NULL), -1);
     }
     /* one image: log(1) = 0, so all weights are 0 */
@@ -251,7 +254,7 @@ static void odd_inputs(void **state)
     out = run("bleu", &s, NULL, NULL);
     assert_true(out.score[0].value >= 0 && out.score[0].value < 1e-5);
     capt_metric_out_free(&out);
-    assert_null(capt_metric_find("meteor"));
+    assert_null(capt_metric_find("spice"));
 }
 
 static void squares_use_pow(void **state)
@@ -430,6 +433,25 @@ static void clashing_keys(void **state)
     set_free(&s);
 }
 
+static int open_meteor(void **state)
+{
+    char dir[] = "/tmp/capt-metric-XXXXXX", command[64];
+    json_t *doc = capt_json_load("tests/golden/meteor.json", NULL);
+    if (!doc || !mkdtemp(dir))
+        return -1;
+    golden_tree(dir, doc, 1);
+    meteor = capt_meteor_open(dir, NULL, NULL);
+    json_decref(doc);
+    snprintf(command, sizeof command, "rm -r %s", dir);
+    return system(command) || !meteor;
+}
+
+static int close_meteor(void **state)
+{
+    capt_meteor_close(meteor);
+    return 0;
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -445,5 +467,5 @@ int main(void)
                                        cmocka_unit_test(rewards),
                                        cmocka_unit_test(df_files),
                                        cmocka_unit_test(clashing_keys)};
-    return cmocka_run_group_tests_name("metric", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("metric", tests, open_meteor, close_meteor);
 }
