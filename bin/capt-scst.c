@@ -31,7 +31,7 @@ static const capt_opt options[] = {
     {"no-eos", CAPT_O_FLAG, &no_eos, NULL, "leave the end of the sentence out of the reward", 0, 0, 0, 0},
     {"samples", CAPT_O_INT, &samples, "N", "captions drawn an image", 1, 1000, 0, 0},
     {"temperature", CAPT_O_NUM, &temperature, "X", "temperature of the samples", 1e-3, 1e3, 0, 0},
-    {"baseline", CAPT_O_CHOICE, &baseline, CAPT_BASELINE_NAMES, "reward subtracted: mean of the other samples (loo), or the greedy caption's", 0, 0, 0, 0},
+    {"baseline", CAPT_O_CHOICE, &baseline, CAPT_BASELINE_NAMES, "reward subtracted: mean of the other samples (loo), the greedy caption's, or the mean of a beam of --samples captions, which then are the samples", 0, 0, 0, 0},
     {"train-split", CAPT_O_STR, &train_split, "LIST", "splits to train on; train takes restval along", 0, 0, 0, 0},
     {"val-split", CAPT_O_STR, &val_split, "LIST", "splits to validate on after each epoch (greedy CIDEr-D)", 0, 0, 0, 0},
     {"checks", CAPT_O_INT, &checks, "N", "stop, and go back to the best weights, when validation fell N times running (0: never)", 0, 1000, 0, 0},
@@ -123,7 +123,7 @@ static double reward(void *arg, int image, const char *caption, int ended)
     capt_err err = CAPT_ERR_INIT;
     capt_str_clear(&j->line);
     if (capt_ptb_words(caption, strlen(caption), &j->line, &err) || i < 0)
-        return 0;
+        return NAN;
     return capt_cider_score_end(j->df, j->refs[i], j->line.s ? j->line.s : "", ended, j->scratch);
 }
 
@@ -152,7 +152,7 @@ static int validate(job *j, int64_t epoch, double *cider)
     *cider = 0;
     if (!j->val.n)
         return 0;
-    if (capt_validate_cider(j->scorer, j->in.source, j->val.v, j->val.n, 32, 1, cider, &sample, &j->p->err))
+    if (capt_validate_cider(j->scorer, j->in.source, j->val.v, j->val.n, 32, 1, capt_prog_stopping, cider, &sample, &j->p->err))
         return -1;
     capt_prog_note(j->p, "epoch %lld: validation CIDEr %.4f (greedy), \"%s\"", (long long)epoch, *cider, sample);
     int rc = capt_prog_log(j->p, json_pack("{s:s, s:I, s:I, s:f, s:[s]}", "event", "val", "epoch", (json_int_t)epoch, "step", (json_int_t)j->run.state.step, "CIDEr", *cider, "samples",
@@ -202,6 +202,18 @@ static int judge(job *j, double cider)
     return 1;
 }
 
+/* validate; a signal in the middle of it leaves a state that begins with it. */
+static int checked(job *j, int64_t epoch, double *cider)
+{
+    capt_err *err = &j->p->err;
+    int rc = validate(j, epoch, cider);
+    if (rc && err->code == CAPT_ESTOP) {
+        *err = (capt_err)CAPT_ERR_INIT;
+        return capt_run_after_update(&j->run, j->m);
+    }
+    return rc;
+}
+
 static int train(job *j)
 {
     capt_prog *p = j->p;
@@ -212,14 +224,26 @@ static int train(job *j)
     double cider = 0;
     int rc = 0, stop = 0;
     if (st->step == 0)
-        rc = validate(j, -1, &cider) || judge(j, cider) < 0 ? -1 : 0;
+        rc = checked(j, -1, &cider) || judge(j, cider) < 0 ? -1 : 0;
+    if (!rc && st->index > per_epoch)
+        rc = capt_fail(&p->err, CAPT_EDATA, "%s: batch %lld of an epoch of %lld", j->run.part, (long long)st->index, (long long)per_epoch);
     capt_loader *l = rc ? NULL : capt_loader_new(j->data, (int)batch, st->epoch, st->index, (int)load_threads, &p->err);
     capt_progress g;
     capt_progress_start(&g, p, "updates", end);
     double t0 = capt_now();
     int64_t words = 0, done = 0;
     rc = rc || !l ? -1 : 0;
-    while (!rc && !stop && st->step < end) {
+    while (!rc && !stop && (st->step < end || st->index == per_epoch)) {
+        if (st->index == per_epoch) { /* an epoch is trained but not yet judged: here a stopped run goes on, too */
+            rc = checked(j, st->epoch, &cider);
+            if (rc)
+                break;
+            st->index = 0;
+            st->epoch++;
+            stop = judge(j, cider);
+            rc = stop < 0 || (!stop && capt_run_after_update(&j->run, j->m)) ? -1 : 0;
+            continue;
+        }
         capt_batch *b;
         capt_scst_stats s;
         double norm = 0;
@@ -236,15 +260,8 @@ static int train(job *j)
         char extra[96];
         snprintf(extra, sizeof extra, "reward %.3f, %.0f words/s", s.reward, (double)words / seconds);
         capt_progress_at(&g, st->step, extra);
-        if (++st->index == per_epoch) {
-            st->index = 0;
-            st->epoch++;
-            rc = rc || validate(j, epoch, &cider) ? -1 : 0;
-            stop = rc ? 0 : judge(j, cider);
-            rc = stop < 0 ? -1 : rc;
-        }
-        if (!stop)
-            rc = rc || capt_run_after_update(&j->run, j->m) ? -1 : 0;
+        st->index++;
+        rc = rc || capt_run_after_update(&j->run, j->m) ? -1 : 0;
     }
     capt_progress_end(&g);
     capt_loader_free(l);
@@ -253,19 +270,33 @@ static int train(job *j)
     return rc;
 }
 
-static json_t *input_hashes(const job *j, const char *weights)
+/* What decides the rewards, beside the weights and features. */
+static json_t *input_hashes(const job *j)
 {
-    char split[33];
+    char split[33], text[33];
     capt_split_hash(j->records->v, j->records->n, split);
-    return json_pack("{s:s, s:s}", "split", split, "init", weights);
+    capt_hasher *h = capt_hasher_new();
+    for (size_t i = 0; i < j->train.n; i++)
+        for (int k = 0; k < j->train.v[i]->n_captions; k++)
+            capt_hasher_add(h, j->train.v[i]->captions[k], strlen(j->train.v[i]->captions[k]) + 1);
+    capt_hasher_end(h, text);
+    return json_pack("{s:s, s:s}", "split", split, "captions", text);
 }
 
 static int prepare(job *j)
 {
     capt_prog *p = j->p;
     capt_err *err = &p->err;
-    char weights[33];
-    if (capt_hash_file(init, weights, err) || capt_run_open(&j->run, p, out, resume, 60.0 * (double)save_minutes, input_hashes(j, weights), &j->s, &j->m))
+    json_t *inputs = input_hashes(j);
+    char df[33];
+    int bad = capt_run_inputs(inputs, store_path, init, encoder_path, err) || (df_path && capt_hash_file(df_path, df, err));
+    if (df_path && !bad)
+        json_object_set_new(inputs, "df", json_string(df));
+    if (bad) {
+        json_decref(inputs);
+        return -1;
+    }
+    if (capt_run_open(&j->run, p, out, resume, 60.0 * (double)save_minutes, inputs, &j->s, &j->m))
         return -1;
     int fresh = !j->m;
     if (fresh)
@@ -310,8 +341,8 @@ static int run(capt_prog *p)
         return capt_prog_usage(p, "--encoder and --tune-encoder go with --images");
     if (encoder_path && tune_encoder)
         return capt_prog_usage(p, "--tune-encoder trains the checkpoint's own encoder: leave --encoder out");
-    if (baseline == CAPT_BASELINE_LOO && samples < 2)
-        return capt_prog_usage(p, "--baseline loo needs two samples or more");
+    if (baseline != CAPT_BASELINE_GREEDY && samples < 2)
+        return capt_prog_usage(p, "--baseline %s needs two samples or more", baseline == CAPT_BASELINE_LOO ? "loo" : "beam-mean");
     job j = {.p = p};
     capt_inlet_init(&j.in);
     capt_prog_catch();

@@ -316,10 +316,10 @@ static int validate(job *j, int64_t epoch)
     char *sample = NULL;
     if (!j->val.n)
         return 0;
-    if (capt_validate_loss(j->c, j->m, j->encoder, j->val_data, (int)batch, &loss, err))
+    if (capt_validate_loss(j->c, j->m, j->encoder, j->val_data, (int)batch, capt_prog_stopping, &loss, err))
         return -1;
     capt_source *src = j->plain.source ? j->plain.source : j->in.source;
-    if (val_cider && capt_validate_cider(j->scorer, src, j->val.v, j->val.n, (int)batch, 1, &cider, &sample, err))
+    if (val_cider && capt_validate_cider(j->scorer, src, j->val.v, j->val.n, (int)batch, 1, capt_prog_stopping, &cider, &sample, err))
         return -1;
     json_t *rec = json_pack("{s:s, s:I, s:I, s:f}", "event", "val", "epoch", (json_int_t)epoch, "step", (json_int_t)j->run.state.step, "val_loss", loss);
     if (val_cider) {
@@ -333,6 +333,18 @@ static int validate(job *j, int64_t epoch)
     return capt_prog_log(j->p, rec);
 }
 
+/* validate; a signal in the middle of it leaves a state that begins with it. */
+static int checked(job *j, int64_t epoch)
+{
+    capt_err *err = &j->p->err;
+    int rc = validate(j, epoch);
+    if (rc && err->code == CAPT_ESTOP) {
+        *err = (capt_err)CAPT_ERR_INIT;
+        return capt_run_after_update(&j->run, j->m);
+    }
+    return rc;
+}
+
 static int train(job *j)
 {
     capt_prog *p = j->p;
@@ -341,6 +353,8 @@ static int train(job *j)
     int64_t per_epoch = capt_dataset_batches(j->data, whole), total = per_epoch * epochs, end = max_updates && max_updates < total ? max_updates : total;
     capt_schedule sch = {(capt_schedule_kind)schedule, lr, lr_end, warmup < 0 ? total / 50 : warmup, total};
     capt_optim opt = {beta1, beta2, 1e-8, decay, clip, 0};
+    if (st->index > per_epoch)
+        return capt_fail(&p->err, CAPT_EDATA, "%s: batch %lld of an epoch of %lld", j->run.part, (long long)st->index, (long long)per_epoch);
     capt_loader *l = capt_loader_new(j->data, whole, st->epoch, st->index, (int)micro_threads, &p->err);
     if (!l)
         return -1;
@@ -349,7 +363,16 @@ static int train(job *j)
     int rc = 0;
     double t0 = capt_now();
     int64_t words = 0, images_done = 0;
-    while (st->step < end && !rc) {
+    while (!rc && (st->step < end || st->index == per_epoch)) {
+        if (st->index == per_epoch) { /* an epoch is trained but not yet validated: here a stopped run goes on, too */
+            rc = checked(j, st->epoch);
+            if (rc)
+                break;
+            st->index = 0;
+            st->epoch++;
+            rc = capt_run_after_update(&j->run, j->m);
+            continue;
+        }
         capt_batch *b;
         double loss, norm;
         rc = capt_loader_next(l, &b, &p->err) || one_update(j, b, &sch, &opt, &loss, &norm) ? -1 : 0;
@@ -364,11 +387,7 @@ static int train(job *j)
         char extra[96];
         snprintf(extra, sizeof extra, "loss %.3f, %.0f words/s", loss, (double)words / seconds);
         capt_progress_at(&g, st->step, extra);
-        if (++st->index == per_epoch) {
-            st->index = 0;
-            st->epoch++;
-            rc = rc || validate(j, epoch) ? -1 : 0;
-        }
+        st->index++;
         rc = rc || capt_run_after_update(&j->run, j->m) ? -1 : 0;
     }
     capt_progress_end(&g);
@@ -385,7 +404,13 @@ static int prepare(job *j)
     capt_vocab *v = capt_vocab_load(vocab_path, err);
     if (!v)
         return -1;
-    if (capt_run_open(&j->run, p, out, resume, 60.0 * (double)save_minutes, input_hashes(j, v), &j->s, &j->m)) {
+    json_t *inputs = input_hashes(j, v);
+    if (capt_run_inputs(inputs, store_path, init, encoder_path, err)) {
+        json_decref(inputs);
+        capt_vocab_free(v);
+        return -1;
+    }
+    if (capt_run_open(&j->run, p, out, resume, 60.0 * (double)save_minutes, inputs, &j->s, &j->m)) {
         capt_vocab_free(v);
         return -1;
     }

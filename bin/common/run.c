@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "base/prov.h"
 #include "base/str.h"
@@ -95,6 +96,27 @@ void capt_run_close(capt_run *r)
     json_decref(r->inputs);
     free(r->part);
     memset(r, 0, sizeof *r);
+}
+
+int capt_run_inputs(json_t *inputs, const char *store, const char *init, const char *encoder, capt_err *err)
+{
+    char hex[33];
+    const char *const file[2][2] = {{"init", init}, {"encoder", encoder && strcmp(encoder, "random") ? encoder : NULL}};
+    for (int i = 0; i < 2; i++)
+        if (file[i][1]) {
+            if (capt_hash_file(file[i][1], hex, err))
+                return -1;
+            json_object_set_new(inputs, file[i][0], json_string(hex));
+        }
+    capt_store *s = store ? capt_store_open(store, err) : NULL;
+    if (store && !s)
+        return -1;
+    if (s) {
+        const capt_store_meta *m = capt_store_meta_of(s);
+        json_object_set_new(inputs, "features", json_sprintf("%lld:%llx", (long long)m->count, (unsigned long long)m->checksum));
+        capt_store_close(s);
+    }
+    return 0;
 }
 
 void capt_run_trains_on(capt_model *m, const capt_picked *recs)

@@ -19,6 +19,8 @@ int capt_run_save(capt_run *r, capt_model *m, int now);
 /* Writes OUT without optimiser, then removes OUT.part: whatever happens, one of the two is whole. */
 int capt_run_finish(capt_run *r, capt_model *m);
 void capt_run_close(capt_run *r);
+/* Adds to inputs the content of a store ("features") and of files (init, encoder; NULL: none, "random" is no file), by which a resume tells them from others. */
+int capt_run_inputs(json_t *inputs, const char *store, const char *init, const char *encoder, capt_err *err);
 /* The ids of recs join those the model was trained on. */
 void capt_run_trains_on(capt_model *m, const capt_picked *recs);
 /* The entry of this run in the model's provenance and at the log's beginning, its options; call once before the first save. */

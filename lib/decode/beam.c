@@ -148,7 +148,7 @@ int capt_beam_run(capt_scorer *sc, const capt_input *in, const capt_beam_opts *o
         int n_adj = adjustments(&s, sc->vocab, token, rows, adj);
         if (sc->topk(sc, k, adj, n_adj, val, idx, err))
             goto end;
-        for (int r = 0; r < rows * k; r++)
+        for (size_t r = 0; r < (size_t)rows * (size_t)k; r++)
             if (isnan((double)val[r])) {
                 capt_fail(err, CAPT_EDATA, "the model's scores are NaN");
                 goto end;

@@ -5,6 +5,16 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+/* Of captions found by a beam: n rewards less their mean. */
+static void advantage_mean(const double *reward, int n, double *a)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += reward[i];
+    for (int i = 0; i < n; i++)
+        a[i] = reward[i] - sum / n;
+}
+
 void capt_advantage_loo(const double *reward, int n, double *a)
 {
     double sum = 0;
@@ -33,24 +43,35 @@ int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_score
     capt_real *weights = NULL;
     capt_str text = {0};
     uint64_t seed = o->seed * 0x9e3779b97f4a7c15u + (uint64_t)step;
-    if (capt_sample_run(s, in, n, o->temperature, o->max_t, 0, seed, id_hash, found, err))
+    capt_beam_opts beam = {.beam = n, .nbest = n, .max_t = o->max_t};
+    int mean = o->baseline == CAPT_BASELINE_BEAM_MEAN;
+    if (mean ? capt_beam_run(s, in, &beam, found, err) : capt_sample_run(s, in, n, o->temperature, o->max_t, 0, seed, id_hash, found, err))
         goto end;
     if (o->baseline == CAPT_BASELINE_GREEDY) {
         capt_beam_opts b = {.beam = 1, .nbest = 1, .max_t = o->max_t};
         if (capt_beam_run(s, in, &b, greedy, err))
             goto end;
     }
-    int T = 1;
+    int T = 1, total = 0;
     for (int i = 0; i < I; i++) {
-        for (int k = 0; k < n; k++) {
+        int there = 0; /* a beam may find fewer: they are the last */
+        for (int k = 0; k < n && found[i * n + k].ids; k++, there++) {
             capt_found *f = &found[i * n + k];
             r[i * n + k] = reward_of(m->vocab, f, i, reward, arg, &text);
+            if (isnan(r[i * n + k])) {
+                capt_fail(err, CAPT_EDATA, "the reward of \"%s\" cannot be told", text.s ? text.s : "");
+                goto end;
+            }
             T = f->n + f->ended > T ? f->n + f->ended : T;
             st->words += f->n + f->ended;
             st->eos_rate += f->ended;
             st->reward += r[i * n + k];
         }
-        capt_advantage_loo(r + i * n, n, a + i * n);
+        total += there;
+        if (mean)
+            advantage_mean(r + i * n, there, a + i * n);
+        else
+            capt_advantage_loo(r + i * n, there, a + i * n);
         if (o->baseline == CAPT_BASELINE_GREEDY) {
             double base = reward_of(m->vocab, &greedy[i], i, reward, arg, &text);
             for (int k = 0; k < n; k++)
@@ -75,11 +96,12 @@ int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_score
             weights[k] = t < len ? (capt_real)a[q] : 0;
         }
     }
-    st->reward /= R;
-    st->eos_rate /= R;
-    st->length = (double)st->words / R;
-    st->baseline = st->reward - a_sum / R;
-    st->advantage_sd = sqrt(fmax(0, a_sq / R - (a_sum / R) * (a_sum / R)));
+    double all = total ? total : 1;
+    st->reward /= all;
+    st->eos_rate /= all;
+    st->length = (double)st->words / all;
+    st->baseline = st->reward - a_sum / all;
+    st->advantage_sd = sqrt(fmax(0, a_sq / all - (a_sum / all) * (a_sum / all)));
     capt_rows b = {R, T, row_image, tokens, targets, weights, 0};
     rc = capt_xe_pass(c, m, encoder, in, &b, (double)(st->words ? st->words : 1), 0, 1, &st->loss, err);
 end:

@@ -5,10 +5,10 @@
 #include "decode/scorer.h"
 #include "train/xe.h"
 
-typedef enum capt_baseline { CAPT_BASELINE_LOO, CAPT_BASELINE_GREEDY } capt_baseline;
-#define CAPT_BASELINE_NAMES "loo|greedy"
+typedef enum capt_baseline { CAPT_BASELINE_LOO, CAPT_BASELINE_GREEDY, CAPT_BASELINE_BEAM_MEAN } capt_baseline;
+#define CAPT_BASELINE_NAMES "loo|greedy|beam-mean"
 
-/* A caption's reward. image: index into the batch. Called from one thread. */
+/* A caption's reward; NaN: it cannot be told, which is an error. image: index into the batch. Called from one thread. */
 typedef double capt_reward_fn(void *arg, int image, const char *caption, int ended);
 
 typedef struct capt_scst_opts { int samples, max_t; capt_baseline baseline; double temperature; uint64_t seed; } capt_scst_opts;
@@ -16,7 +16,7 @@ typedef struct capt_scst_stats {
     double reward, baseline, advantage_sd, length, eos_rate, loss;
     int64_t words;
 } capt_scst_stats;
-/* Samples (tape off, no dropout), rewards, then one teacher-forced pass that adds the gradient. n_ids: 64-bit hash of each image's id. step: number of the update. */
+/* Samples (tape off, no dropout; beam-mean: the `samples` best captions of a beam that wide, and their mean reward as the baseline), rewards, then one teacher-forced pass that adds the gradient. n_ids: 64-bit hash of each image's id. step: number of the update. */
 int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_scorer *s, const capt_input *in, const uint64_t *id_hash, int64_t step, const capt_scst_opts *o,
                    capt_reward_fn *reward, void *arg, capt_scst_stats *st, capt_err *err);
 /* Advantages of n samples of one image by leave-one-out; n 1: the reward itself. */

@@ -38,9 +38,13 @@ int capt_run_state_read(const json_t *j, capt_run_state *s, const char *program,
         return capt_fail(err, CAPT_EDATA, "%s was started by %s, not %s", path, name, program);
     if (same(json_object_get(j, "options"), options, path, "option", err) || same(json_object_get(j, "inputs"), inputs, path, "input", err))
         return -1;
-    return capt_json_int(j, "epoch", &s->epoch, path, err) || capt_json_int(j, "index", &s->index, path, err) || capt_json_int(j, "step", &s->step, path, err) ||
-                   capt_json_int(j, "adam_t", &s->adam_t, path, err) || capt_json_num(j, "best", &s->best, path, err) ||
-                   capt_json_int(j, "checks_since_best", &s->checks_since_best, path, err)
-               ? -1
-               : 0;
+    if (capt_json_int(j, "epoch", &s->epoch, path, err) || capt_json_int(j, "index", &s->index, path, err) || capt_json_int(j, "step", &s->step, path, err) ||
+        capt_json_int(j, "adam_t", &s->adam_t, path, err) || capt_json_num(j, "best", &s->best, path, err) ||
+        capt_json_int(j, "checks_since_best", &s->checks_since_best, path, err))
+        return -1;
+    const int64_t cursor[] = {s->epoch, s->index, s->step, s->adam_t, s->checks_since_best};
+    for (size_t i = 0; i < sizeof cursor / sizeof *cursor; i++)
+        if (cursor[i] < 0 || cursor[i] > INT64_MAX >> 24) /* products with an epoch's batches stay in range */
+            return capt_fail(err, CAPT_EDATA, "%s: its cursor is damaged (epoch %lld, batch %lld, update %lld)", path, (long long)s->epoch, (long long)s->index, (long long)s->step);
+    return 0;
 }

@@ -5,7 +5,7 @@
 #include "metric/metric.h"
 #include "text/ptb.h"
 
-int capt_validate_loss(capt_ctx *c, capt_model *m, capt_encoder *encoder, const capt_dataset *d, int batch, double *loss, capt_err *err)
+int capt_validate_loss(capt_ctx *c, capt_model *m, capt_encoder *encoder, const capt_dataset *d, int batch, int (*stop)(void), double *loss, capt_err *err)
 {
     capt_batch b = {0};
     int64_t n = capt_dataset_batches(d, batch), words = 0;
@@ -14,6 +14,10 @@ int capt_validate_loss(capt_ctx *c, capt_model *m, capt_encoder *encoder, const 
     c->training = 0;
     for (int64_t i = 0; i < n && !rc; i++) {
         double one = 0;
+        if (stop && stop()) {
+            rc = capt_fail(err, CAPT_ESTOP, "stopped after %lld of %lld validation batches", (long long)i, (long long)n);
+            break;
+        }
         rc = capt_dataset_batch(d, batch, 0, i, 0, &b, err);
         capt_rows rows = {b.R, b.T, b.row_image, b.tokens, b.targets, b.weights, 0};
         rc = rc || capt_xe_pass(c, m, encoder, &b.image.in, &rows, 1, 0, 0, &one, err);
@@ -26,7 +30,7 @@ int capt_validate_loss(capt_ctx *c, capt_model *m, capt_encoder *encoder, const 
     return rc ? -1 : 0;
 }
 
-int capt_validate_cider(capt_scorer *s, capt_source *source, const capt_caption *const *recs, size_t n, int batch, int beam, double *cider, char **sample, capt_err *err)
+int capt_validate_cider(capt_scorer *s, capt_source *source, const capt_caption *const *recs, size_t n, int batch, int beam, int (*stop)(void), double *cider, char **sample, capt_err *err)
 {
     capt_arena *a = capt_arena_new(0);
     const char **refs = NULL, **hyps = capt_alloc((n + 1) * sizeof *hyps), **hyp_lines = NULL, **ref_lines = NULL;
@@ -48,6 +52,10 @@ int capt_validate_cider(capt_scorer *s, capt_source *source, const capt_caption 
     capt_beam_opts o = {.beam = beam, .nbest = 1};
     for (size_t i = 0; i < n; i += (size_t)batch) {
         int k = n - i < (size_t)batch ? (int)(n - i) : batch;
+        if (stop && stop()) {
+            capt_fail(err, CAPT_ESTOP, "stopped after %zu of %zu validation images", i, n);
+            goto end;
+        }
         if (capt_source_load(source, recs + i, k, NULL, &in, err) || capt_beam_run(s, &in.in, &o, found, err))
             goto end;
         for (int j = 0; j < k; j++) {

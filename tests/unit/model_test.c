@@ -563,6 +563,40 @@ static void scst_gradient(void **state)
     tear_down(&f);
 }
 
+static double length_reward(void *arg, int image, const char *text, int ended)
+{
+    int *calls = arg;
+    ++*calls;
+    return image == 1 && *calls > 1000 ? NAN : (double)strlen(text) + ended;
+}
+
+/* Every baseline gives a gradient; beam-mean's advantages sum to nothing, whatever the rewards; a reward that cannot be told ends the pass. */
+static void baselines(void **state)
+{
+    for (int k = CAPT_BASELINE_LOO; k <= CAPT_BASELINE_BEAM_MEAN; k++) {
+        fixture f;
+        capt_err err = CAPT_ERR_INIT;
+        set_up(&f, "guard", "gpt2", MAX_V, 1, 1, "linear", 0, 13);
+        ok(capt_params_train(&f.m->params, "", 1, &err), &err);
+        capt_scorer *s = capt_scorer_model(f.m, NULL, &err);
+        assert_non_null(s);
+        const uint64_t id[I] = {3, 4};
+        const capt_scst_opts o = {.samples = 4, .baseline = (capt_baseline)k, .temperature = 1, .seed = 1};
+        capt_scst_stats st;
+        int calls = 0;
+        ok(capt_scst_pass(f.c, f.m, NULL, s, &f.in, id, 0, &o, length_reward, &calls, &st, &err), &err);
+        assert_int_equal(calls, k == CAPT_BASELINE_GREEDY ? I * 5 : I * 4);
+        assert_true(st.reward > 0 && st.words > 0 && st.advantage_sd > 0);
+        assert_true(k == CAPT_BASELINE_GREEDY || fabs(st.reward - st.baseline) < 1e-9);
+        assert_true(f.m->params.v[0]->t.touched);
+        calls = 1000;
+        assert_int_equal(capt_scst_pass(f.c, f.m, NULL, s, &f.in, id, 0, &o, length_reward, &calls, &st, &err), -1);
+        assert_non_null(strstr(err.text, "cannot be told"));
+        capt_scorer_free(s);
+        tear_down(&f);
+    }
+}
+
 static void advantages(void **state)
 {
     double r[3] = {1, 2, 6}, a[3];
@@ -574,7 +608,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alignment), cmocka_unit_test(steps_equal_forward), cmocka_unit_test(pads_change_nothing), cmocka_unit_test(loss_falls), cmocka_unit_test(resume_is_exact), cmocka_unit_test(beam_laws),
-        cmocka_unit_test(sampling_is_fair), cmocka_unit_test(scst_gradient), cmocka_unit_test(advantages),
+        cmocka_unit_test(sampling_is_fair), cmocka_unit_test(scst_gradient), cmocka_unit_test(advantages), cmocka_unit_test(baselines),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,9 +133,27 @@ static void past(void **state)
     capt_backend_close(be);
 }
 
+/* A cursor no run can have is refused, and a run over other features. */
+static void cursors(void **state)
+{
+    static const struct { int64_t epoch, index, step; const char *features; int rc; } row[] = {
+        {1, 2, 3, "x", 0}, {-1, 2, 3, "x", -1}, {1, -2, 3, "x", -1}, {1, 2, -3, "x", -1}, {INT64_MAX, 2, 3, "x", -1}, {1, 2, 3, "y", -1}};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        capt_err err = CAPT_ERR_INIT;
+        json_t *options = json_object(), *was = json_pack("{s:s}", "features", row[i].features), *is = json_pack("{s:s}", "features", "x");
+        capt_run_state s = {.epoch = row[i].epoch, .index = row[i].index, .step = row[i].step}, t;
+        json_t *j = capt_run_state_json(&s, "p", options, was);
+        assert_int_equal(capt_run_state_read(j, &t, "p", options, is, "f", &err), row[i].rc);
+        json_decref(j);
+        json_decref(options);
+        json_decref(was);
+        json_decref(is);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(full_disk_at_the_end), cmocka_unit_test(large_configuration), cmocka_unit_test(past)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(full_disk_at_the_end), cmocka_unit_test(large_configuration), cmocka_unit_test(past), cmocka_unit_test(cursors)};
     cmocka_set_message_output(CM_OUTPUT_TAP);
     if (!mkdtemp(dir))
         return 1;
