@@ -159,7 +159,7 @@ said 'says so' 'captions|split'
 status 1 'resumed with another vocabulary' run cut.ckpt $long --resume --vocab v5.json
 said 'says so' 'vocab'
 status 1 "resumed with another encoder's store" run cut.ckpt $long --resume --store s2.mdb
-said 'says so' 'width|encoder|rows'
+said 'says so' 'width|encoder|rows|features'
 cp cut.ckpt.part saved
 for n in 0 7 8 100 1000 5000 20000 100000; do
     head -c $n saved >cut.ckpt.part
