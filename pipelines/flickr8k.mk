@@ -16,8 +16,8 @@ MODEL := --model gpt2 --set layers=6 --set width=384 --set heads=6 --set tokens=
 XE := --epochs 24 --batch 64 --lr 5e-4 --schedule cosine --label-smoothing 0.1 --compute bf16
 SCST := --epochs 5 --batch 20 --lr 2e-5
 # an encoder of its own: the network, and its training together with a small captioner
-OWN_ENCODER := {"type":"clip-resnet","resolution":112,"preprocess":"stretch","width":32,"layers1":1,"layers2":1,"layers3":1,"layers4":1,"output_dim":512}
-OWN := --set layers=2 --set width=192 --set heads=3 --set tokens=4 --epochs 12 --batch 64 --lr 1e-3 --flip
+OWN_ENCODER := {"type":"clip-resnet","resolution":128,"preprocess":"stretch","width":32,"layers1":1,"layers2":1,"layers3":1,"layers4":1,"output_dim":512}
+OWN := --set layers=2 --set width=192 --set heads=3 --set tokens=4 --epochs 12 --batch 64 --lr 1e-3 --flip --compute bf16
 BEAM := 5
 SPLIT := val
 
