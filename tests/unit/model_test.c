@@ -281,8 +281,11 @@ static void resume_is_exact(void **state)
         capt_idset_add(f.m->trained_on, "17", 2);
         capt_optim o = {0.9, 0.999, 1e-8, 0.01, 1, 0};
         for (int step = 0; step < 6; step++) {
-            if (step == 3)
-                ok(capt_checkpoint_save(path, f.m, CAPT_SAVE_OPTIMISER, json_object(), &err), &err);
+            if (step == 3) {
+                json_t *cursor = json_object();
+                ok(capt_checkpoint_save(path, f.m, CAPT_SAVE_OPTIMISER, cursor, &err), &err);
+                json_decref(cursor);
+            }
             f.c->training = 1;
             f.c->step = (uint64_t)step;
             one_pass(&f, 1);
