@@ -38,5 +38,7 @@ capt_meteor *prog_meteor_open(capt_prog *p, const char *option)
     if (m)
         capt_prog_detail(p, "%s: METEOR's data %s, %s paraphrases, %.3f s", place, capt_meteor_id(m),
                          capt_meteor_full(m) ? "with" : "without", capt_now() - t0);
+    if (m && capt_now() - t0 > 2)
+        capt_prog_note(p, "METEOR's data took %.0f s to read; the next time they come from the cache", capt_now() - t0);
     return m;
 }

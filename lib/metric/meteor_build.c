@@ -195,7 +195,8 @@ static uint32_t phrase_add(build *b, const uint32_t *w, uint32_t n)
     return (uint32_t)b->phrase_hash.n - 1;
 }
 
-typedef struct table { build *b; const char *path; long line; uint32_t first; } table;
+/* Entries of one first phrase follow each other: it is looked up once. */
+typedef struct table { build *b; const char *path; long line; uint32_t first; capt_str last; } table;
 
 static int table_line(table *t, const char *s, size_t n, capt_err *err)
 {
@@ -208,6 +209,8 @@ static int table_line(table *t, const char *s, size_t n, capt_err *err)
             number &= s[i] && strchr("0123456789.eE+-", s[i]) != NULL;
         return number ? 0 : capt_fail(err, CAPT_EDATA, "%s:%ld: not a probability: no paraphrase table", t->path, t->line);
     }
+    if (t->line % 3 == 2 && n && t->last.n == n && !memcmp(t->last.s, s, n))
+        return 0;
     uint32_t w[MAX_PHRASE], k = 0;
     span line = {s, n}, word;
     while (next_word(&line, &word)) {
@@ -220,6 +223,8 @@ static int table_line(table *t, const char *s, size_t n, capt_err *err)
     uint32_t p = phrase_add(t->b, w, k);
     if (t->line % 3 == 2) {
         t->first = p;
+        capt_str_clear(&t->last);
+        capt_str_add(&t->last, s, n);
     } else {
         two x = {t->first, p};
         capt_vec_push(&t->b->pairs, x);
@@ -234,7 +239,7 @@ static int read_table(build *b, const char *path, capt_err *err)
     if (!gz)
         return capt_fail_errno(err, "%s", path);
     gzbuffer(gz, CHUNK / 4);
-    table t = {b, path, 0, 0};
+    table t = {.b = b, .path = path};
     char *buf = capt_alloc(CHUNK + MAX_LINE);
     size_t kept = 0;
     int got, rc = 0, code = 0;
@@ -260,6 +265,7 @@ static int read_table(build *b, const char *path, capt_err *err)
         rc = capt_fail(err, CAPT_EDATA, "%s: damaged or cut short (%s)", path, why);
     if (!rc && (kept || t.line % 3 || !t.line))
         rc = capt_fail(err, CAPT_EDATA, "%s: %s after line %ld", path, t.line ? "cut short" : "no paraphrases", t.line);
+    capt_str_free(&t.last);
     gzclose(gz);
     free(buf);
     return rc;
