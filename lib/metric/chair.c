@@ -78,7 +78,7 @@ static int find_number(const capt_lexicon *l, const char *s, size_t n)
     int row = find(l, s, n);
     for (size_t i = 0; row < 0 && n < sizeof buf - 8 && i < sizeof ending / sizeof *ending; i++) {
         size_t k = strlen(ending[i].plural), m = strlen(ending[i].singular);
-        if (n <= k || memcmp(s + n - k, ending[i].plural, k))
+        if (n < k || memcmp(s + n - k, ending[i].plural, k))
             continue;
         memcpy(buf, s, n - k);
         memcpy(buf + n - k, ending[i].singular, m);

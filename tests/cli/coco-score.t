@@ -207,6 +207,101 @@ status 1 'a folder without data' score --meteor-data "$T" "$T/hyps.ndjson"
 like 'no data: named' "$(cat "$ERR")" 'no METEOR data in this folder'
 status 1 'a file that is no jar' score --meteor-data "$T/refs.ndjson" "$T/hyps.ndjson"
 
+# intervals
+ok 'intervals again' score --json --threads 1 "$T/hyps.ndjson" "$T/other.ndjson"
+one=$(tail -n 1 "$OUT")
+ok 'intervals, more threads' score --json --threads 3 "$T/hyps.ndjson" "$T/other.ndjson"
+is 'threads change no interval' "$(tail -n 1 "$OUT")" "$one"
+is 'each score has one' "$(printf %s "$one" | jq -c '[.difference | keys_unsorted[]] + [.difference.CIDEr.interval | length]')" \
+    '["Bleu_1","Bleu_2","Bleu_3","Bleu_4","ROUGE_L","CIDEr",2]'
+is 'the difference is B - A' "$(printf %s "$one" | jq .difference.Bleu_1.diff)" \
+    "$(head -n 2 "$OUT" | jq -s '.[1].Bleu_1 - .[0].Bleu_1')"
+ok 'another seed' score --json --seed 1 "$T/hyps.ndjson" "$T/other.ndjson"
+is 'is another draw' "$(tail -n 1 "$OUT" | jq -c '[.seed, .resamples]')" '[1,10000]'
+ok 'no resamples' score --resamples 0 "$T/hyps.ndjson" "$T/other.ndjson"
+like 'only the difference' "$(cat "$OUT")" '^Bleu_1 .* [+-]0\.[0-9]+$'
+ok 'a file against itself' score --json "$T/hyps.ndjson" "$T/hyps.ndjson"
+is 'differs in nothing' "$(tail -n 1 "$OUT" | jq -c .difference.CIDEr)" '{"diff":0,"interval":[0,0],"p":1}'
+
+# faults of captions
+cat >"$T/ill.ndjson" <<'X'
+{"id":1,"caption":"a man on a horse on a"}
+{"id":2,"caption":""}
+{"id":3,"caption":"<unk> bus\u0001"}
+X
+ok 'ill captions' score --json "$T/ill.ndjson"
+is 'their health' "$(jq -c '.health | [.bad_endings, .repeated_bigrams, .empty, .unk_rate, .mean_length] | map(. * 900 | round)' "$OUT")" '[300,300,300,100,2700]'
+like 'health on stderr' "$(cat "$ERR")" '3\.00 words a caption; 33\.33% bad endings, 33\.33% with a repeated bigram, 33\.33% empty; 11\.11% of words unknown'
+like 'control characters are counted' "$(cat "$ERR")" '1 control characters inside captions'
+ok 'quiet' score -q "$T/ill.ndjson"
+is 'no health then' "$(grep -c 'words a caption' "$ERR")" 0
+
+# diversity
+cat >"$T/many.ndjson" <<'X'
+{"id":1,"caption":"a man rides a horse","candidates":[{"caption":"A man rides a horse."},{"caption":"a man on a horse"}]}
+{"id":2,"caption":"dogs in the snow","candidates":[{"caption":"dogs in the snow"},{"caption":"dogs in the snow"}]}
+{"id":3,"caption":"a cat sleeps"}
+X
+ok 'diversity' score --metrics diversity --json --train "$T/refs.ndjson" "$T/many.ndjson"
+is 'its scores' "$(jq -c '[.n, .distinct, .vocabulary, .["mBLEU-1"] > 0.5, .["self-CIDEr"] >= 0, .["oracle-CIDEr"] > 0]' "$OUT")" '[3,4,11,true,true,true]'
+is 'novelty counts what is no training caption' "$(jq '.novelty * 3' "$OUT")" 2
+status 2 '--train without diversity' score --train "$T/refs.ndjson" "$T/many.ndjson"
+
+# objects
+cat >"$T/inst.json" <<'X'
+{"images":[],"annotations":[{"image_id":2,"category_id":1},{"image_id":3,"category_id":2},{"image_id":77,"category_id":2}],
+ "categories":[{"id":1,"name":"frisbee"},{"id":2,"name":"gizmo"}]}
+X
+cat >"$T/objects.ndjson" <<'X'
+{"id":1,"caption":"a man on a horse with a cat"}
+{"id":2,"caption":"dogs with a frisbee"}
+{"id":3,"caption":"a bus"}
+X
+ok 'CHAIR' score --metrics chair --instances "$T/inst.json" --json --per-image "$T/each.ndjson" "$T/objects.ndjson"
+is 'CHAIR values' "$(jq -c '[.CHAIRi * 6, .CHAIRs * 3]' "$OUT")" '[1,1]'
+is 'CHAIR an image' "$(jq .CHAIRs "$T/each.ndjson" | tr '\n' ' ')" '1 0 0 '
+like 'foreign categories are counted' "$(cat "$ERR")" '1 objects are of categories that CHAIR does not know'
+status 2 'CHAIR without --instances' score --metrics chair "$T/objects.ndjson"
+status 2 '--instances without CHAIR' score --instances "$T/inst.json" "$T/objects.ndjson"
+status 1 'instances of other images' coco-score --refs "$T/one.ndjson" --metrics chair --instances "$T/inst.json" "$T/hyp1.ndjson"
+
+# SPICE
+ok '--spice-input' score --spice-input "$T/spice.json" "$T/hyps.ndjson"
+is 'tokenized, in order' "$(jq -c '.[0], length' "$T/spice.json" | tr '\n' ' ')" \
+    '{"image_id":1,"test":"a man rides a brown horse","refs":["a man rides a horse","a man on a brown horse"]} 3 '
+jq -c '[.[] | {image_id, scores: {All: {f: (.image_id / 4)}}}]' "$T/spice.json" >"$T/spice.out"
+ok '--spice-output' score --spice-output "$T/spice.out" --json --per-image "$T/each.ndjson" "$T/hyps.ndjson"
+is 'SPICE is the mean' "$(jq -c .SPICE "$OUT")" 0.5
+is 'SPICE an image' "$(jq -c .SPICE "$T/each.ndjson" | tr '\n' ' ')" '0.25 0.5 0.75 '
+ok 'SPICE of two files' score --spice-output "$T/spice.out" --spice-output "$T/spice.out" "$T/hyps.ndjson" "$T/other.ndjson"
+like 'SPICE is compared' "$(cat "$OUT")" '^SPICE +0\.5000 +0\.5000 +\+0\.0000'
+status 2 'one SPICE output for two files' score --spice-output "$T/spice.out" "$T/hyps.ndjson" "$T/other.ndjson"
+head -c 60 "$T/spice.out" >"$T/cut.out"
+status 1 'a cut SPICE output' score --spice-output "$T/cut.out" "$T/hyps.ndjson"
+for i in 1 2 3; do
+    echo "{\"id\":$i,\"tuples\":[[\"dog\"],[\"dog\",\"brown\"]],\"refs\":[[[\"dog\"]],[[\"dog\",\"on\",\"sofa\"]]]}"
+done >"$T/tuples.ndjson"
+ok '--tuples' score --tuples "$T/tuples.ndjson" --json "$T/hyps.ndjson"
+is 'F of equal tuples' "$(jq -c '.["SPICE-tuples-exact"]' "$OUT")" 0.5
+head -n 2 "$T/tuples.ndjson" >"$T/bad.ndjson"
+status 1 'tuples of some images' score --tuples "$T/bad.ndjson" "$T/hyps.ndjson"
+like 'which are missing' "$(cat "$ERR")" 'bad.ndjson: 1 images are missing: 3'
+
+# a caption of 10 MB, in both layouts
+big()
+{
+    printf '%s' "$1"
+    head -c 10000000 /dev/zero | tr '\0' a
+    printf '%s\n' "$2"
+}
+big '{"id":1,"caption":"' '"}' >"$T/bad.ndjson"
+status 1 'a caption of 10 MB' score --subset "$T/bad.ndjson"
+is 'in one clear line' "$(cat "$ERR")" "coco-score: $T/bad.ndjson:1: \"caption\" is longer than 10000 characters"
+is 'and no number' "$(cat "$OUT")" ''
+big '[{"image_id":1,"caption":"' '"}]' >"$T/bad.json"
+status 1 'a caption of 10 MB in a results file' score --subset "$T/bad.json"
+like 'in one clear line there' "$(cat "$ERR")" 'bad.json: item 1: "caption" is longer than 10000 characters'
+
 # wrong usage
 for m in spice clipscore Bleu; do
     status 2 "--metrics $m" score --metrics "bleu,$m" "$T/hyps.ndjson"
