@@ -9,26 +9,25 @@ B=${CAPT_BIN:-$TOP/build/release/bin}
 T=$(mktemp -d "${TMPDIR:-/tmp}/capt-bench.XXXXXX")
 trap 'rm -rf "$T"' EXIT
 
-# synthetic N FILE: annotations FILE.refs.json, results FILE.hyps.json; words with the skew of real ones, 8 to 13 a caption
+# synthetic N FILE: annotations FILE.refs.json, results FILE.hyps.json; a small grammar with skewed choices, about 10 words a caption
 synthetic()
 {
-    awk -v n="$1" -v f="$2" 'BEGIN {
-        srand(1)
-        refs = f ".refs.json"; hyps = f ".hyps.json"
-        printf "{\"images\": [" >refs
-        for (i = 1; i <= n; i++) printf "%s{\"id\": %d, \"file_name\": \"COCO_val2014_%012d.jpg\"}", i > 1 ? ", " : "", i, i >refs
-        printf "], \"annotations\": [" >refs
-        printf "[" >hyps
-        for (i = 1; i <= n; i++) {
-            for (k = 0; k < 6; k++) {
-                s = "A"
-                m = 7 + int(6 * rand())
-                for (w = 0; w < m; w++) s = s " w" sprintf("%c%c", 97 + int(26 * rand()), 97 + int(26 * rand() ^ 3)) (rand() < 0.7 ? "" : "x")
-                if (k < 5) printf "%s{\"image_id\": %d, \"id\": %d, \"caption\": \"%s.\"}", i + k > 1 ? ", " : "", i, 5 * i + k, s >refs
-                else printf "%s{\"image_id\": %d, \"caption\": \"%s\"}", i > 1 ? ", " : "", i, s >hyps
-            }
-        }
-        print "]}" >refs; print "]" >hyps }'
+    python3 - "$1" "$2" <<'P'
+import json, random, sys
+n, name = int(sys.argv[1]), sys.argv[2]
+random.seed(1)
+def pick(kind, n):
+    return "%s%d" % (kind, int(n * random.random() ** 3))
+def thing():
+    return random.choice(("a ", "a ", "the ", "two ")) + (pick("adj", 80) + " " if random.random() < 0.3 else "") + pick("noun", 800)
+def caption():
+    s = thing() + " " + pick("verb", 100) + " " + pick("prep", 10) + " " + thing()
+    return s[0].upper() + s[1:] + (" " + pick("prep", 10) + " " + thing() if random.random() < 0.5 else "")
+json.dump({"images": [{"id": i, "file_name": "COCO_val2014_%012d.jpg" % i} for i in range(n)],
+           "annotations": [{"image_id": i, "id": 5 * i + k, "caption": caption() + "."} for i in range(n) for k in range(5)]},
+          open(name + ".refs.json", "w"))
+json.dump([{"image_id": i, "caption": caption()} for i in range(n)], open(name + ".hyps.json", "w"))
+P
 }
 
 # median CMD...: wall seconds, CPU seconds, KiB of the run with the median wall time of 5
