@@ -18,7 +18,7 @@ typedef struct block {
 } block;
 
 typedef struct gpt2 {
-    int D, L, H, K, rows, feat_dim, words, mlp, norm;
+    int D, L, H, K, rows, feat_dim, words, mlp;
     double drop;
     capt_tensor *wte, *wpe, *lnf_g, *lnf_b, *map_w, *map_b, *map2_w, *map2_b;
     block *h;
@@ -35,7 +35,6 @@ static const capt_key keys[] = {
     {"positions", 'i', "0", "learned positions; 0: image tokens + words (1024 in public weights)"},
     {"tokens", 'i', "1", "image tokens; 0: one for each feature row"},
     {"map", 's', "linear", "image token map: linear or mlp"},
-    {"norm", 'b', "0", "scale each feature row to length sqrt(feature_dim) first"},
     {"dropout", 'n', "0.1", "dropout of embeddings, attention and residual branches"},
     {NULL, 0, NULL, NULL}};
 
