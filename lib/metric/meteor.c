@@ -162,12 +162,8 @@ static const meteor_lex *morph(const capt_meteor *m, const char *s, size_t n)
         capt_str_add(&w, s, n - k);
         capt_str_puts(&w, rule[i].put);
         const meteor_lex *x = meteor_lex_find(m, w.s, w.n);
-        if (!x || !(x->flags & LEX_SYNSETS))
-            continue;
-        if (n > 3 && !memcmp(s + n - 3, "ful", 3))
-            capt_str_puts(&w, "ful");
-        found = meteor_lex_find(m, w.s, w.n);
-        break;
+        if (x && (x->flags & LEX_SYNSETS))
+            found = x;
     }
     capt_str_free(&w);
     return found;

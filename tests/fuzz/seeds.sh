@@ -4,7 +4,7 @@ set -e
 top=$(cd "${0%/*}/../.." && pwd)
 mkdir -p "$1"
 cd "$1"
-for t in annot jpeg npy record safetensors scoring source store text weights; do
+for t in annot jpeg meteor npy record safetensors scoring source store text weights; do
     rm -rf $t
     mkdir $t
 done
@@ -28,6 +28,8 @@ cp annot/captions scoring/annotations
 printf '[{"image_id":1,"caption":"a dog"},{"image_id":2,"caption":"a cat"}]' >scoring/results
 coco-score --quiet --refs record/captions --split all --metrics cider --write-df scoring/df 2>/dev/null
 cp "$work/v.json" text/words
+printf 'dog\n00000001 00000002\nhound\n00000001\n' >meteor/synsets
+printf '0.5\na dog\nthe hound\n' | gzip -n >meteor/table
 printf "A dog's dinner, isn't it? (12:30) caf\303\251 can't\n[dog] [bark]\n" >text/lines
 python3 - <<'P'
 import json, struct

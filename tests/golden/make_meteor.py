@@ -21,7 +21,7 @@ SYNSETS = {  # word: synsets
     "road": [50, 51], "hand": [60], "handful": [61], "fistful": [61], "child": [70], "kid": [70, 71], "run": [80],
     "rush": [80, 81], "box": [90], "case": [90], "church": [91], "chapel": [91], "city": [92], "town": [92, 51], "glass": [93],
     "big": [100], "large": [100], "us": [110], "gras": [93], "it": [111], "s_word": [112]}
-EXCEPTIONS = {"child": "children", "run": "ran running", "sit": "sat", "ride": "rode ridden", "rest": "ran", "man": "men"}
+EXCEPTIONS = {"child": "children", "run": "ran running", "sit": "sat", "ride": "rode ridden", "rest": "ran", "man": "men", "city": "handfuls"}
 TABLE = """is sitting on|sits on
 sits on|is sitting on
 a group of|several
@@ -66,9 +66,9 @@ SUBJECT = """a man|the man|two men|a woman|a lady|two dogs|the big dog|a large h
 VERB = """is riding|rides|rode|is sitting on|sits on|resting on|is standing next to|stands beside|ran in front of|runs before|is running in
 |has been on|was on top of|is n't on""".replace("\n", "").split("|")
 OBJECT = """a bike|the bicycle|a bench|the street|a road|the town|a city street|the churches|a box|two boxes|the man|a big dog|one handful of
- glass|a fistful of glasses""".replace("\n", "").split("|")
+ glass|a fistful of glasses|handfuls""".replace("\n", "").split("|")
 TAIL = "|in the street|in front of people|with a dog|on top of the box|while it 's raining|beside a man on a bike|with the kid 's dog".split("|")
-ODD = [" ", "-", "'", "''", ",", ".", "`", "1,5", "u.s.", "a.m.", "10:30", "1/2", "half-eaten", "o'clock", "5's", "v.", "rev.", "pp. 5",
+ODD = [" ", "-", "'", "''", ",", ".", "`", "1,5", "u.s.", "a.m.", "10:30", "1/2", "half-eaten", "o'clock", "5's", "v.", "st.", "rev.", "pp. 5",
        "caf\u00e9", "\u2018dog\u2019", "\u201cdog\u201d", "\u2013", "--", "2\u00a01/2", "\U0001f600", "as", "c5", "225", "20s", "\u0130", "..."]
 
 

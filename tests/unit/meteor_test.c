@@ -318,6 +318,7 @@ static void normaliser(void **state)
         {"the dog 's n't o'clock", "the dog ' s n 't o 'clock "},
         {"half-eaten a-b-c 1/2 10:30", "half eaten a b-c 1 / 2 10 : 30 "},
         {"u.s. a.m. v. b vs. x rev. z", "us am v. b vs. x rev. z "},
+        {"st. x st. 5", "st. x st . 5 "},
         {"the end. The end.", "the end . the end . "},
         {"pp. 5 pp. X", "pp. 5 pp . x "},
         {"1,000 a,b 1,b a,1", "1,000 a , b 1 , b a , 1 "},
