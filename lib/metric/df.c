@@ -19,7 +19,7 @@ typedef struct table { seen *v; size_t n, cap; } table; /* cap a power of two */
 
 static int grow(table *t, capt_err *err)
 {
-    table big = {NULL, t->n, t->cap ? 2 * t->cap : 1 << 12};
+    table big = {NULL, t->n, 2 * t->cap};
     big.v = capt_try_alloc(big.cap * sizeof *big.v, err);
     if (!big.v)
         return -1;
@@ -33,6 +33,16 @@ static int grow(table *t, capt_err *err)
     free(t->v);
     *t = big;
     return 0;
+}
+
+/* Room for what so many references usually hold: some nine n-grams that no other has. */
+static table first_table(size_t n_refs, capt_err *err)
+{
+    table t = {NULL, 0, 1 << 12};
+    while (t.cap < 12 * n_refs)
+        t.cap *= 2;
+    t.v = capt_try_alloc(t.cap * sizeof *t.v, err);
+    return t;
 }
 
 /* Counts one n-gram for one image. 1: another n-gram has this key. */
@@ -146,8 +156,8 @@ capt_df *df_build(const char *const *refs, const size_t *at, size_t n, int eos, 
     for (uint64_t seed = 0; seed < TRIES && rc > 0; seed++) {
         df->h.seed = seed;
         free(t.v);
-        t = (table){0};
-        rc = grow(&t, err);
+        t = first_table(at[n] - at[0], err);
+        rc = t.v ? 0 : -1;
         if (!rc)
             rc = fill(&t, refs, at, n, eos, seed, mask, err);
     }
