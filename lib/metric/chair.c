@@ -92,7 +92,7 @@ int capt_objects_named(const capt_lexicon *l, const char *line, int *kind, int m
     int n = 0;
     const char *p = line + strspn(line, " ");
     while (*p && n < max) {
-        const char *end[LONGEST], *next;
+        const char *end[LONGEST] = {p}, *next;
         int words = 0, row = -1;
         for (const char *q = p; *q && words < LONGEST; q += *q == ' ') {
             q += strcspn(q, " ");
