@@ -37,11 +37,4 @@ status 2 'training images to caption' capt-floor --split train --captions "$T/ca
 status 2 'nearest without a store' capt-floor --kind nearest --captions "$T/caps.ndjson"
 status 1 'nearest with a missing store' capt-floor --kind nearest --store "$T/none" --captions "$T/caps.ndjson"
 
-# the examples of the manual pages
-for page in coco-score capt-floor; do
-    mkdir "$T/$page"
-    sed -n '/^\.Sh EXAMPLES/,$p' "$TOP/man/$page.1" | sed -n '/^\.Bd -literal/,/^\.Ed/p' | sed '/^\.[BE]d/d' >"$T/$page.sh"
-    ok "examples of $page(1)" sh -ec "cd '$T/$page' && . '$T/$page.sh'"
-    like "$page(1): a score was printed" "$(cat "$OUT")" '^CIDEr +[0-9.]+$'
-done
 done_testing

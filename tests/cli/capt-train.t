@@ -40,7 +40,7 @@ status 1 'other than those of f32' cmp -s a.ckpt b1.ckpt
 for o in '--device ref' '--device guard' '--seed 5' '--all-captions' '--max-updates 3' '--val-cider' '--val-split val,test' '--val-split none' \
     '--train-split train,val' '--accum 3' '--schedule constant' '--schedule linear --lr-end 1e-5' '--warmup 2' '--decay 0.1' \
     '--beta1 0.5 --beta2 0.9' '--clip 0' '--clip 0.01' '--label-smoothing 0.1' '--section global --set tokens=3' '--set map=mlp' \
-    '--set norm=true' '--set dropout=0' '--set words=8' '--set positions=64' '--init a.ckpt' \
+    '--set dropout=0' '--set words=8' '--set positions=64' '--init a.ckpt' \
     '--init a.ckpt --init-part decoder' '--init a.ckpt --init-part embedding' '--init a.ckpt --freeze-embedding'; do
     # shellcheck disable=SC2086
     ok "$o" run o.ckpt $o --log o.log
@@ -89,7 +89,7 @@ status 2 'an unknown model' run x.ckpt --model lstm
 said 'lists the known' 'lstm: not one of gpt2'
 for o in '--model' '--lr 0' '--lr nan' '--lr -1' '--epochs 0' '--batch 0' '--batch 1000000 --accum 1000000' '--schedule quadratic' '--label-smoothing 1' \
     '--beta2 1' '--init-part none' '--set widht=3' '--set width' '--set width=a' '--set width=1e3' '--set width=99999999999999999999' \
-    '--set dropout=nan' '--set norm=1' '--set feature=global' '--set feature_dim=3' '--images toy/images' '--encoder random' '--tune-encoder' \
+    '--set dropout=nan' '--set feature=global' '--set feature_dim=3' '--images toy/images' '--encoder random' '--tune-encoder' \
     '--device abacus' 'operand'; do
     # shellcheck disable=SC2086
     status 2 "$o" run x.ckpt $o
