@@ -37,7 +37,7 @@ struct operands {
 };
 
 /* Values around 0 but not near it, so that no relu has its kink inside a difference; buffers positive. */
-static void operands_new(struct operands *o, const struct op_case *k, capt_backend *be)
+__attribute__((unused)) static void operands_new(struct operands *o, const struct op_case *k, capt_backend *be)
 {
     memset(o, 0, sizeof *o);
     for (const char *s = k->shapes; *s; o->n++) {
@@ -61,7 +61,7 @@ static void operands_new(struct operands *o, const struct op_case *k, capt_backe
     }
 }
 
-static void operands_free(struct operands *o, capt_backend *be)
+__attribute__((unused)) static void operands_free(struct operands *o, capt_backend *be)
 {
     for (int i = 0; i < o->n; i++) {
         be->free(be, o->t[i].data);
@@ -79,7 +79,7 @@ static capt_real out_weight(int64_t i)
 
 /* Uploads the operands, runs the case, returns the objective: the weighted sum of the outputs (their plain sum for a loss).
  * grads: 1 runs the tape too, 2 does and adds to the gradients of the run before. out (MAX_OUT, or NULL) receives the outputs, *n_out their number. */
-static double case_run(const struct op_case *k, capt_ctx *c, struct operands *o, int grads, capt_real *out, int64_t *n_out)
+__attribute__((unused)) static double case_run(const struct op_case *k, capt_ctx *c, struct operands *o, int grads, capt_real *out, int64_t *n_out)
 {
     capt_real buf[MAX_OUT];
     capt_tensor *in[MAX_IN] = {NULL};
