@@ -8,6 +8,8 @@ for src in "$TOP"/tests/fuzz/*.c; do
     t=$(basename "$src" .c)
     [ "$t" != main ] || continue
     ok "$t has seeds" test -n "$(ls "$T/corpus/$t")"
-    ok "$t" "$F/$t" -m "${FUZZ_FORMS:-300}" "$T/corpus/$t" $([ ! -d "$TOP/tests/fuzz/corpus/$t" ] || echo "$TOP/tests/fuzz/corpus/$t")
+    set -- "$T/corpus/$t"
+    [ ! -d "$TOP/tests/fuzz/corpus/$t" ] || set -- "$@" "$TOP/tests/fuzz/corpus/$t"
+    ok "$t" "$F/$t" -m "${FUZZ_FORMS:-300}" "$@"
 done
 done_testing

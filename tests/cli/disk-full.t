@@ -35,7 +35,7 @@ writer() # NAME FILE CMD...: CMD writes small/FILE; $again goes behind it the se
         # shellcheck disable=SC2086
         ok "$what: completes when there is room" "$@" $again
         ok "$what: with the same bytes" cmp "$file" "$T/want"
-        is "$what: and nothing beside" "$(ls "$S" | grep -v "^${file##*/}$")" ''
+        is "$what: and nothing beside" "$(find "$S" -mindepth 1 -maxdepth 1 ! -name "${file##*/}")" ''
         rm -f "$file"
     done
     again=
