@@ -161,7 +161,7 @@ check-built: all $(UNIT_BIN) $(FUZZ_BIN) grad-test
 # the unit tests alone, in any CONF
 check-unit: deps-check
 	@+$(AGAIN) check-unit-built
-check-unit-built: $(UNIT_BIN)
+check-unit-built: all $(UNIT_BIN)
 	prove -e '' $(PROVE_FLAGS) $(UNIT_BIN)
 
 # the whole way on a toy data set; the programs use all processors, so one at a time
