@@ -54,7 +54,7 @@ typedef struct work {
     capt_splits splits;
     capt_captions *refs;
     capt_df *df; /* from --df, or NULL */
-    capt_meteor *meteor;
+    capt_meteor *meteor; /* asked for, or the synonyms of --tuples */
     capt_arena *arena;
     capt_pool *pool;
     answers a[MAX_FILES]; /* all of the same images */
@@ -335,8 +335,10 @@ static void describe(work *w, answers *a)
                         capt_df_eos(w->df) ? ",eos" : "");
     else
         capt_str_printf(&s, "|df:corpus,N=%zu", a->j.n);
-    if (w->meteor)
+    if (asked(w, "meteor"))
         capt_str_printf(&s, "|meteor:%s,%.8s", capt_meteor_full(w->meteor) ? "full" : "nopara", capt_meteor_id(w->meteor));
+    if (tuples.n && w->meteor)
+        capt_str_printf(&s, "|synsets:%.8s", capt_meteor_id(w->meteor));
     capt_str_printf(&s, "|version:%s", capt_version());
     a->signature = json_stringn(s.s, s.n);
     capt_str_free(&s);
@@ -360,9 +362,10 @@ static int add_spice(work *w, answers *a, int f)
         s->value = capt_mean(s->each, n);
     }
     if (tuples.n) {
-        capt_metric_score *s = add_mean(a, "SPICE-tuples-exact")->score;
+        capt_metric_score *s = add_mean(a, w->meteor ? "SPICE-tuples" : "SPICE-tuples-exact")->score;
+        capt_synsets syn = prog_meteor_synsets(w->meteor);
         capt_tuple_counts *c = capt_arena_alloc(w->arena, n * sizeof *c);
-        if (capt_spice_read_tuples(tuples.v[f], a->j.by_id, a->ids, n, c, &w->p->err))
+        if (capt_spice_read_tuples(tuples.v[f], a->j.by_id, a->ids, n, w->meteor ? &syn : NULL, c, &w->p->err))
             return -1;
         for (size_t i = 0; i < n; i++)
             s->each[i] = capt_tuple_f1(&c[i]);
@@ -515,7 +518,7 @@ static int work_all(work *w)
     w->pool = capt_pool_new((int)p->threads, &p->err);
     if (!w->pool || capt_captions_read_any(refs_path, &w->refs, &p->err) || (df_path && open_df(w)))
         return -1;
-    if (asked(w, "meteor") && p->argc) {
+    if (p->argc && (asked(w, "meteor") || (tuples.n && prog_meteor_place(meteor_path)))) {
         w->meteor = prog_meteor_open(p, meteor_path);
         if (!w->meteor)
             return -1;
@@ -578,7 +581,7 @@ static const capt_opt options[] = {
     {"instances", CAPT_O_STRS, &instances, "FILE", "chair: official instances files with the objects of the images", 0, 0, 0, 0},
     {"spice-input", CAPT_O_STR, &spice_input, "FILE", "write the tokenized captions as SPICE's input", 0, 0, 1, 0},
     {"spice-output", CAPT_O_STRS, &spice_output, "FILE", "add the scores of SPICE's output, one a hypothesis file", 0, 0, 0, 0},
-    {"tuples", CAPT_O_STRS, &tuples, "FILE", "score these scene graph tuples by equal words, one a hypothesis file", 0, 0, 0, 0},
+    {"tuples", CAPT_O_STRS, &tuples, "FILE", "score these scene graph tuples by words and synonyms, one a hypothesis file", 0, 0, 0, 0},
     {"resamples", CAPT_O_INT, &resamples, "N", "two files: bootstrap resamples for the intervals; 0: none", 0, 1e6, 0, 0},
     {0}};
 

@@ -42,3 +42,13 @@ capt_meteor *prog_meteor_open(capt_prog *p, const char *option)
         capt_prog_note(p, "METEOR's data took %.0f s to read; the next time they come from the cache", capt_now() - t0);
     return m;
 }
+
+static size_t synsets_of(const void *data, const char *word, size_t n, uint32_t **ids)
+{
+    return capt_meteor_synsets(data, word, n, ids);
+}
+
+capt_synsets prog_meteor_synsets(const capt_meteor *m)
+{
+    return (capt_synsets){synsets_of, m};
+}

@@ -184,6 +184,23 @@ static void add_synsets(const capt_meteor *m, const meteor_lex *x, u32s *set)
     }
 }
 
+static void all_synsets(const capt_meteor *m, const meteor_lex *x, const char *s, size_t n, u32s *set)
+{
+    add_synsets(m, x, set);
+    for (uint32_t b = 0; x && b < x->n_base; b++)
+        add_synsets(m, &m->lex[m->base[x->base + b]], set);
+    if (!x || !x->n_base)
+        add_synsets(m, morph(m, s, n), set);
+}
+
+size_t capt_meteor_synsets(const capt_meteor *m, const char *word, size_t n, uint32_t **ids)
+{
+    u32s set = {0};
+    all_synsets(m, meteor_lex_find(m, word, n), word, n, &set);
+    *ids = set.v;
+    return set.n;
+}
+
 static int look_up_words(run *r, capt_err *err)
 {
     struct sb_stemmer *stemmer = sb_stemmer_new("english", "UTF_8");
@@ -201,11 +218,7 @@ static int look_up_words(run *r, capt_err *err)
         w.lex = x ? (uint32_t)(x - m->lex) : METEOR_NONE;
         w.function = x && (x->flags & LEX_FUNCTION);
         set.n = 0;
-        add_synsets(m, x, &set);
-        for (uint32_t b = 0; x && b < x->n_base; b++)
-            add_synsets(m, &m->lex[m->base[x->base + b]], &set);
-        if (!x || !x->n_base)
-            add_synsets(m, morph(m, k->s, k->n), &set);
+        all_synsets(m, x, k->s, k->n, &set);
         uint32_t *own = capt_arena_alloc(r->arena, (set.n + 1) * sizeof *own);
         for (size_t v = 0; v < set.n; v++) {
             own[v] = set.v[v];

@@ -10,6 +10,7 @@
  * Read-only once opened: shared by any number of threads. */
 #ifndef CAPT_METRIC_METEOR_H
 #define CAPT_METRIC_METEOR_H
+#include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
 
@@ -22,6 +23,9 @@ capt_meteor *capt_meteor_open(const char *path, const char *cache, capt_err *err
 void capt_meteor_close(capt_meteor *m); /* NULL is fine */
 int capt_meteor_full(const capt_meteor *m);         /* 1: with paraphrases */
 const char *capt_meteor_id(const capt_meteor *m);   /* 32 hex digits: the hash of the source */
+/* The synsets of a word (n bytes, lower case, '_' inside of several words) and of its base forms, irregular or regular, as
+ * METEOR takes them: offsets without part of speech. *ids is malloc'd, ascending, distinct; returns how many. */
+size_t capt_meteor_synsets(const capt_meteor *m, const char *word, size_t n, uint32_t **ids);
 /* Where the packages of Debian put WordNet; NULL when it is not there. */
 const char *capt_meteor_wordnet(void);
 

@@ -10,8 +10,7 @@
 #include "record/join.h"
 #include "record/jsonfile.h"
 #include "record/ndjson.h"
-
-typedef CAPT_VEC(char *) names;
+#include "record/spice_priv.h"
 
 /* Number of the image that o is about; marks it seen. */
 static int64_t image_of(const json_t *o, const capt_idmap *by_id, char *seen, const char *where, capt_err *err)
@@ -76,8 +75,8 @@ int capt_spice_read_output(const char *path, const capt_idmap *by_id, const capt
     return got;
 }
 
-/* One tuple as text: its words joined by a unit separator. */
-static int add_tuple(const json_t *t, names *to, const char *where, capt_err *err)
+/* One tuple as text: its words with SPICE_BETWEEN between them. */
+static int add_tuple(const json_t *t, spice_tuples *to, const char *where, capt_err *err)
 {
     size_t n = json_array_size(t);
     if (n < 1 || n > 3)
@@ -93,7 +92,7 @@ static int add_tuple(const json_t *t, names *to, const char *where, capt_err *er
         uint8_t *low = u8_tolower((const uint8_t *)w, strlen(w), "en", NULL, NULL, &m);
         size_t skip = n == 3 && i == 1 && m > 3 && !memcmp(low, "be ", 3) ? 3 : 0;
         if (i)
-            capt_str_putc(&s, 0x1f);
+            capt_str_putc(&s, SPICE_BETWEEN);
         for (size_t k = skip; k < m; k++)
             capt_str_putc(&s, low[k] == ' ' ? '_' : (char)low[k]);
         free(low);
@@ -103,7 +102,7 @@ static int add_tuple(const json_t *t, names *to, const char *where, capt_err *er
     return 0;
 }
 
-static int add_tuples(const json_t *list, int deep, names *to, const char *where, capt_err *err)
+static int add_tuples(const json_t *list, int deep, spice_tuples *to, const char *where, capt_err *err)
 {
     size_t i;
     json_t *t;
@@ -120,7 +119,7 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void make_set(names *s)
+static void make_set(spice_tuples *s)
 {
     size_t n = 0;
     if (s->n)
@@ -134,31 +133,37 @@ static void make_set(names *s)
     s->n = n;
 }
 
-static void names_free(names *s)
+static void tuples_free(spice_tuples *s)
 {
     for (size_t i = 0; i < s->n; i++)
         free(s->v[i]);
     capt_vec_free(s);
 }
 
-static int count_tuples(const json_t *o, const char *where, capt_tuple_counts *c, capt_err *err)
+static int count_tuples(const json_t *o, const char *where, const capt_synsets *syn, capt_tuple_counts *c, capt_err *err)
 {
     const json_t *cand = capt_json_array(o, "tuples", where, err), *ref = cand ? capt_json_array(o, "refs", where, err) : NULL;
-    names a = {0}, b = {0};
+    spice_tuples a = {0}, b = {0};
     int rc = ref && !add_tuples(cand, 0, &a, where, err) && !add_tuples(ref, 1, &b, where, err) ? 0 : -1;
     if (!rc) {
         make_set(&a);
-        make_set(&b);
+        if (!syn)
+            make_set(&b);
+    }
+    if (!rc && syn) {
+        *c = spice_graph_count(&a, &b, syn);
+    } else if (!rc) {
         *c = (capt_tuple_counts){0, (int64_t)a.n, (int64_t)b.n};
         for (size_t i = 0; i < a.n; i++)
             c->right += b.n && bsearch(&a.v[i], b.v, b.n, sizeof *b.v, by_text) != NULL;
     }
-    names_free(&a);
-    names_free(&b);
+    tuples_free(&a);
+    tuples_free(&b);
     return rc;
 }
 
-int capt_spice_read_tuples(const char *path, const capt_idmap *by_id, const capt_id *const *ids, size_t n, capt_tuple_counts *c, capt_err *err)
+int capt_spice_read_tuples(const char *path, const capt_idmap *by_id, const capt_id *const *ids, size_t n,
+                           const capt_synsets *syn, capt_tuple_counts *c, capt_err *err)
 {
     capt_ndjson *in = capt_ndjson_new(&path, 1, 0);
     char *seen = capt_alloc(n + 1);
@@ -168,7 +173,7 @@ int capt_spice_read_tuples(const char *path, const capt_idmap *by_id, const capt
         got = capt_ndjson_next(in, &o, err);
         if (got == 1) {
             int64_t at = image_of(o, by_id, seen, capt_ndjson_where(in), err);
-            if (at < 0 || count_tuples(o, capt_ndjson_where(in), &c[at], err))
+            if (at < 0 || count_tuples(o, capt_ndjson_where(in), syn, &c[at], err))
                 got = -1;
         }
         json_decref(o);

@@ -283,6 +283,15 @@ for i in 1 2 3; do
 done >"$T/tuples.ndjson"
 ok '--tuples' score --tuples "$T/tuples.ndjson" --json "$T/hyps.ndjson"
 is 'F of equal tuples' "$(jq -c '.["SPICE-tuples-exact"]' "$OUT")" 0.5
+mkdir -p "$T/syn/synonym"
+printf 'dog\n1\nhound\n1\n' >"$T/syn/synonym/english.synsets"
+printf 'dog\ndoggies\n' >"$T/syn/synonym/english.exceptions"
+sed 's/"tuples":\[\["dog"/"tuples":[["hound"/' "$T/tuples.ndjson" >"$T/hound.ndjson"
+ok '--tuples without synonyms' score --metrics bleu --tuples "$T/hound.ndjson" --json "$T/hyps.ndjson"
+is 'F of equal tuples alone' "$(jq -c '[.["SPICE-tuples-exact"], .["SPICE-tuples"]]' "$OUT")" '[0,null]'
+ok '--tuples with synonyms' score --metrics bleu --meteor-data "$T/syn" --tuples "$T/hound.ndjson" --json "$T/hyps.ndjson"
+is 'F by synonyms, under a name of its own' "$(jq -c '[.["SPICE-tuples-exact"], .["SPICE-tuples"], .meteor]' "$OUT")" '[null,0.5,"absent"]'
+like 'the signature names the synonyms' "$(jq -r .signature "$OUT")" '[|]synsets:[0-9a-f]{8}[|]version'
 head -n 2 "$T/tuples.ndjson" >"$T/bad.ndjson"
 status 1 'tuples of some images' score --tuples "$T/bad.ndjson" "$T/hyps.ndjson"
 like 'which are missing' "$(cat "$ERR")" 'bad.ndjson: 1 images are missing: 3'

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/mem.h"
 #include "metric/bootstrap.h"
 #include "metric/chair.h"
+#include "common/meteor.h"
 #include "metric/health.h"
 #include "metric/metric.h"
 #include "record/any.h"
@@ -204,7 +206,7 @@ static void spice(void **state)
     capt_tuple_counts c[2];
     double f[2];
     int rc = capt_spice_read_tuples(file_of("{\"id\":6,\"tuples\":[],\"refs\":[]}\n{\"image_id\":5,\"tuples\":[[\"Dog\"],[\"dog\"],"
-        "[\"dog\",\"be on\",\"hot dog\"],[\"cat\"]],\"refs\":[[[\"dog\"],[\"dog\",\"on\",\"hot_dog\"]],[[\"dog\"],[\"sofa\"]]]}\n"), m, ids, 2, c, NULL);
+        "[\"dog\",\"be on\",\"hot dog\"],[\"cat\"]],\"refs\":[[[\"dog\"],[\"dog\",\"on\",\"hot_dog\"]],[[\"dog\"],[\"sofa\"]]]}\n"), m, ids, 2, NULL, c, NULL);
     unlink(path);
     assert_int_equal(rc, 0);
     assert_true(c[0].right == 2 && c[0].n_cand == 3 && c[0].n_ref == 3 && capt_tuple_f1(&c[1]) == 0);
@@ -228,6 +230,70 @@ static void spice(void **state)
             fail_msg("%s: not %s", err.text, bad[i].error);
     }
     capt_idmap_free(m);
+}
+
+/* Counts of tuples by synonyms. The data: dog hound 1, sofa couch 2, near beside 3, brown 4, tan 4 5, beige 5, hot_dog frank 6,
+ * man 7 8, person 9 10, adult 7 8 9, goose gander 11; geese is a form of goose. */
+static void spice_synonyms(void **state)
+{
+    static const struct { const char *name, *text; } data[] = {
+        {"english.synsets", "dog\n1\nhound\n1\nsofa\n2\ncouch\n2\nnear\n3\nbeside\n3\nbrown\n4\ntan\n4 5\nbeige\n5\nhot_dog\n6\n"
+                            "frank\n6\nman\n7 8\nperson\n9 10\nadult\n7 8 9\ngoose\n11\ngander\n11\n"},
+        {"english.exceptions", "goose\ngeese\n"}};
+    static const struct { const char *cand, *refs; int64_t right, n_cand, n_ref, exact, n_exact; } t[] = {
+        /* each part by word or synonym; of the same arity */
+        {"[['hound'],['dog','beside','couch'],['dog','sofa']]", "[['dog'],['sofa'],['dog','be near','sofa']]", 2, 3, 3, 0, 3},
+        /* base forms: a regular and an irregular one, several words */
+        {"[['hounds'],['Hot Dogs'],['geese'],['cat']]", "[['dog'],['frank'],['gander']]", 3, 4, 3, 0, 3},
+        /* references that name one thing by two words merge, with their attributes and relations */
+        {"[['dog']]", "[[['dog'],['dog','brown'],['dog','near','sofa']],[['hound'],['hound','tan'],['hound','beside','couch']]]", 1, 1, 3, 1, 6},
+        /* what is merged has the words and synsets of both: beige is like tan, which is like brown */
+        {"[['hound','beige']]", "[['dog','brown'],['dog','tan']]", 1, 1, 1, 0, 2},
+        {"[['hound','beige']]", "[['dog','brown']]", 0, 1, 1, 0, 1},
+        /* adult is more like man (2 of 3) than like the person that came first (1 of 4): its attribute merges with the man's */
+        {"[['man','red']]", "[['person'],['man','red'],['adult','red']]", 1, 1, 2, 1, 3},
+        {"[['dog'],['hound']]", "[['dog']]", 2, 2, 1, 1, 1}, /* a reference tuple is found again */
+        {"[['sofa']]", "[['dog','on','sofa']]", 0, 1, 1, 0, 1},
+        {"[]", "[]", 0, 0, 0, 0, 0}};
+    char dir[] = "/tmp/capt-score.XXXXXX", sub[64], name[128];
+    assert_non_null(mkdtemp(dir));
+    snprintf(sub, sizeof sub, "%s/synonym", dir);
+    assert_int_equal(mkdir(sub, 0777), 0);
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s/%s", sub, data[i].name);
+        FILE *f = fopen(name, "w");
+        assert_non_null(f);
+        fputs(data[i].text, f);
+        fclose(f);
+    }
+    capt_meteor *meteor = capt_meteor_open(dir, NULL, NULL);
+    for (int i = 0; i < 2; i++) {
+        snprintf(name, sizeof name, "%s/%s", sub, data[i].name);
+        unlink(name);
+    }
+    rmdir(sub);
+    rmdir(dir);
+    assert_non_null(meteor);
+    capt_synsets syn = prog_meteor_synsets(meteor);
+    capt_id id = capt_id_int(1);
+    const capt_id *ids = &id;
+    capt_idmap *m = capt_idmap_new();
+    capt_idmap_add(m, &id, 0);
+    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+        char line[512];
+        snprintf(line, sizeof line, "{'id':1,'tuples':%s,'refs':%s}\n", t[i].cand, t[i].refs);
+        for (char *s = line; *s; s++)
+            *s = *s == '\'' ? '"' : *s;
+        capt_tuple_counts c, e;
+        int rc = capt_spice_read_tuples(file_of(line), m, &ids, 1, &syn, &c, NULL) ||
+                 capt_spice_read_tuples(path, m, &ids, 1, NULL, &e, NULL);
+        unlink(path);
+        assert_int_equal(rc, 0);
+        if (c.right != t[i].right || c.n_cand != t[i].n_cand || c.n_ref != t[i].n_ref || e.right != t[i].exact || e.n_ref != t[i].n_exact)
+            fail_msg("%s: %d of %d, %d; equal words: %d, %d", line, (int)c.right, (int)c.n_cand, (int)c.n_ref, (int)e.right, (int)e.n_ref);
+    }
+    capt_idmap_free(m);
+    capt_meteor_close(meteor);
 }
 
 /* What the readers make of a text: "id:split:caption|caption ..." or the error. */
@@ -288,6 +354,6 @@ int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {cmocka_unit_test(diversity), cmocka_unit_test(chair), cmocka_unit_test(bootstrap),
-                                       cmocka_unit_test(faults), cmocka_unit_test(spice), cmocka_unit_test(layouts)};
+                                       cmocka_unit_test(faults), cmocka_unit_test(spice), cmocka_unit_test(spice_synonyms), cmocka_unit_test(layouts)};
     return cmocka_run_group_tests_name("score", tests, NULL, NULL);
 }
