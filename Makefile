@@ -151,7 +151,7 @@ check: deps-check
 	@+$(AGAIN) check-built
 
 # gradients are compared with differences in double, whatever the rest is built in
-GRAD_TEST := build/real64/unit/grad_test
+GRAD_TEST := build/real64/unit/grad_test build/real64/unit/model_test
 grad-test:
 	@+$(MAKE) --no-print-directory CONF=real64 $(GRAD_TEST)
 
