@@ -92,15 +92,18 @@ static int prepare_reward(job *j)
             text[k++] = j->train.v[i]->captions[c];
     }
     at[n] = k;
-    capt_split_hash(j->records->v, j->records->n, source);
     int rc = capt_ptb_lines(text, total, a, &lines, NULL, err);
-    if (!rc)
+    if (!rc) {
+        capt_refs_hash(j->train.v, n, lines, at, source);
         j->df = df_path ? capt_df_open(df_path, err) : capt_df_new(lines, at, n, !no_eos, CAPT_PTB_ID, source, err);
+    }
     if (!rc && j->df && df_path) {
         if (strcmp(capt_df_tokenizer(j->df), CAPT_PTB_ID))
             rc = capt_fail(err, CAPT_EDATA, "%s was made with the tokenizer %s, the reward uses %s", df_path, capt_df_tokenizer(j->df), CAPT_PTB_ID);
         else if (capt_df_eos(j->df) != !no_eos)
             rc = capt_fail(err, CAPT_EDATA, "%s counts sentences %s their end, the reward %s it", df_path, capt_df_eos(j->df) ? "with" : "without", no_eos ? "leaves out" : "takes in");
+        else if (strcmp(capt_df_source(j->df), source)) /* the frequencies of a larger set are a choice, those of another one a mistake */
+            capt_prog_warn(j->p, "%s was counted over other references (%.8s) than these training captions (%.8s)", df_path, capt_df_source(j->df), source);
     }
     rc = rc || !j->df;
     if (!rc) {

@@ -3,7 +3,6 @@
 #include <string.h>
 #include "base/arena.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/prov.h"
@@ -409,7 +408,6 @@ static int make_df(work *w)
     const capt_caption **image = capt_arena_alloc(w->arena, (w->refs->n + 1) * sizeof *image);
     size_t n = 0, n_refs = 0;
     capt_odd odd = {0};
-    capt_hasher *h = capt_hasher_new();
     for (size_t i = 0; i < w->refs->n; i++)
         if (capt_in_splits(&w->splits, &w->refs->v[i]) && w->refs->v[i].n_captions) {
             image[n] = &w->refs->v[i];
@@ -417,20 +415,14 @@ static int make_df(work *w)
         }
     size_t *at = capt_arena_alloc(w->arena, (n + 1) * sizeof *at);
     const char **line = reference_lines(w, image, n, n_refs, at, &odd);
-    for (size_t i = 0; line && i < n; i++) {
-        char key[CAPT_ID_KEY];
-        capt_hasher_add(h, key, capt_id_key(&image[i]->id, key) + 1);
-        for (size_t k = at[i]; k < at[i + 1]; k++)
-            capt_hasher_add(h, line[k], strlen(line[k]) + 1);
-    }
     char source[33];
-    capt_hasher_end(h, source);
     if (!line)
         return -1;
     if (!w->n_files)
         warn_odd(w, refs_path, "references", &odd);
     if (!n)
         return capt_fail(&w->p->err, CAPT_EDATA, "%s: no references in split %s", refs_path, split);
+    capt_refs_hash(image, n, line, at, source);
     capt_df *df = capt_df_new(line, at, n, df_eos, tokenizer_id(), source, &w->p->err);
     int rc = df ? capt_df_write(df, write_df, &w->p->err) : -1;
     if (!rc)

@@ -238,3 +238,17 @@ void capt_split_hash(const capt_caption *v, size_t n, char hex[33])
         capt_split_hasher_add(h, &v[i].id, v[i].split);
     capt_split_hasher_end(h, hex);
 }
+
+void capt_refs_hash(const capt_caption *const *image, size_t n, const char *const *line, const size_t *at, char hex[33])
+{
+    capt_hasher *h = capt_hasher_new();
+    for (size_t i = 0; i < n; i++) {
+        char key[CAPT_ID_KEY];
+        if (at[i] == at[i + 1])
+            continue;
+        capt_hasher_add(h, key, capt_id_key(&image[i]->id, key) + 1);
+        for (size_t k = at[i]; k < at[i + 1]; k++)
+            capt_hasher_add(h, line[k], strlen(line[k]) + 1);
+    }
+    capt_hasher_end(h, hex);
+}

@@ -70,6 +70,9 @@ const capt_tags *capt_tags_find(const capt_taglist *c, const capt_id *id);
 
 /* The name of a split: XXH3-128 over the sorted lines "split NUL id LF" of all records. Order and captions do not matter. */
 void capt_split_hash(const capt_caption *v, size_t n, char hex[33]);
+/* The name of a set of references, as df files keep it: XXH3-128 over ids and tokenized lines in order; image i has lines at[i] .. at[i+1]-1.
+ * Images without any do not count. */
+void capt_refs_hash(const capt_caption *const *image, size_t n, const char *const *line, const size_t *at, char hex[33]);
 typedef struct capt_split_hasher capt_split_hasher; /* the same, an image at a time */
 capt_split_hasher *capt_split_hasher_new(void);
 void capt_split_hasher_add(capt_split_hasher *h, const capt_id *id, const char *split);

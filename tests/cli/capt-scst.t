@@ -39,6 +39,10 @@ ok 'two threads' run c.ckpt --threads 2 --load-threads 3
 ok 'the same bytes' cmp b.ckpt c.ckpt
 ok 'document frequencies' coco-score --refs r.ndjson --split train,restval --write-df train.df --df-eos --metrics cider
 ok '--df of the same captions' run d.ckpt --df train.df
+is 'is taken without a warning' "$(grep -c 'other references' "$ERR")" 0
+ok 'document frequencies of other captions' coco-score --refs r.ndjson --split val --write-df val.df --df-eos --metrics cider
+ok '--df of other captions' run d2.ckpt --df val.df
+like 'is warned of' "$(cat "$ERR")" 'val.df was counted over other references'
 is 'gives the same weights' "$(tensor b.ckpt wte.weight)" "$(tensor d.ckpt wte.weight)"
 for o in '--seed 3' '--samples 2' '--baseline greedy' '--baseline greedy --samples 1' '--temperature 0.5' '--no-eos' '--checks 0 --epochs 2' '--max-updates 2' \
     '--compute bf16' '--device ref' '--device guard' '--schedule linear --warmup 2' '--schedule cosine' '--decay 0.1' '--beta1 0 --beta2 0.5' \
