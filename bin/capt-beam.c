@@ -9,7 +9,7 @@
 #include "common/session.h"
 
 static capt_strs models, stores, encoders;
-static const char *images, *weights, *split, *coco, *out_path = "-";
+static const char *images, *weights, *split, *shard, *coco, *out_path = "-";
 static int greedy, ensemble, compute, allow_unk, no_repeat, exif_rotate;
 static int64_t beam = 5, sample, nbest = 1, batch = 32, max_words;
 static double temperature = 1, length_penalty, max_pixels;
@@ -20,6 +20,7 @@ static const capt_opt options[] = {
     {"images", CAPT_O_STR, &images, "DIR", "folder of the pictures, instead of a store", 0, 0, 1, 0},
     {"encoder", CAPT_O_STRS, &encoders, "FILE", "encoder of --images: one for all models or one a model (default: the one in the checkpoint)", 0, 0, 1, 0},
     {"split", CAPT_O_STR, &split, "LIST", "splits to caption (default: all records)", 0, 0, 0, 0},
+    {"shard", CAPT_O_STR, &shard, "I/N", "only records I, I+N, I+2N, ... (from 0)", 0, 0, 1, 0},
     {"beam", CAPT_O_INT, &beam, "N", "beam width", 1, 1000, 0, 0},
     {"greedy", CAPT_O_FLAG, &greedy, NULL, "take the best word each time: --beam 1", 0, 0, 0, 0},
     {"sample", CAPT_O_INT, &sample, "N", "draw N captions an image instead of searching", 0, 10000, 0, 0},
@@ -275,6 +276,9 @@ static int write_results(job *j)
 static int run(capt_prog *p)
 {
     job j = {.p = p, .n = models.n};
+    int64_t first, step;
+    if (capt_shard_parse(p, shard, &first, &step))
+        return -1;
     if (!stores.n == !images)
         return capt_prog_usage(p, "one of --store and --images is needed");
     if (stores.n > 1 && stores.n != models.n)
@@ -305,6 +309,10 @@ static int run(capt_prog *p)
         capt_fail(&p->err, CAPT_EDATA, "no record of split %s", split);
         goto end;
     }
+    size_t kept = 0;
+    for (size_t i = (size_t)first; i < j.picked.n; i += (size_t)step)
+        j.picked.v[kept++] = j.picked.v[i];
+    j.picked.n = kept;
     if (coco)
         j.results = json_array();
     j.out = capt_out_open(out_path, &p->err);

@@ -182,17 +182,6 @@ static int all_batches(job *j)
 
 /* ---- set-up ---- */
 
-static int parse_shard(capt_prog *p, int64_t *i, int64_t *n)
-{
-    int end = 0;
-    long long a = 0, b = 1;
-    if (shard && (sscanf(shard, "%lld/%lld%n", &a, &b, &end) != 2 || shard[end] || a < 0 || b < 1 || a >= b))
-        return capt_prog_usage(p, "--shard %s: want I/N with 0 <= I < N", shard);
-    *i = a;
-    *n = b;
-    return 0;
-}
-
 static int skip_bad(void *arg, capt_err *err)
 {
     return capt_prog_bad(arg, err);
@@ -356,7 +345,7 @@ static int run(capt_prog *p)
     job j = {.p = p, .dir = -1};
     j.limits = (capt_jpeg_limits){.max_pixels = max_pixels, .exif_rotate = exif_rotate, .tolerate_warnings = tolerate};
     int64_t first = 0, step = 1;
-    if (parse_shard(p, &first, &step))
+    if (capt_shard_parse(p, shard, &first, &step))
         return -1;
     capt_session dev = {0};
     capt_params ps = {0};

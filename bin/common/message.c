@@ -154,7 +154,7 @@ static volatile sig_atomic_t stopping;
 
 static void on_signal(int sig)
 {
-    if (stopping) {
+    if (stopping && sig == SIGINT) { /* a person who will not wait; schedulers send TERM over and over */
         signal(sig, SIG_DFL);
         raise(sig);
     }

@@ -75,7 +75,7 @@ json_t *capt_prog_options(const capt_prog *p);
 int capt_prog_bad(capt_prog *p, capt_err *err);
 int64_t capt_prog_n_bad(const capt_prog *p);
 
-/* Signals. After capt_prog_catch, the first INT, TERM, USR1 or HUP sets the flag, a second one ends the process. */
+/* Signals. After capt_prog_catch, INT, TERM, USR1 and HUP set the flag; an INT when it is set already ends the process. */
 void capt_prog_catch(void);
 int capt_prog_stopping(void);        /* 1 once a signal came */
 int capt_prog_stopped(capt_prog *p, const char *what); /* records CAPT_ESTOP "what: stopped; continue with --resume"; -1 */

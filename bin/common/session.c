@@ -51,6 +51,17 @@ capt_picked capt_pick(const capt_captions *c, const char *splits, int with_restv
     return out;
 }
 
+int capt_shard_parse(capt_prog *p, const char *shard, int64_t *first, int64_t *step)
+{
+    int end = 0;
+    long long a = 0, b = 1;
+    if (shard && (sscanf(shard, "%lld/%lld%n", &a, &b, &end) != 2 || shard[end] || a < 0 || b < 1 || a >= b))
+        return capt_prog_usage(p, "--shard %s: want I/N with 0 <= I < N", shard);
+    *first = a;
+    *step = b;
+    return 0;
+}
+
 void capt_inlet_init(capt_inlet *in)
 {
     memset(in, 0, sizeof *in);

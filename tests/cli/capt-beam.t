@@ -225,10 +225,23 @@ ok 'is skipped, and so are others' beam --max-bad 3 b.ndjson
 is 'the rest is done' "$(wc -l <"$OUT")" 10
 is 'no failed run left anything' "$(ls x.ndjson* 2>/dev/null)" ''
 
+# shards
+for i in 0 1 2; do
+    ok "shard $i of 3" beam --shard $i/3 --out shard$i --coco shard$i.json r.ndjson
+done
+is 'shards hold every third record' "$(ids shard1)" "$(jq -c .id r.ndjson | sed -n '2~3p' | tr '\n' ' ')"
+is 'by turns they are the whole' "$(paste -d '\n' shard0 shard1 shard2 | sed '/^$/d' | cksum)" "$(cksum <all.ndjson)"
+is '--coco has the same images' "$(jq -c '.[].image_id' shard2.json)" "$(jq -c .id shard2)"
+ok '--shard after --split' beam --split test --shard 1/4 r.ndjson
+is 'counts what the splits leave' "$(cat "$OUT")" "$(jq -r 'select(.split == "test") | .id' r.ndjson | sed -n '2~4p' | while read -r id; do grep "^{\"id\":$id," all.ndjson; done)"
+ok 'a shard without records' beam --split test --shard 20/30 --out none.ndjson --coco none.json r.ndjson
+is 'is empty' "$(cat none.ndjson none.json)" '[]'
+
 # wrong usage
 for o in '--nbest 6' '--greedy --nbest 2' '--sample 2 --greedy' '--sample 2 --model b.ckpt' '--beam 0' '--temperature 0' '--images toy/images' '--encoder p.ckpt' \
     '--store s.mdb --store s.mdb' '--ensemble mean' '--ensemble-weights 1,1' '--model b.ckpt --ensemble-weights 1' '--model b.ckpt --ensemble-weights 1,x' \
-    '--model b.ckpt --ensemble-weights 0,0' '--model b.ckpt --ensemble-weights 1,-1' '--model b.ckpt --ensemble-weights 1,inf' '--batch 0'; do
+    '--model b.ckpt --ensemble-weights 0,0' '--model b.ckpt --ensemble-weights 1,-1' '--model b.ckpt --ensemble-weights 1,inf' '--batch 0' \
+    '--shard 2/2' '--shard 1' '--shard -1/2' '--shard a/b' '--shard 0/0' '--shard 1/2x'; do
     # shellcheck disable=SC2086
     status 2 "$o" beam --out x.ndjson $o t.ndjson
 done

@@ -65,8 +65,15 @@ static int run(capt_prog *p)
     if (act == 7) {
         capt_prog_catch();
         raise(SIGTERM);
-        raise(SIGTERM);
+        raise(SIGINT);
         return 0;
+    }
+    if (act == 8) { /* a scheduler's patience: TERM again */
+        capt_prog_catch();
+        raise(SIGTERM);
+        raise(SIGTERM);
+        raise(SIGUSR1);
+        return capt_prog_stopping() ? capt_prog_stopped(p, "epoch 3") : 0;
     }
     json_t *o = capt_prog_options(p);
     capt_str s = {0};
@@ -175,7 +182,8 @@ static void command_lines(void **state)
         {"--store a --act 1", NULL, 1, "", "capt-x: f:1: bad\\x0Aname\n"},
         {"--store a --act 2", NULL, 2, "", X("--a needs --b")},
         {"--store a --act 3", NULL, 75, "", "capt-x: epoch 3: stopped; continue with --resume\n"},
-        {"--store a --act 7", NULL, 1000 + SIGTERM, "", ""},
+        {"--store a --act 7", NULL, 1000 + SIGINT, "", ""},
+        {"--store a --act 8", NULL, 75, "", "capt-x: epoch 3: stopped; continue with --resume\n"},
         {"--store a --act 5", NULL, 1, "", "capt-x: r:0: bad\n"},
         {"--store a --act 5 --max-bad 2", NULL, 1, "", "capt-x: skipped: r:0: bad\ncapt-x: skipped: r:1: bad\n"
                                                        "capt-x: 2 bad records skipped\ncapt-x: r:2: bad\n"},
