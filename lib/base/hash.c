@@ -7,46 +7,6 @@
 #include <xxhash.h>
 #include "base/mem.h"
 
-#define T1(c) ((c) & 1 ? (c) >> 1 ^ 0x82F63B78u : (c) >> 1)
-#define T4(c) T1(T1(T1(T1((uint32_t)(c)))))
-/* CRC of the 16 nibbles, reflected polynomial 0x1EDC6F41 */
-static const uint32_t nibble[16] = {T4(0), T4(1), T4(2),  T4(3),  T4(4),  T4(5),  T4(6),  T4(7),
-                                    T4(8), T4(9), T4(10), T4(11), T4(12), T4(13), T4(14), T4(15)};
-
-static uint32_t crc_table(uint32_t crc, const unsigned char *p, size_t n)
-{
-    for (; n; n--, p++) {
-        crc ^= *p;
-        crc = crc >> 4 ^ nibble[crc & 15];
-        crc = crc >> 4 ^ nibble[crc & 15];
-    }
-    return crc;
-}
-
-#ifdef __x86_64__
-__attribute__((target("sse4.2"))) static uint32_t crc_sse42(uint32_t crc, const unsigned char *p, size_t n)
-{
-    uint64_t c = crc, x;
-    for (; n >= 8; n -= 8, p += 8) {
-        memcpy(&x, p, 8);
-        c = __builtin_ia32_crc32di(c, x);
-    }
-    crc = (uint32_t)c;
-    for (; n; n--, p++)
-        crc = __builtin_ia32_crc32qi(crc, *p);
-    return crc;
-}
-#endif
-
-uint32_t capt_crc32c(uint32_t crc, const void *p, size_t n)
-{
-#ifdef __x86_64__
-    if (__builtin_cpu_supports("sse4.2"))
-        return ~crc_sse42(~crc, p, n);
-#endif
-    return ~crc_table(~crc, p, n);
-}
-
 uint64_t capt_hash64(const void *p, size_t n)
 {
     return XXH3_64bits(p, n);

@@ -5,7 +5,8 @@
 #include <stdint.h>
 #include "base/err.h"
 
-uint32_t capt_crc32c(uint32_t crc, const void *p, size_t n); /* start with 0; chainable */
+uint32_t capt_crc32c(uint32_t crc, const void *p, size_t n); /* start with 0; chainable; by the processor's instruction where there is one */
+uint32_t capt_crc32c_portable(uint32_t crc, const void *p, size_t n); /* the same, in plain C */
 uint64_t capt_hash64(const void *p, size_t n);               /* XXH3-64 */
 typedef struct capt_hasher capt_hasher;                      /* streaming XXH3-128 */
 capt_hasher *capt_hasher_new(void);

@@ -102,6 +102,21 @@ static void hashes(void **state)
     for (int i = 0; i < 32; i++)
         iscsi[i] = (unsigned char)i;
     assert_int_equal(capt_crc32c(0, iscsi, 32), 0x46dd794eu);
+    unsigned char big[8000]; /* both forms, at lengths around their blocks, from unaligned starts, in two pieces */
+    for (size_t i = 0; i < sizeof big; i++)
+        big[i] = (unsigned char)(i * 2654435761u >> 13);
+    for (size_t n = 0; n < 6400; n += n < 40 ? 1 : 251)
+        for (size_t from = 0; from < 9; from += 4) {
+            uint32_t slow = 0xffffffffu;
+            for (size_t i = 0; i < n; i++) {
+                slow ^= big[from + i];
+                for (int bit = 0; bit < 8; bit++)
+                    slow = slow >> 1 ^ (slow & 1 ? 0x82f63b78u : 0);
+            }
+            assert_int_equal(capt_crc32c(0, big + from, n), ~slow);
+            assert_int_equal(capt_crc32c_portable(0, big + from, n), ~slow);
+            assert_int_equal(capt_crc32c(capt_crc32c(0, big + from, n / 3), big + from + n / 3, n - n / 3), ~slow);
+        }
     char a[33], b[33];
     capt_hash_hex("", 0, a);
     assert_string_equal(a, "99aa06d3014798d86001c324468d497f"); /* XXH3-128 of nothing */
