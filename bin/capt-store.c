@@ -1,33 +1,35 @@
-/* capt-store: looks into feature stores and safetensors files, checks them, and turns stores into text and back. */
+/* capt-store: looks into feature stores and safetensors files, checks and compares them, and turns them into text and back. */
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "common/prog.h"
+#include "common/damage.h"
+#include "data/store_text.h"
 #include "model/checkpoint.h"
+#include "record/caption.h"
 #include "record/ndjson.h"
 #include "store/store.h"
-#include "tensor/safetensors.h"
+#include "tensor/weights_text.h"
 
-static const char *out_path, *manifest_path;
+static const char *out_path, *manifest_path, *ids_path, *npy;
 static capt_strs ids;
 static int as_json, resume;
 static double tolerance;
 
 static const capt_opt options[] = {
-    {"out", CAPT_O_STR, &out_path, "STORE", "store to write (merge, compact, load)", 0, 0, 1, 0},
+    {"out", CAPT_O_STR, &out_path, "FILE", "store or weights to write (merge, compact, load)", 0, 0, 1, 0},
     {"id", CAPT_O_STRS, &ids, "ID", "this image only; may be repeated (dump)", 0, 0, 0, 0},
     {"manifest", CAPT_O_STR, &manifest_path, "FILE", "what info --json printed of the dumped store (load)", 0, 0, 1, 0},
-    {"resume", CAPT_O_FLAG, &resume, NULL, "continue STORE.part (load)", 0, 0, 1, 0},
+    {"npy", CAPT_O_STR, &npy, "DIR", "folder of the numbers, a .npy file a section (dump, load)", 0, 0, 1, 0},
+    {"ids", CAPT_O_STR, &ids_path, "FILE", "caption records whose images must all be there (verify, quickcheck, merge)", 0, 0, 1, 0},
+    {"resume", CAPT_O_FLAG, &resume, NULL, "go on where a run was killed (load, merge, compact)", 0, 0, 1, 0},
     {"tolerance", CAPT_O_NUM, &tolerance, "X", "numbers this near are equal (diff)", 0, 1e30, 0, 0},
     {"json", CAPT_O_FLAG, &as_json, NULL, "print JSON (info)", 0, 0, 1, 0},
     {0}};
@@ -63,6 +65,17 @@ static int st_info(capt_prog *p, const char *path)
     int64_t numbers = 0;
     for (size_t i = 0; i < capt_st_n(st); i++)
         numbers += capt_st_numel(capt_st_at(st, i));
+    if (as_json) {
+        capt_str b = {0};
+        json_t *meta = (json_t *)(uintptr_t)capt_st_metadata(st);
+        json_t *j = json_pack("{s:s, s:I, s:I, s:O?}", "format", "safetensors", "tensors", (json_int_t)capt_st_n(st), "numbers", (json_int_t)numbers, "metadata", meta);
+        int rc = capt_json_line(j, &b) ? capt_fail(&p->err, CAPT_EDATA, "%s: not UTF-8", path) : 0;
+        json_decref(j);
+        fwrite(b.s, 1, b.n, stdout);
+        capt_str_free(&b);
+        capt_st_close(st);
+        return rc;
+    }
     printf("%s: safetensors, %zu tensors, %lld numbers\n", path, capt_st_n(st), (long long)numbers);
     for (size_t i = 0; i < sizeof meta_keys / sizeof *meta_keys; i++) {
         const char *v = capt_st_meta(st, meta_keys[i]);
@@ -187,8 +200,9 @@ static int store_ls(capt_prog *p, const char *path)
     return got;
 }
 
-static int check_here(const char *path, int quick, capt_err *err)
+static int check(void *arg, const char *path, capt_err *err)
 {
+    int quick = *(int *)arg;
     if (is_safetensors(path)) {
         capt_st *st = quick ? capt_st_open(path, err) : NULL;
         capt_st_close(st);
@@ -200,167 +214,44 @@ static int check_here(const char *path, int quick, capt_err *err)
     return rc;
 }
 
-/* In a child, since LMDB follows damaged page pointers wherever they lead. */
-static int check_file(const char *path, int quick, capt_err *err)
-{
-    int ends[2];
-    fflush(NULL);
-    if (pipe(ends))
-        return capt_fail_errno(err, "pipe");
-    pid_t child = fork();
-    if (child < 0)
-        return capt_fail_errno(err, "fork");
-    if (child == 0) {
-        close(ends[0]);
-        signal(SIGSEGV, SIG_DFL);
-        signal(SIGBUS, SIG_DFL);
-        if (!freopen("/dev/null", "w", stderr)) /* LMDB's assertions print */
-            _exit(3);
-        capt_err e = CAPT_ERR_INIT;
-        int rc = check_here(path, quick, &e);
-        if (rc && write(ends[1], &e, sizeof e) != (ssize_t)sizeof e)
-            _exit(3);
-        _exit(rc ? 1 : 0);
-    }
-    close(ends[1]);
-    capt_err e = CAPT_ERR_INIT;
-    ssize_t n = read(ends[0], &e, sizeof e);
-    close(ends[0]);
-    int status;
-    waitpid(child, &status, 0);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return 0;
-    if (n == (ssize_t)sizeof e && e.code)
-        return capt_fail(err, e.code, "%s", e.text);
-    if (WIFSIGNALED(status))
-        return capt_fail(err, CAPT_EDATA, "%s: damaged: reading it ends by signal %d", path, WTERMSIG(status));
-    return capt_fail(err, CAPT_EDATA, "%s: damaged", path);
-}
-
 /* ---- dump, load ---- */
 
-static void dump_record(const capt_id *id, const capt_feature *f, capt_str *b, capt_str *x)
-{
-    capt_str_clear(b);
-    json_t *j = capt_id_json(id);
-    capt_json_line(j, x);
-    json_decref(j);
-    capt_str_puts(b, "{\"id\":");
-    capt_str_add(b, x->s, x->n - 1);
-    capt_str_puts(b, ",\"sections\":[");
-    capt_str_clear(x);
-    for (int i = 0; i < f->n; i++) {
-        const capt_section *s = &f->section[i];
-        size_t n = (size_t)s->rows * (size_t)s->dim;
-        float *v = capt_alloc(n * sizeof *v + 1);
-        capt_feature_to_f32(s, v);
-        capt_str_printf(b, "%s{\"name\":\"%s\",\"dtype\":\"%s\",\"dim\":%d,\"rows\":[", i ? "," : "", s->name, capt_dtype_name(s->dtype), s->dim);
-        for (size_t k = 0; k < n; k++)
-            capt_str_printf(b, "%s%.9g", k % (size_t)s->dim ? "," : k ? "],[" : "[", (double)v[k]);
-        capt_str_puts(b, n ? "]]}" : "]}");
-        free(v);
-    }
-    capt_str_puts(b, "]}\n");
-    fwrite(b->s, 1, b->n, stdout);
-}
-
-static int dump(capt_prog *p, const char *path)
+static int dump_store(capt_prog *p, const char *path)
 {
     capt_store *s = capt_store_open(path, &p->err);
     if (!s)
         return -1;
-    capt_str b = {0}, x = {0};
-    capt_feature f;
-    capt_id id;
     int rc = 0, is_int = capt_store_meta_of(s)->int_ids == 1;
-    for (size_t i = 0; i < ids.n && rc == 0; i++) {
-        rc = capt_id_parse(ids.v[i], is_int, &id, &p->err);
-        int got = rc ? -1 : capt_store_get(s, &id, &f, &p->err);
-        if (got == 1)
-            dump_record(&id, &f, &b, &x);
-        else
-            rc = got < 0 ? -1 : capt_fail(&p->err, CAPT_EDATA, "%s: no image %s", path, ids.v[i]);
-    }
-    if (ids.n == 0) {
-        capt_store_iter *it = capt_store_iter_new(s, &p->err);
-        rc = it ? 1 : -1;
-        while (rc == 1) {
-            rc = capt_store_iter_next(it, &id, &f, &p->err);
-            if (rc == 1)
-                dump_record(&id, &f, &b, &x);
-        }
-        capt_store_iter_free(it);
-    }
-    capt_str_free(&b);
-    capt_str_free(&x);
+    capt_id *picked = capt_alloc((ids.n + 1) * sizeof *picked);
+    for (size_t i = 0; i < ids.n && rc == 0; i++)
+        rc = capt_id_parse(ids.v[i], is_int, &picked[i], &p->err);
+    if (rc == 0 && capt_store_dump(s, picked, ids.n, npy, stdout, &p->err))
+        rc = capt_err_prefix(&p->err, "%s", path);
+    free(picked);
     capt_store_close(s);
     return rc;
 }
 
-struct loaded { capt_section s[CAPT_SECTIONS_MAX]; capt_str x, packed[CAPT_SECTIONS_MAX]; int n; };
-
-static void *scratch(capt_str *b, size_t n)
+static int dump_weights(capt_prog *p, const char *path)
 {
-    if (n > b->cap) {
-        b->s = capt_realloc(b->s, n);
-        b->cap = n;
-    }
-    return b->s;
+    if (ids.n || npy)
+        return capt_prog_usage(p, "--id and --npy go with feature stores");
+    capt_st *st = capt_st_open(path, &p->err);
+    int rc = st ? capt_weights_dump(st, stdout, &p->err) : -1;
+    if (st && rc)
+        capt_err_prefix(&p->err, "%s", path);
+    capt_st_close(st);
+    return rc;
 }
 
-static int load_section(const json_t *o, capt_section *s, capt_str *x, capt_str *packed, const char *where, capt_err *err)
+static int run_dump(capt_prog *p)
 {
-    const char *name, *dtype;
-    int64_t dim;
-    const json_t *rows = capt_json_array(o, "rows", where, err);
-    if (!rows || capt_json_str(o, "name", &name, where, err) || capt_json_str(o, "dtype", &dtype, where, err) || capt_json_int(o, "dim", &dim, where, err))
-        return -1;
-    int t = CAPT_F32;
-    while (t <= CAPT_BF16 && strcmp(dtype, capt_dtype_name((capt_dtype)t)) != 0)
-        t++;
-    if (t > CAPT_BF16 || !*name || strlen(name) > CAPT_SECTION_NAME || dim < 1 || dim > 1 << 20)
-        return capt_fail(err, CAPT_EDATA, "%s: bad section: name of 1 to %d bytes, dtype f32, f16 or bf16, dim >= 1", where, CAPT_SECTION_NAME);
-    *s = (capt_section){.dtype = (capt_dtype)t, .rows = (int)json_array_size(rows), .dim = (int)dim};
-    memcpy(s->name, name, strlen(name));
-    size_t n = (size_t)s->rows * (size_t)dim;
-    float *v = scratch(x, n * sizeof *v + 1);
-    for (int r = 0; r < s->rows; r++) {
-        const json_t *row = json_array_get(rows, (size_t)r);
-        if (!json_is_array(row) || (int64_t)json_array_size(row) != dim)
-            return capt_fail(err, CAPT_EDATA, "%s: \"%s\": row %d has not %lld numbers", where, s->name, r, (long long)dim);
-        for (int c = 0; c < dim; c++) {
-            const json_t *number = json_array_get(row, (size_t)c);
-            if (!json_is_number(number))
-                return capt_fail(err, CAPT_EDATA, "%s: \"%s\": row %d, column %d is no number", where, s->name, r, c);
-            v[(size_t)r * (size_t)dim + (size_t)c] = (float)json_number_value(number);
-        }
-    }
-    s->data = scratch(packed, n * capt_dtype_size(s->dtype) + 1);
-    int64_t bad = capt_feature_from_f32(v, (int64_t)n, s->dtype, packed->s);
-    if (bad >= 0)
-        return capt_fail(err, CAPT_EDATA, "%s: \"%s\": row %lld, column %lld does not fit %s", where, s->name, (long long)(bad / dim), (long long)(bad % dim), dtype);
-    return 0;
+    return is_safetensors(p->argv[1]) ? dump_weights(p, p->argv[1]) : dump_store(p, p->argv[1]);
 }
 
-static int load_record(const json_t *o, capt_id *id, struct loaded *l, const char *where, capt_err *err)
+static capt_store *start_load(const capt_section *s, int n, capt_err *err)
 {
-    if (!json_object_get(o, "id"))
-        return capt_fail(err, CAPT_EDATA, "%s: \"id\" is missing", where);
-    const json_t *sections = capt_json_array(o, "sections", where, err);
-    if (!sections || capt_id_from_json(json_object_get(o, "id"), id, where, err))
-        return -1;
-    l->n = (int)json_array_size(sections);
-    if (l->n < 1 || l->n > CAPT_SECTIONS_MAX)
-        return capt_fail(err, CAPT_EDATA, "%s: 1 to %d sections", where, CAPT_SECTIONS_MAX);
-    for (int i = 0; i < l->n; i++)
-        if (load_section(json_array_get(sections, (size_t)i), &l->s[i], &l->x, &l->packed[i], where, err))
-            return -1;
-    return 0;
-}
-
-static capt_store *start_load(const struct loaded *l, capt_err *err)
-{
-    capt_store_meta m = {.int_ids = -1, .dtype = l->s[0].dtype, .n_sections = l->n};
+    capt_store_meta m = {.int_ids = -1, .dtype = s[0].dtype, .n_sections = n};
     json_t *j = NULL;
     if (manifest_path) {
         j = capt_json_load(manifest_path, err);
@@ -369,85 +260,140 @@ static capt_store *start_load(const struct loaded *l, capt_err *err)
             return NULL;
         }
     } else {
-        for (int i = 0; i < l->n; i++) {
-            m.section[i] = (capt_store_section){"", l->s[i].dtype, 0, l->s[i].dim};
-            memcpy(m.section[i].name, l->s[i].name, sizeof m.section[i].name);
+        for (int i = 0; i < n; i++) {
+            m.section[i] = (capt_store_section){"", s[i].dtype, 0, s[i].dim};
+            memcpy(m.section[i].name, s[i].name, sizeof m.section[i].name);
         }
     }
-    capt_store *s = capt_store_create(out_path, &m, resume, err);
+    capt_store *made = capt_store_create(out_path, &m, resume, err);
     json_decref(j);
-    return s;
+    return made;
 }
 
-static int load(capt_prog *p)
+/* o: the first record, or NULL when there is none. */
+static int load_store(capt_prog *p, capt_ndjson *in, json_t *o)
 {
-    capt_ndjson *in = capt_ndjson_new((const char *const *)(void *)(p->argv + 1), (size_t)(p->argc - 1), (size_t)64 << 20);
-    struct loaded l = {0};
+    capt_store_loader *l = capt_store_loader_new(npy);
     capt_store *s = NULL;
-    int got;
+    int got = o ? 1 : capt_fail(&p->err, CAPT_EDATA, "no records to load");
     capt_prog_catch();
-    do {
-        json_t *o = NULL;
+    while (got == 1) {
         capt_id id;
-        got = capt_prog_stopping() ? capt_prog_stopped(p, "load") : capt_ndjson_next(in, &o, &p->err);
-        if (got == 1) {
-            got = load_record(o, &id, &l, capt_ndjson_where(in), &p->err) ? -1 : 1;
-            if (got == 1 && !s)
-                s = start_load(&l, &p->err);
-            if (!s || (got == 1 && !(resume && capt_store_has(s, &id)) && capt_store_put(s, &id, l.s, l.n, &p->err)))
-                got = -1;
-        }
+        const capt_section *sections;
+        int n;
+        if (capt_store_loader_read(l, o, capt_ndjson_where(in), &id, &sections, &n, &p->err))
+            got = -1;
+        if (got == 1 && !s)
+            s = start_load(sections, n, &p->err);
+        if (!s || (got == 1 && !(resume && capt_store_has(s, &id)) && capt_store_put(s, &id, sections, n, &p->err)))
+            got = -1;
         json_decref(o);
-    } while (got == 1);
-    if (got == 0 && !s)
-        got = capt_fail(&p->err, CAPT_EDATA, "no records to load");
+        o = NULL;
+        if (got == 1)
+            got = capt_prog_stopping() ? capt_prog_stopped(p, "load") : capt_ndjson_next(in, &o, &p->err);
+    }
     if (got == 0)
         got = capt_store_finish(s, &p->err);
     else if (p->err.code == CAPT_EDATA && !resume)
         capt_store_discard(s);
     else
         capt_store_abandon(s);
-    capt_str_free(&l.x);
-    for (int i = 0; i < CAPT_SECTIONS_MAX; i++)
-        capt_str_free(&l.packed[i]);
-    capt_ndjson_free(in);
+    capt_store_loader_free(l);
     return got;
+}
+
+static int load_weights(capt_prog *p, capt_ndjson *in, json_t *o)
+{
+    if (npy || manifest_path || resume) {
+        json_decref(o);
+        return capt_prog_usage(p, "--npy, --manifest and --resume go with feature stores");
+    }
+    capt_weights_loader *l = capt_weights_loader_new();
+    int got = 1;
+    while (got == 1) {
+        int rc = capt_weights_loader_read(l, o, capt_ndjson_where(in), &p->err);
+        json_decref(o);
+        o = NULL;
+        got = rc ? -1 : capt_ndjson_next(in, &o, &p->err);
+    }
+    if (got == 0)
+        return capt_weights_loader_finish(l, out_path, &p->err);
+    capt_weights_loader_free(l);
+    return -1;
+}
+
+static int load(capt_prog *p)
+{
+    capt_ndjson *in = capt_ndjson_new((const char *const *)(void *)(p->argv + 1), (size_t)(p->argc - 1), (size_t)64 << 20);
+    json_t *o = NULL;
+    int rc = capt_ndjson_next(in, &o, &p->err);
+    if (rc >= 0)
+        rc = o && capt_weights_is_record(o) ? load_weights(p, in, o) : load_store(p, in, o);
+    capt_ndjson_free(in);
+    return rc;
 }
 
 /* ---- diff ---- */
 
-struct difference { int64_t both, only_a, only_b, shapes; double max_abs, dot, aa, bb, min_cosine; };
+struct difference { int64_t both, only_a, only_b, shapes; double max_abs, min_cosine, dot, aa, bb; };
 
-static void compare(const capt_feature *a, const capt_feature *b, struct difference *d)
+static void compare_numbers(const float *x, const float *y, size_t n, struct difference *d)
+{
+    for (size_t k = 0; k < n; k++) {
+        double e = fabs((double)x[k] - (double)y[k]);
+        if (isnan(e)) /* of weights only: NaN and infinity equal themselves and are infinitely far from all else */
+            e = memcmp(&x[k], &y[k], sizeof *x) ? INFINITY : 0;
+        d->max_abs = fmax(d->max_abs, e);
+        d->dot += (double)x[k] * y[k];
+        d->aa += (double)x[k] * x[k];
+        d->bb += (double)y[k] * y[k];
+    }
+}
+
+/* The cosine of what was compared since the last call. */
+static void end_compare(struct difference *d)
+{
+    d->min_cosine = fmin(d->min_cosine, d->aa > 0 && d->bb > 0 ? d->dot / (sqrt(d->aa) * sqrt(d->bb)) : d->aa == d->bb ? 1 : 0);
+    d->dot = d->aa = d->bb = 0;
+}
+
+static int compare_images(const capt_feature *a, const capt_feature *b, struct difference *d, capt_err *err)
 {
     d->both++;
     int same = a->n == b->n;
     for (int i = 0; same && i < a->n; i++)
         same = strcmp(a->section[i].name, b->section[i].name) == 0 && a->section[i].rows == b->section[i].rows && a->section[i].dim == b->section[i].dim;
     d->shapes += !same;
-    double dot = 0, aa = 0, bb = 0;
     for (int i = 0; same && i < a->n; i++) {
         size_t n = (size_t)a->section[i].rows * (size_t)a->section[i].dim;
-        float *x = capt_alloc(n * sizeof *x + 1), *y = capt_alloc(n * sizeof *y + 1);
+        float *x = capt_try_alloc(2 * n * sizeof *x + 1, err), *y = x + n;
+        if (!x)
+            return -1;
         capt_feature_to_f32(&a->section[i], x);
         capt_feature_to_f32(&b->section[i], y);
-        for (size_t k = 0; k < n; k++) {
-            d->max_abs = fmax(d->max_abs, fabs((double)x[k] - (double)y[k]));
-            dot += (double)x[k] * y[k];
-            aa += (double)x[k] * x[k];
-            bb += (double)y[k] * y[k];
-        }
+        compare_numbers(x, y, n, d);
         free(x);
-        free(y);
     }
     if (same)
-        d->min_cosine = fmin(d->min_cosine, aa > 0 && bb > 0 ? dot / (sqrt(aa) * sqrt(bb)) : aa == bb ? 1 : 0);
+        end_compare(d);
+    return 0;
 }
 
-static int diff(capt_prog *p, const char *path_a, const char *path_b)
+static int print_diff(capt_prog *p, const char *what, const char *one, const struct difference *d)
+{
+    const char *a = p->argv[1], *b = p->argv[2];
+    printf("%s in both: %lld, only in %s: %lld, only in %s: %lld, of other shape: %lld\n", what, (long long)d->both, a, (long long)d->only_a, b,
+           (long long)d->only_b, (long long)d->shapes);
+    printf("largest difference: %.9g, smallest cosine of %s: %.12g\n", d->max_abs, one, d->min_cosine);
+    if (d->only_a || d->only_b || d->shapes || !(d->max_abs <= tolerance))
+        return capt_fail(&p->err, CAPT_EDATA, "%s and %s differ", a, b);
+    return 0;
+}
+
+static int diff_stores(capt_prog *p)
 {
     capt_err *err = &p->err;
-    capt_store *a = capt_store_open(path_a, err), *b = a ? capt_store_open(path_b, err) : NULL;
+    capt_store *a = capt_store_open(p->argv[1], err), *b = a ? capt_store_open(p->argv[2], err) : NULL;
     capt_store_iter *it = b ? capt_store_iter_new(a, err) : NULL;
     struct difference d = {.min_cosine = 1};
     capt_id id;
@@ -458,18 +404,12 @@ static int diff(capt_prog *p, const char *path_a, const char *path_b)
         if (got != 1)
             break;
         int there = comparable ? capt_store_get(b, &id, &g, err) : 0;
-        if (there == 1)
-            compare(&f, &g, &d);
         d.only_a += there == 0;
-        got = there < 0 ? -1 : 1;
+        got = there < 0 || (there == 1 && compare_images(&f, &g, &d, err)) ? -1 : 1;
     }
     if (got == 0) {
         d.only_b = capt_store_count(b) - d.both;
-        printf("images in both: %lld, only in %s: %lld, only in %s: %lld, of other shape: %lld\n", (long long)d.both, path_a, (long long)d.only_a, path_b,
-               (long long)d.only_b, (long long)d.shapes);
-        printf("largest difference: %.9g, smallest cosine of an image: %.12g\n", d.max_abs, d.min_cosine);
-        if (d.only_a || d.only_b || d.shapes || d.max_abs > tolerance)
-            got = capt_fail(err, CAPT_EDATA, "%s and %s differ", path_a, path_b);
+        got = print_diff(p, "images", "an image", &d);
     }
     capt_store_iter_free(it);
     capt_store_close(a);
@@ -477,12 +417,82 @@ static int diff(capt_prog *p, const char *path_a, const char *path_b)
     return got;
 }
 
+static int compare_tensors(const capt_st_tensor *x, const capt_st_tensor *y, struct difference *d, capt_err *err)
+{
+    d->both++;
+    int same = x->ndim == y->ndim;
+    for (int k = 0; same && k < x->ndim; k++)
+        same = x->dim[k] == y->dim[k];
+    d->shapes += !same;
+    if (!same)
+        return 0;
+    size_t n = (size_t)capt_st_numel(x);
+    float *u = capt_try_alloc(2 * n * sizeof *u + 1, err), *v = u + n;
+    if (!u)
+        return -1;
+    capt_st_to_f32(x, u);
+    capt_st_to_f32(y, v);
+    compare_numbers(u, v, n, d);
+    end_compare(d);
+    free(u);
+    return 0;
+}
+
+static int diff_weights(capt_prog *p)
+{
+    capt_st *a = capt_st_open(p->argv[1], &p->err), *b = a ? capt_st_open(p->argv[2], &p->err) : NULL;
+    struct difference d = {.min_cosine = 1};
+    int rc = b ? 0 : -1;
+    for (size_t i = 0; rc == 0 && i < capt_st_n(a); i++) {
+        const capt_st_tensor *x = capt_st_at(a, i), *y = capt_st_find(b, x->name);
+        if (y)
+            rc = compare_tensors(x, y, &d, &p->err);
+        else
+            d.only_a++;
+    }
+    if (rc == 0) {
+        d.only_b = (int64_t)capt_st_n(b) - d.both;
+        rc = print_diff(p, "tensors", "a tensor", &d);
+    }
+    capt_st_close(a);
+    capt_st_close(b);
+    return rc;
+}
+
+static int run_diff(capt_prog *p)
+{
+    int a = is_safetensors(p->argv[1]), b = is_safetensors(p->argv[2]);
+    if (a != b)
+        return capt_fail(&p->err, CAPT_EDATA, "%s and %s: one is a store, the other is not", p->argv[1], p->argv[2]);
+    return a ? diff_weights(p) : diff_stores(p);
+}
+
 /* ---- subcommands ---- */
+
+/* Every image of --ids must be in the store. */
+static int has_ids(capt_prog *p, const char *path)
+{
+    capt_captions *want = NULL;
+    capt_store *s = capt_captions_read(&ids_path, 1, NULL, &want, &p->err) ? NULL : capt_store_open(path, &p->err);
+    int rc = s ? 0 : -1;
+    size_t missing = 0, first = 0;
+    for (size_t i = 0; s && i < want->n; i++)
+        if (!capt_store_has(s, &want->v[i].id) && missing++ == 0)
+            first = i;
+    if (missing) {
+        char key[CAPT_ID_KEY];
+        capt_id_key(&want->v[first].id, key);
+        rc = capt_fail(&p->err, CAPT_EDATA, "%s: %zu of %zu images of %s are missing, the first is %.100s", path, missing, want->n, ids_path, key);
+    }
+    capt_store_close(s);
+    capt_captions_free(want);
+    return rc;
+}
 
 static int each_checked(capt_prog *p, int quick)
 {
     for (int i = 1; i < p->argc; i++) {
-        if (check_file(p->argv[i], quick, &p->err))
+        if (prog_in_child(check, &quick, p->argv[i], &p->err) || (ids_path && has_ids(p, p->argv[i])))
             return -1;
         printf("%s: %s\n", p->argv[i], quick ? "looks whole (the middle was not read)" : "whole");
     }
@@ -504,18 +514,23 @@ static int run_ls(capt_prog *p)
 
 static int run_quickcheck(capt_prog *p) { return each_checked(p, 1); }
 static int run_verify(capt_prog *p) { return each_checked(p, 0); }
-static int run_dump(capt_prog *p) { return dump(p, p->argv[1]); }
-static int run_diff(capt_prog *p) { return diff(p, p->argv[1], p->argv[2]); }
 
 static int run_merge(capt_prog *p)
 {
-    return capt_store_merge((const char *const *)(void *)(p->argv + 1), p->argc - 1, out_path, &p->err);
+    struct rlimit files; /* a thousand shards are a thousand open files */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (capt_store_merge((const char *const *)(void *)(p->argv + 1), p->argc - 1, out_path, resume, &p->err))
+        return -1;
+    return ids_path ? has_ids(p, out_path) : 0;
 }
 
-static const struct command { const char *name; int min, max, writes; int (*run)(capt_prog *p); } commands[] = {
-    {"info", 1, -1, 0, run_info},   {"quickcheck", 1, -1, 0, run_quickcheck}, {"verify", 1, -1, 0, run_verify},
-    {"ls", 1, 1, 0, run_ls},        {"dump", 1, 1, 0, run_dump},              {"load", 0, -1, 1, load},
-    {"merge", 1, -1, 1, run_merge}, {"compact", 1, 1, 1, run_merge},          {"diff", 2, 2, 0, run_diff}};
+static const struct command { const char *name; int min, max, writes, reads; int (*run)(capt_prog *p); } commands[] = {
+    {"info", 1, -1, 0, 1, run_info},   {"quickcheck", 1, -1, 0, 0, run_quickcheck}, {"verify", 1, -1, 0, 0, run_verify},
+    {"ls", 1, 1, 0, 1, run_ls},        {"dump", 1, 1, 0, 1, run_dump},              {"load", 0, -1, 1, 0, load},
+    {"merge", 1, -1, 1, 1, run_merge}, {"compact", 1, 1, 1, 1, run_merge},          {"diff", 2, 2, 0, 1, run_diff}};
 
 static int run(capt_prog *p)
 {
@@ -527,6 +542,8 @@ static int run(capt_prog *p)
             return capt_prog_usage(p, "%s: wrong number of operands", c->name);
         if (c->writes && !out_path)
             return capt_prog_usage(p, "%s needs --out STORE", c->name);
+        if (c->reads)
+            prog_catch_damage(p); /* verify looks from outside; what only reads ends with a message */
         return c->run(p);
     }
     return capt_prog_usage(p, "unknown command \"%s\"; known: info, quickcheck, verify, ls, dump, load, merge, compact, diff", p->argv[0]);
@@ -535,7 +552,7 @@ static int run(capt_prog *p)
 static capt_prog prog = {
     .name = "capt-store",
     .synopsis = "info|quickcheck|verify|ls|dump|load|merge|compact|diff [options] FILE...",
-    .about = "Looks into feature stores and checkpoints, checks them, and turns stores into text and back.",
+    .about = "Looks into feature stores and checkpoints, checks and compares them, and turns them into text and back.",
     .opts = options,
     .min_args = 1,
     .max_args = -1,

@@ -362,6 +362,7 @@ int capt_prog_main(capt_prog *p, int argc, char **argv)
 {
     guard_std_fds();
     signal(SIGPIPE, SIG_DFL); /* some parents leave it ignored */
+    signal(SIGXFSZ, SIG_IGN); /* a limit of the file size is an error of write */
     p->state = capt_alloc(sizeof *p->state);
     capt_prog_state *st = p->state;
     st->complete = -1;

@@ -201,16 +201,21 @@ static int sync_path(const char *path, int flags, capt_err *err)
     return rc;
 }
 
+int capt_file_sync_dir(const char *path, capt_err *err)
+{
+    char *copy = capt_strdup(path);
+    int rc = sync_path(dirname(copy), O_DIRECTORY, err);
+    free(copy);
+    return rc;
+}
+
 int capt_file_publish(const char *path, const char *to, capt_err *err)
 {
     if (sync_path(path, 0, err) != 0)
         return -1;
     if (rename(path, to) != 0)
         return capt_fail_errno(err, "%s", to);
-    char *copy = capt_strdup(to);
-    int rc = sync_path(dirname(copy), O_DIRECTORY, err);
-    free(copy);
-    return rc;
+    return capt_file_sync_dir(to, err);
 }
 
 int capt_file_exists(const char *path)

@@ -21,6 +21,7 @@ int capt_out_finish(capt_out *o, capt_err *err);
 void capt_out_abandon(capt_out *o);
 /* fsync(path), rename(path, to), fsync of the folder. */
 int capt_file_publish(const char *path, const char *to, capt_err *err);
+int capt_file_sync_dir(const char *path, capt_err *err); /* fsync of the folder path lies in: makes its name last */
 int capt_file_exists(const char *path);
 /* Opens a regular file beneath the open folder dirfd for reading: no "..", no absolute name, no escaping links, no FIFOs
  * (openat2 RESOLVE_BENEATH, with a textual check on old kernels). Returns a descriptor or -1. */

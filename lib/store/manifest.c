@@ -1,6 +1,9 @@
-/* The manifest of a store: JSON under the key of one NUL byte, which sorts before every id. */
+/* The manifest of a store: JSON under the key of one NUL byte, which sorts before every id. Its last member is the checksum of the
+ * bytes before it. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include "base/hash.h"
 #include "base/json.h"
 #include "store/store_priv.h"
 
@@ -119,6 +122,21 @@ int capt_store_manifest_same(const json_t *a, const json_t *b, const char *what,
     return 0;
 }
 
+#define SUM ",\"crc32c\":\""
+enum { TAIL = sizeof SUM - 1 + 8 + 2 }; /* ,"crc32c":"xxxxxxxx"} */
+
+int capt_store_manifest_text(const json_t *j, capt_str *out)
+{
+    capt_str_clear(out);
+    if (capt_json_line(j, out) || out->n < 3)
+        return -1;
+    size_t n = out->n - 2; /* without "}\n" */
+    uint32_t crc = capt_crc32c(0, out->s, n);
+    out->n = n;
+    capt_str_printf(out, SUM "%08x\"}", crc);
+    return 0;
+}
+
 json_t *capt_store_manifest_get(MDB_txn *txn, MDB_dbi dbi, const char *path, capt_err *err)
 {
     MDB_val k = {1, (void *)capt_store_manifest_key}, v;
@@ -131,9 +149,18 @@ json_t *capt_store_manifest_get(MDB_txn *txn, MDB_dbi dbi, const char *path, cap
         capt_store_fail_mdb(path, rc, "manifest", err);
         return NULL;
     }
+    char tail[TAIL + 1];
+    size_t n = v.mv_size > TAIL ? v.mv_size - TAIL : 0;
+    snprintf(tail, sizeof tail, SUM "%08x\"}", capt_crc32c(0, v.mv_data, n));
+    if (!n || memcmp((const char *)v.mv_data + n, tail, TAIL) != 0) {
+        capt_fail(err, CAPT_EDATA, "%s: manifest: checksum mismatch: the store is damaged", path);
+        return NULL;
+    }
     char where[300];
     snprintf(where, sizeof where, "%.280s: manifest", path);
-    return capt_json_parse(v.mv_data, v.mv_size, where, err);
+    json_t *j = capt_json_parse(v.mv_data, v.mv_size, where, err);
+    json_object_del(j, "crc32c");
+    return j;
 }
 
 int capt_store_sections_fit(const capt_store_meta *m, const capt_section *s, int n, const char *who, capt_err *err)

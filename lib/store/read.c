@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 #include <fcntl.h>
 #include "base/mem.h"
@@ -14,16 +13,7 @@
 
 int capt_store_fail_mdb(const char *path, int rc, const char *what, capt_err *err)
 {
-    struct statvfs v;
-    int full = rc == ENOSPC || rc == EDQUOT;
-    if (rc == EIO) { /* what LMDB reports when a write came back short */
-        capt_str dir = {0};
-        const char *slash = strrchr(path, '/');
-        capt_str_add(&dir, slash ? path : ".", slash ? (size_t)(slash - path) + 1 : 1);
-        full = statvfs(dir.s, &v) == 0 && v.f_bavail * v.f_frsize < 1 << 20;
-        capt_str_free(&dir);
-    }
-    if (full)
+    if (rc == ENOSPC || rc == EDQUOT)
         return capt_fail(err, CAPT_EIO, "%s: %s: disk full", path, what);
     int code = rc == ENOMEM ? CAPT_ENOMEM : rc < 0 ? CAPT_EDATA : CAPT_EIO;
     return capt_fail(err, code, "%s: %s: %s", path, what, mdb_strerror(rc));

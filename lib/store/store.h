@@ -68,6 +68,7 @@ void capt_store_iter_free(capt_store_iter *it);
 /* Reads everything: checksums, structure, order, finite numbers, count and sum. On a badly damaged file the process may die
  * by a signal inside LMDB: run it in a child. quick: open, first and last record only. */
 int capt_store_verify(capt_store *s, int quick, capt_err *err);
-/* Complete stores with disjoint ids and equal manifests -> one: the same bytes as if it had been written whole. */
-int capt_store_merge(const char *const *paths, int n, const char *out, capt_err *err);
+/* Complete stores with disjoint ids and equal manifests -> one: the same bytes as if it had been written whole. OUT.part is its
+ * lock and its last step; one left by a merge that was killed is an error without resume. */
+int capt_store_merge(const char *const *paths, int n, const char *out, int resume, capt_err *err);
 #endif

@@ -3,6 +3,7 @@
 #define CAPT_STORE_PRIV_H
 #include <lmdb.h>
 #include <stdatomic.h>
+#include "base/str.h"
 #include "store/store.h"
 
 struct capt_store {
@@ -24,14 +25,16 @@ struct capt_store {
     size_t checked_size;
 };
 
-/* rc of LMDB as an error about path; EIO on a full disk reads "disk full". Returns -1. */
+/* rc of LMDB as an error about path. Returns -1. */
 int capt_store_fail_mdb(const char *path, int rc, const char *what, capt_err *err);
 /* The manifest's JSON of a meta, new reference; and back (json stays the owner of the strings). */
 json_t *capt_store_manifest_new(const capt_store_meta *m, int complete);
 int capt_store_manifest_read(const json_t *j, capt_store_meta *m, const char *path, capt_err *err);
 /* 0 if both were made with the same options (count, checksum, complete aside; an unknown id kind fits any). */
 int capt_store_manifest_same(const json_t *a, const json_t *b, const char *what, capt_err *err);
-/* The manifest stored in env: new reference. */
+/* The bytes that are stored: out, without a newline. -1: not UTF-8. */
+int capt_store_manifest_text(const json_t *j, capt_str *out);
+/* The manifest stored in env, its checksum checked: new reference. */
 json_t *capt_store_manifest_get(MDB_txn *txn, MDB_dbi dbi, const char *path, capt_err *err);
 int capt_store_sections_fit(const capt_store_meta *m, const capt_section *s, int n, const char *who, capt_err *err);
 int capt_store_is_manifest_key(const MDB_val *k);

@@ -31,6 +31,30 @@ static size_t min_value(void) /* larger values get pages of their own, and so th
     return page > 1024 && page <= 65536 ? (size_t)page / 2 : 2048;
 }
 
+/* Why a write to a file of ours came back short, which LMDB reports as EIO: tries another one behind its end. */
+static int why_short(const char *path)
+{
+    static const char zeros[1 << 16];
+    int fd = open(path, O_WRONLY | O_CLOEXEC), why = EIO;
+    struct stat st;
+    if (fd < 0)
+        return why;
+    if (fstat(fd, &st) == 0) {
+        errno = 0;
+        ssize_t n = pwrite(fd, zeros, sizeof zeros, st.st_size);
+        why = n == (ssize_t)sizeof zeros ? EIO : n >= 0 ? ENOSPC : errno;
+        if (ftruncate(fd, st.st_size))
+            why = EIO;
+    }
+    close(fd);
+    return why;
+}
+
+static int fail_write(const char *path, int rc, const char *what, capt_err *err)
+{
+    return capt_store_fail_mdb(path, rc == EIO ? why_short(path) : rc, what, err);
+}
+
 /* Opens an environment for writing with as much address space as there is: the map size is the most a store can grow to
  * without a stop, and the file stays as large as its data. LMDB stamps the size into a new file before it maps it and never
  * lowers the stamp, so the first try decides these bytes wherever the map ends up. */
@@ -52,21 +76,20 @@ static int open_env(const char *path, MDB_env **env, unsigned flags, capt_err *e
         if (rc != ENOMEM && rc != EINVAL && rc != EFBIG)
             break;
     }
-    return capt_store_fail_mdb(path, rc, "open", err);
+    return fail_write(path, rc, "open", err);
 }
 
 static int put_manifest(MDB_txn *txn, MDB_dbi dbi, const json_t *manifest, const char *path, capt_err *err)
 {
     capt_str b = {0};
-    int rc = capt_json_line(manifest, &b);
-    if (rc)
+    if (capt_store_manifest_text(manifest, &b)) {
+        capt_str_free(&b);
         return capt_fail(err, CAPT_EDATA, "%s: the manifest is not UTF-8", path);
-    while (b.n && b.s[b.n - 1] == '\n')
-        b.n--;
+    }
     MDB_val k = {1, (void *)capt_store_manifest_key}, v = {b.n, b.s};
-    rc = mdb_put(txn, dbi, &k, &v, 0);
+    int rc = mdb_put(txn, dbi, &k, &v, 0);
     capt_str_free(&b);
-    return rc ? capt_store_fail_mdb(path, rc, "manifest", err) : 0;
+    return rc ? fail_write(path, rc, "manifest", err) : 0;
 }
 
 static void set_manifest(capt_store *s, json_t *j) /* steals j */
@@ -94,7 +117,7 @@ static int begin(capt_store *s, size_t more, capt_err *err)
         rc = mdb_txn_begin(s->env, NULL, 0, &s->txn);
     if (rc) {
         s->txn = NULL;
-        return capt_store_fail_mdb(s->part, rc, "write", err);
+        return fail_write(s->part, rc, "write", err);
     }
     s->batch = 0;
     s->batch_bytes = 0;
@@ -107,7 +130,7 @@ int capt_store_flush(capt_store *s, capt_err *err)
         return 0;
     int rc = mdb_txn_commit(s->txn);
     s->txn = NULL;
-    return rc ? capt_store_fail_mdb(s->part, rc, "write", err) : 0;
+    return rc ? fail_write(s->part, rc, "write", err) : 0;
 }
 
 /* The file lock that keeps two writers off one PATH.part. */
@@ -122,6 +145,10 @@ static int lock_part(capt_store *s, int resume, off_t *size, capt_err *err)
     if (flock(s->lock, LOCK_EX | LOCK_NB) || fstat(s->lock, &a) || stat(s->part, &b) || a.st_ino != b.st_ino)
         return capt_fail(err, CAPT_EDATA, "%s is being written by another process", s->part);
     *size = a.st_size;
+    if (a.st_size == 0 && capt_file_sync_dir(s->part, err)) { /* what is synced in a file whose name is lost is lost */
+        unlink(s->part);
+        return -1;
+    }
     return 0;
 }
 
@@ -131,11 +158,11 @@ static int start(capt_store *s, json_t *manifest, capt_err *err)
         return -1;
     int rc = mdb_dbi_open(s->txn, NULL, 0, &s->dbi);
     if (rc)
-        return capt_store_fail_mdb(s->part, rc, "open", err);
+        return fail_write(s->part, rc, "open", err);
     MDB_stat st;
     rc = mdb_stat(s->txn, s->dbi, &st);
     if (rc)
-        return capt_store_fail_mdb(s->part, rc, "open", err);
+        return fail_write(s->part, rc, "open", err);
     if (st.ms_entries == 0)
         return put_manifest(s->txn, s->dbi, manifest, s->part, err) ? -1 : capt_store_flush(s, err);
     json_t *there = capt_store_manifest_get(s->txn, s->dbi, s->part, err);
@@ -245,7 +272,7 @@ int capt_store_put(capt_store *s, const capt_id *id, const capt_section *section
     if (rc == MDB_KEYEXIST)
         return capt_fail(err, CAPT_EDATA, "%s: was already stored", who);
     if (rc)
-        return capt_store_fail_mdb(s->part, rc, "write", err);
+        return fail_write(s->part, rc, "write", err);
     s->batch++;
     s->batch_bytes += size;
     s->n++;
@@ -311,9 +338,9 @@ static int fill(MDB_env *env, const char *to, struct source *src, int n, capt_st
     MDB_dbi dbi;
     int rc = mdb_txn_begin(env, NULL, 0, &txn);
     if (rc)
-        return capt_store_fail_mdb(to, rc, "write", err);
+        return fail_write(to, rc, "write", err);
     rc = mdb_dbi_open(txn, NULL, 0, &dbi);
-    int failed = rc ? capt_store_fail_mdb(to, rc, "write", err) : 0;
+    int failed = rc ? fail_write(to, rc, "write", err) : 0;
     capt_err e = CAPT_ERR_INIT;
     m->count = 0;
     m->checksum = 0;
@@ -330,7 +357,7 @@ static int fill(MDB_env *env, const char *to, struct source *src, int n, capt_st
             if (rc == 0)
                 rc = mdb_txn_begin(env, NULL, 0, &txn);
             if (rc)
-                return capt_store_fail_mdb(to, rc, "write", err);
+                return fail_write(to, rc, "write", err);
             in_batch = 0;
             bytes = 0;
         }
@@ -338,7 +365,7 @@ static int fill(MDB_env *env, const char *to, struct source *src, int n, capt_st
         if (failed)
             break;
         rc = mdb_put(txn, dbi, &s->k, &s->v, MDB_APPEND);
-        failed = rc ? capt_store_fail_mdb(to, rc, "write", &e) : 0;
+        failed = rc ? fail_write(to, rc, "write", &e) : 0;
         in_batch++;
         m->count++;
         m->checksum += capt_feature_crc_stored(s->v.mv_data);
@@ -351,7 +378,7 @@ static int fill(MDB_env *env, const char *to, struct source *src, int n, capt_st
         return e.code ? capt_fail(err, e.code, "%s", e.text) : -1;
     }
     rc = mdb_txn_commit(txn);
-    return rc ? capt_store_fail_mdb(to, rc, "write", err) : 0;
+    return rc ? fail_write(to, rc, "write", err) : 0;
 }
 
 static int seal(MDB_env *env, const char *to, const capt_store_meta *m, capt_err *err)
@@ -360,10 +387,10 @@ static int seal(MDB_env *env, const char *to, const capt_store_meta *m, capt_err
     MDB_dbi dbi;
     int rc = mdb_txn_begin(env, NULL, 0, &txn);
     if (rc)
-        return capt_store_fail_mdb(to, rc, "write", err);
+        return fail_write(to, rc, "write", err);
     rc = mdb_dbi_open(txn, NULL, 0, &dbi);
     json_t *manifest = capt_store_manifest_new(m, 1);
-    int failed = rc ? capt_store_fail_mdb(to, rc, "write", err) : put_manifest(txn, dbi, manifest, to, err);
+    int failed = rc ? fail_write(to, rc, "write", err) : put_manifest(txn, dbi, manifest, to, err);
     json_decref(manifest);
     if (failed) {
         mdb_txn_abort(txn);
@@ -372,7 +399,7 @@ static int seal(MDB_env *env, const char *to, const capt_store_meta *m, capt_err
     rc = mdb_txn_commit(txn);
     if (rc == 0)
         rc = mdb_env_sync(env, 1);
-    return rc ? capt_store_fail_mdb(to, rc, "write", err) : 0;
+    return rc ? fail_write(to, rc, "write", err) : 0;
 }
 
 /* to: a file that does not exist yet; removed again on failure. bytes: of all sources, for the size of the map. */
@@ -391,7 +418,7 @@ static int sorted_copy(struct source *src, int n, size_t bytes, const char *to, 
     mdb_env_info(env, &info);
     size_t need = bytes + bytes / 4 + ((size_t)64 << 20);
     int rc = info.me_mapsize < need ? mdb_env_set_mapsize(env, need) : 0;
-    rc = rc ? capt_store_fail_mdb(to, rc, "open", err) : fill(env, to, src, n, m, err);
+    rc = rc ? fail_write(to, rc, "open", err) : fill(env, to, src, n, m, err);
     if (rc == 0)
         rc = seal(env, to, m, err);
     mdb_env_close(env);
@@ -467,11 +494,27 @@ void capt_store_discard(capt_store *s)
     capt_store_close(s);
 }
 
-int capt_store_merge(const char *const *paths, int n, const char *out, capt_err *err)
+/* OUT.part, new and empty; or with resume an empty or a finished one, of a merge that was killed. */
+static int lock_merge(capt_store *w, int resume, capt_err *err)
 {
-    capt_store **s = capt_alloc((size_t)n * sizeof(void *));
+    off_t size = 0;
+    if (lock_part(w, resume, &size, err))
+        return -1;
+    capt_store *whole = size ? capt_store_open(w->part, err) : NULL;
+    if (size && !whole)
+        return capt_err_prefix(err, "cannot resume, it is not of a merge");
+    capt_store_close(whole);
+    return 0;
+}
+
+int capt_store_merge(const char *const *paths, int n, const char *out, int resume, capt_err *err)
+{
+    capt_store **s = capt_alloc((size_t)n * sizeof(void *)), *w = capt_alloc(sizeof *w);
     struct source *src = capt_alloc((size_t)n * sizeof *src);
-    char *part = suffixed(out, ".part");
+    char *sorted = suffixed(out, ".part.sorted");
+    w->path = capt_strdup(out);
+    w->part = suffixed(out, ".part");
+    w->lock = -1;
     size_t bytes = 0;
     int rc = 0, first = 0;
     for (int i = 0; i < n && rc == 0; i++) {
@@ -483,22 +526,24 @@ int capt_store_merge(const char *const *paths, int n, const char *out, capt_err 
         if (rc == 0 && s[first]->meta.int_ids < 0) /* an empty shard does not know the kind of its ids */
             first = i;
     }
-    if (rc == 0 && capt_file_exists(part))
-        rc = capt_fail(err, CAPT_EDATA, "%s is left from an unfinished run: remove it", part);
+    if (rc == 0)
+        rc = lock_merge(w, resume, err);
     if (rc == 0) {
         capt_store_meta m = s[first]->meta;
-        rc = sorted_copy(src, n, bytes, part, &m, err);
-    }
-    if (rc == 0) {
-        rc = capt_file_publish(part, out, err);
+        rc = sorted_copy(src, n, bytes, sorted, &m, err);
+        if (rc == 0 && rename(sorted, w->part))
+            rc = capt_fail_errno(err, "%s", w->part);
+        if (rc == 0)
+            rc = capt_file_publish(w->part, out, err);
         if (rc)
-            unlink(part);
+            unlink(w->part); /* everything can be had again from the sources */
     }
     for (int i = 0; i < n; i++) {
         close_source(&src[i]);
         capt_store_close(s[i]);
     }
-    free(part);
+    capt_store_close(w);
+    free(sorted);
     free(src);
     free(s);
     return rc;

@@ -173,18 +173,17 @@ void capt_npy_f32(const capt_npy *a, int64_t from, int64_t n, float *out)
     }
 }
 
-int capt_npy_write(const char *path, capt_dtype dtype, int ndim, const int64_t *shape, const void *data, capt_err *err)
+capt_out *capt_npy_begin(const char *path, capt_dtype dtype, int ndim, const int64_t *shape, capt_err *err)
 {
     const char *descr = dtype == CAPT_F16 ? "<f2" : dtype == CAPT_F32 ? "<f4" : dtype == CAPT_F64 ? "<f8" : NULL;
-    if (!descr || ndim < 0 || ndim > CAPT_NPY_RANK)
-        return capt_fail(err, CAPT_EDATA, "%s: a .npy file cannot hold this", path);
-    capt_str h = {0};
-    size_t n = 1;
-    capt_str_printf(&h, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
-    for (int i = 0; i < ndim; i++) {
-        capt_str_printf(&h, "%s%lld%s", i ? ", " : "", (long long)shape[i], ndim == 1 ? "," : "");
-        n *= (size_t)shape[i];
+    if (!descr || ndim < 0 || ndim > CAPT_NPY_RANK) {
+        capt_fail(err, CAPT_EDATA, "%s: a .npy file cannot hold this", path);
+        return NULL;
     }
+    capt_str h = {0};
+    capt_str_printf(&h, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
+    for (int i = 0; i < ndim; i++)
+        capt_str_printf(&h, "%s%lld%s", i ? ", " : "", (long long)shape[i], ndim == 1 ? "," : "");
     capt_str_puts(&h, "), }");
     while ((h.n + 11) % 64 != 0)
         capt_str_putc(&h, ' ');
@@ -195,9 +194,20 @@ int capt_npy_write(const char *path, capt_dtype dtype, int ndim, const int64_t *
         unsigned char start[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)h.n, (unsigned char)(h.n >> 8)};
         fwrite(start, 1, sizeof start, f); /* finish reports what failed */
         fwrite(h.s, 1, h.n, f);
-        if (n)
-            fwrite(data, capt_dtype_size(dtype), n, f);
     }
     capt_str_free(&h);
-    return o ? capt_out_finish(o, err) : -1;
+    return o;
+}
+
+int capt_npy_write(const char *path, capt_dtype dtype, int ndim, const int64_t *shape, const void *data, capt_err *err)
+{
+    capt_out *o = capt_npy_begin(path, dtype, ndim, shape, err);
+    if (!o)
+        return -1;
+    size_t n = 1;
+    for (int i = 0; i < ndim; i++)
+        n *= (size_t)shape[i];
+    if (n)
+        fwrite(data, capt_dtype_size(dtype), n, capt_out_file(o));
+    return capt_out_finish(o, err);
 }

@@ -24,4 +24,6 @@ void capt_npy_close(capt_npy *a);
 void capt_npy_f32(const capt_npy *a, int64_t from, int64_t n, float *out);
 /* Writes version 1 with the same bytes as numpy.save; dtype f16, f32 or f64. PATH appears when complete; "-" is stdout. */
 int capt_npy_write(const char *path, capt_dtype dtype, int ndim, const int64_t *shape, const void *data, capt_err *err);
+/* The same a piece at a time: the caller writes the numbers to the file and calls capt_out_finish. */
+capt_out *capt_npy_begin(const char *path, capt_dtype dtype, int ndim, const int64_t *shape, capt_err *err);
 #endif

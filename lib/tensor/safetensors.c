@@ -266,9 +266,14 @@ const capt_st_tensor *capt_st_find(const capt_st *st, const char *name)
     return st->t.n ? bsearch(&key, st->t.v, st->t.n, sizeof key, by_name) : NULL;
 }
 
+const json_t *capt_st_metadata(const capt_st *st)
+{
+    return st->shards.n ? json_object_get(st->shards.v[0].header, "__metadata__") : NULL;
+}
+
 const char *capt_st_meta(const capt_st *st, const char *key)
 {
-    return st->shards.n ? json_string_value(json_object_get(json_object_get(st->shards.v[0].header, "__metadata__"), key)) : NULL;
+    return json_string_value(json_object_get(capt_st_metadata(st), key));
 }
 
 int64_t capt_st_numel(const capt_st_tensor *t)

@@ -5,6 +5,7 @@
  * and data are borrowed until capt_st_close. A capt_st may be read by many threads. */
 #ifndef CAPT_TENSOR_SAFETENSORS_H
 #define CAPT_TENSOR_SAFETENSORS_H
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/dtype.h"
@@ -31,6 +32,7 @@ size_t capt_st_n(const capt_st *st);
 const capt_st_tensor *capt_st_at(const capt_st *st, size_t i);             /* by rising name */
 const capt_st_tensor *capt_st_find(const capt_st *st, const char *name);   /* NULL: there is none */
 const char *capt_st_meta(const capt_st *st, const char *key);              /* a metadata string (of the first shard), or NULL */
+const json_t *capt_st_metadata(const capt_st *st);                         /* all of it: an object of strings, borrowed, or NULL */
 int64_t capt_st_numel(const capt_st_tensor *t);
 void capt_st_to_f32(const capt_st_tensor *t, float *out);                  /* all elements, converted to float */
 void capt_st_to_real(const capt_st_tensor *t, capt_real *out);             /* to the compute type */

@@ -86,7 +86,7 @@ static void same_bytes(void **state)
     make(at(3, "s1"), 100, 250, 1);
     make(at(4, "s2"), 250, N, 1);
     const char *shards[] = {names[3], names[2], names[4]};
-    assert_int_equal(capt_store_merge(shards, 3, at(5, "m"), &err), 0);
+    assert_int_equal(capt_store_merge(shards, 3, at(5, "m"), 0, &err), 0);
     assert_same_file(names[0], names[5]);
     /* interrupted after some records, resumed */
     capt_store_meta m = meta();
@@ -260,7 +260,7 @@ static void refuses(void **state)
     assert_non_null(strstr(err.text, "unfinished"));
     const char *twice[] = {at(1, "s1"), at(1, "s1")};
     err.code = 0;
-    assert_int_equal(capt_store_merge(twice, 2, at(2, "twice"), &err), -1);
+    assert_int_equal(capt_store_merge(twice, 2, at(2, "twice"), 0, &err), -1);
     assert_non_null(strstr(err.text, "is in"));
     assert_int_equal(access(names[2], F_OK), -1);
     err.code = 0;
