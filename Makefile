@@ -1,4 +1,4 @@
-# capt: small Unix programs for image captioning. Targets: all check lint man schemas fuzz install demo deps bench help.
+# capt: small Unix programs for image captioning. Targets: all check soak lint man schemas fuzz install demo deps bench help.
 CONF ?= release
 B := build/$(CONF)
 PREFIX ?= /usr/local
@@ -156,7 +156,15 @@ grad-test:
 	@+$(MAKE) --no-print-directory CONF=real64 $(GRAD_TEST)
 
 check-built: all $(UNIT_BIN) $(FUZZ_BIN) grad-test
-	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(PROVE_FLAGS) $(filter-out %/unit/grad_test,$(UNIT_BIN)) $(GRAD_TEST) $(sort $(wildcard tests/*.t tests/cli/*.t))
+	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(PROVE_FLAGS) $(filter-out %/unit/grad_test,$(UNIT_BIN)) $(GRAD_TEST) $(sort $(wildcard tests/*.t tests/cli/*.t)) $(RELIABILITY)
+
+# what programs do on bad disks, bad files, bad days: with small numbers in `make check`, here with large ones (hours; CONTRIBUTING.md)
+RELIABILITY := $(sort $(wildcard tests/reliability/*.t))
+soak: deps-check
+	@+$(AGAIN) soak-built
+soak-built: all $(FUZZ_BIN)
+	CAPT_SOAK=1 CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' --timer $(PROVE_FLAGS) $(SOAK)
+SOAK ?= $(RELIABILITY)
 
 # the unit tests alone, in any CONF
 check-unit: deps-check
@@ -218,6 +226,7 @@ help:
 	@echo 'make [all]         programs and library in build/$$CONF (CONF=release, debug or real64; CI=1: -Werror)'
 	@echo 'make check         installs what is missing, builds, runs all tests'
 	@echo 'make check-unit    the unit tests alone; with CONF=debug under sanitizers'
+	@echo 'make soak          the reliability tests with large numbers (hours); SOAK=FILE.. some of them'
 	@echo 'make demo          builds, then trains, captions and scores a toy data set: at most 5 minutes, a page at the end'
 	@echo 'make lint          cppcheck, shellcheck, mandoc'
 	@echo 'make fuzz          every parser by libFuzzer, FUZZ_SECONDS=30 each (needs clang)'
@@ -232,5 +241,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all bench fuzz fuzz-targets clean FORCE deps deps-build deps-check deps-lint check check-built schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test demo check-unit check-unit-built
+.PHONY: all bench fuzz fuzz-targets clean FORCE deps deps-build deps-check deps-lint check check-built schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test demo check-unit check-unit-built soak soak-built
 .SECONDARY:

@@ -131,7 +131,7 @@ static int st_verify(const char *path, capt_err *err)
                 rc = capt_fail(err, CAPT_EDATA, "%s: tensor %s holds NaN or infinity", path, t->name);
         free(x);
     }
-    if (rc == 0 && capt_checkpoint_is(path)) /* metadata too */
+    if (rc == 0 && capt_checkpoint_is(st)) /* metadata too */
         rc = capt_checkpoint_check(st, "", path, err);
     json_decref(crcs);
     capt_st_close(st);

@@ -250,7 +250,7 @@ static int read_inputs(struct job *j)
     if (rc == 0 && json && (tokens || names))
         rc = capt_fail(&j->p->err, CAPT_EDATA, "JSON and token files do not go together");
     if (rc == 0 && names && !tokens)
-        rc = capt_fail(&j->p->err, CAPT_EDATA, "lists of names, but no token file with the captions");
+        rc = capt_fail(&j->p->err, CAPT_EDATA, "%s: a list of names, but no token file (NAME#k, tab, caption) goes with it", j->expanded.v[0]);
     if (rc == 0 && tokens)
         rc = read_lists(j, layout);
     free(layout);

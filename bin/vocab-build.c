@@ -139,7 +139,7 @@ static capt_vocab *build_words(capt_prog *p, const capt_captions *all)
             counts[n++] = w.v[i].count;
         }
     if (w.n == 0) {
-        capt_fail(&p->err, CAPT_EDATA, "no captions in split train or restval");
+        capt_fail(&p->err, CAPT_EDATA, "%s: no captions in split train or restval", p->argc ? p->argv[p->argc - 1] : "stdin");
         goto end;
     }
     if (n == 0) {

@@ -110,14 +110,10 @@ end:
     return rc;
 }
 
-int capt_checkpoint_is(const char *path)
+int capt_checkpoint_is(const capt_st *st)
 {
-    capt_err err = CAPT_ERR_INIT;
-    capt_st *st = capt_st_open(path, &err);
-    const char *format = st ? capt_st_meta(st, "format") : NULL;
-    int is = format && !strncmp(format, "capt-checkpoint-", 16);
-    capt_st_close(st);
-    return is;
+    const char *format = capt_st_meta(st, "format");
+    return format && !strncmp(format, "capt-checkpoint-", 16);
 }
 
 static json_t *meta(capt_st *st, const char *key, const char *path, int required, capt_err *err)
@@ -286,11 +282,13 @@ end:
 
 int capt_checkpoint_past(const char *path, capt_model *m, capt_err *err)
 {
-    if (!capt_checkpoint_is(path))
-        return 0;
     capt_st *st = capt_st_open(path, err);
     if (!st)
         return -1;
+    if (!capt_checkpoint_is(st)) {
+        capt_st_close(st);
+        return 0;
+    }
     const capt_st_tensor *ids = capt_st_find(st, "train.ids");
     int rc = capt_checkpoint_check(st, "train.", path, err) || (ids && take_ids(m->trained_on, ids, path, err)) ? -1 : 0;
     json_t *past = rc ? NULL : meta(st, "provenance", path, 0, err);

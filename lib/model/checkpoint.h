@@ -16,8 +16,8 @@ capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype 
 int capt_checkpoint_check(capt_st *st, const char *prefix, const char *path, capt_err *err);
 /* Weights of path have gone into m: its training ids and provenance become m's too. Nothing happens when path is no checkpoint. */
 int capt_checkpoint_past(const char *path, capt_model *m, capt_err *err);
-/* 1 if path is a checkpoint of ours (not just any safetensors file). */
-int capt_checkpoint_is(const char *path);
+/* 1 if st is a checkpoint of ours (not just any safetensors file). */
+int capt_checkpoint_is(const capt_st *st);
 /* The encoder inside a checkpoint, or of public CLIP weights (OpenAI/open_clip or transformers naming; sizes inferred): parameters go into params under
  * "encoder.". prep (or NULL): new reference to {"size","mode","mean","std"}. hash: content of its tensors as loaded. */
 capt_encoder *capt_encoder_load(const char *path, capt_params *params, char hash[33], json_t **prep, capt_err *err);

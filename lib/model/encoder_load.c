@@ -37,7 +37,7 @@ capt_encoder *capt_encoder_load_with(const char *path, const json_t *over, capt_
     if (!st)
         return NULL;
     capt_encoder *e = NULL;
-    int ours = capt_checkpoint_is(path);
+    int ours = capt_checkpoint_is(st);
     json_t *config = ours ? checkpoint_config(st, path, err) : capt_import_clip_config(st, path, err);
     if (config && (!ours || capt_checkpoint_check(st, "encoder.", path, err) == 0)) {
         if (over)

@@ -38,7 +38,7 @@ json_t *capt_import_config(const char *path, const char *type, capt_err *err)
     if (!st)
         return NULL;
     json_t *out = NULL;
-    const char *text = capt_checkpoint_is(path) ? capt_st_meta(st, "config") : NULL;
+    const char *text = capt_checkpoint_is(st) ? capt_st_meta(st, "config") : NULL;
     if (text) {
         json_t *all = capt_json_parse(text, strlen(text), path, err);
         json_t *m = json_object_get(all, "model");
@@ -143,11 +143,14 @@ static int same_vocab(const capt_model *m, const capt_st *st, const char *path, 
 
 int capt_import_weights(capt_model *m, const char *path, int part, int *n, capt_err *err)
 {
-    if (!capt_checkpoint_is(path))
-        return capt_import_gpt2(m, path, part, n, err);
     capt_st *st = capt_st_open(path, err);
     if (!st)
         return -1;
+    if (!capt_checkpoint_is(st)) {
+        int foreign = import_gpt2(m, st, path, part, n, err);
+        capt_st_close(st);
+        return foreign;
+    }
     int rc = capt_checkpoint_check(st, "", path, err) || (part != 1 && same_vocab(m, st, path, err)) ? -1 : 0;
     *n = 0;
     for (int i = 0; i < m->params.n && !rc; i++) {
@@ -170,7 +173,7 @@ json_t *capt_import_encoder_config(const char *path, capt_err *err)
     if (!st)
         return NULL;
     json_t *out = NULL;
-    const char *text = capt_checkpoint_is(path) ? capt_st_meta(st, "config") : NULL;
+    const char *text = capt_checkpoint_is(st) ? capt_st_meta(st, "config") : NULL;
     if (text) {
         json_t *all = capt_json_parse(text, strlen(text), path, err), *e = json_object_get(all, "encoder");
         out = e ? json_deep_copy(e) : NULL;
@@ -187,7 +190,7 @@ json_t *capt_import_encoder_config(const char *path, capt_err *err)
 int capt_encoder_take_weights(capt_encoder *e, const char *path, capt_err *err)
 {
     capt_st *st = capt_st_open(path, err);
-    int rc = !st || (capt_checkpoint_is(path) && capt_checkpoint_check(st, "encoder.", path, err)) || capt_import_clip(e, st, path, err) ? -1 : 0;
+    int rc = !st || (capt_checkpoint_is(st) && capt_checkpoint_check(st, "encoder.", path, err)) || capt_import_clip(e, st, path, err) ? -1 : 0;
     capt_st_close(st);
     return rc;
 }
