@@ -49,7 +49,7 @@ $(B)/flags: FORCE
 	@mkdir -p $(@D); echo '$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(LDLIBS)' | cmp -s - $@ || echo '$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(LDLIBS)' >$@
 FORCE:
 
-$(B)/bin/common/help.o: CPPFLAGS += -DCAPT_BUILD_FLAGS='"$(strip $(CFLAGS_$(CONF)) $(CFLAGS))"'
+$(B)/bin/common/help.o: private CPPFLAGS += -DCAPT_BUILD_FLAGS='"$(strip $(CFLAGS_$(CONF)) $(CFLAGS))"'
 
 # kernels for one instruction set: the suffix of the file name picks the flags
 ISA_avx512bf16 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -mf16c -mprefer-vector-width=512
