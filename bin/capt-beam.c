@@ -88,7 +88,7 @@ static int open_one(job *j, size_t i)
         if (capt_inlet_images(in, images, &prep, &limits, NULL, err))
             return -1;
     }
-    return capt_inlet_fits(in, m, path, err);
+    return capt_inlet_fits(j->p, in, m, path);
 }
 
 static int parse_weights(job *j, double *w)

@@ -135,7 +135,7 @@ static int open_inputs(job *j)
     capt_err *err = &j->p->err;
     capt_model *m = j->m;
     if (store_path)
-        return capt_inlet_store(&j->in, store_path, capt_section_of(m), capt_config_int(m->config, "feature_rows"), err) || capt_inlet_fits(&j->in, m, init, err);
+        return capt_inlet_store(&j->in, store_path, capt_section_of(m), capt_config_int(m->config, "feature_rows"), err) || capt_inlet_fits(j->p, &j->in, m, init);
     capt_prep prep;
     if (encoder_path || !m->encoder) {
         if (!encoder_path)
@@ -146,7 +146,7 @@ static int open_inputs(job *j)
     } else if (capt_prep_from_json(json_object_get(m->store, "preprocess"), &prep, init, err)) {
         return -1;
     }
-    return capt_inlet_images(&j->in, images, &prep, NULL, NULL, err) || capt_inlet_fits(&j->in, m, init, err);
+    return capt_inlet_images(&j->in, images, &prep, NULL, NULL, err) || capt_inlet_fits(j->p, &j->in, m, init);
 }
 
 static int validate(job *j, int64_t epoch, double *cider)

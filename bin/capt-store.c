@@ -15,6 +15,7 @@
 #include "model/checkpoint.h"
 #include "record/caption.h"
 #include "record/ndjson.h"
+#include "store/fingerprint.h"
 #include "store/store.h"
 #include "tensor/weights_text.h"
 
@@ -163,6 +164,17 @@ static int store_info(capt_prog *p, const char *path)
             if (c->rows)
                 snprintf(rows, sizeof rows, "%d", c->rows);
             printf("section %s: %s x %d %s\n", c->name, rows, c->dim, capt_dtype_name(c->dtype));
+        }
+        if (m->geometry)
+            printf("geometry: the last six columns are %s\n", m->geometry);
+        for (int i = 0; i < m->n_sections; i++) {
+            const json_t *print = capt_fingerprint_section(m->fingerprint, m->section[i].name);
+            capt_str b = {0};
+            if (print) {
+                capt_fingerprint_text(print, &b);
+                printf("fingerprint of %s: %s\n", m->section[i].name, b.s);
+            }
+            capt_str_free(&b);
         }
         char *prep = json_dumps(m->preprocess, JSON_COMPACT | JSON_ENCODE_ANY);
         printf("preprocessing: %s\nchecksum: %llu\n", prep ? prep : "null", (unsigned long long)m->checksum);

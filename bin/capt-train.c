@@ -247,7 +247,7 @@ static int reopen(job *j)
     if (j->m->encoder && !(encoder_path && !strcmp(encoder_path, "random")))
         j->m->encoder->train_bn = 0; /* as in build_model */
     if (store_path)
-        return capt_inlet_store(&j->in, store_path, capt_section_of(j->m), capt_config_int(j->m->config, "feature_rows"), err) || capt_inlet_fits(&j->in, j->m, out, err);
+        return capt_inlet_store(&j->in, store_path, capt_section_of(j->m), capt_config_int(j->m->config, "feature_rows"), err);
     if (!j->m->encoder) {
         if (capt_inlet_encoder(&j->in, &j->s, encoder_path ? encoder_path : init, err))
             return -1;
@@ -418,7 +418,7 @@ static int prepare(job *j)
     if (fresh ? build_model(j, v) : (capt_vocab_free(v), reopen(j)))
         return -1;
     capt_model *m = j->m;
-    if (capt_inlet_fits(&j->in, m, out, err))
+    if (capt_inlet_fits(j->p, &j->in, m, out))
         return -1;
     if (fresh) {
         int from_file = encoder_path && strcmp(encoder_path, "random");

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/str.h"
+#include "store/fingerprint.h"
 
 int capt_session_open(capt_session *s, capt_prog *p, int compute)
 {
@@ -78,7 +79,8 @@ static const char *choose_section(const capt_store_meta *m)
     return m->section[0].name;
 }
 
-static json_t *describe(const char *encoder, const char *hash, json_t *preprocess)
+/* fingerprint: of the section that is read; NULL unless that is a store's */
+static json_t *describe(const char *encoder, const char *hash, json_t *preprocess, const char *geometry, const json_t *fingerprint)
 {
     json_t *about = json_object();
     if (encoder)
@@ -87,6 +89,10 @@ static json_t *describe(const char *encoder, const char *hash, json_t *preproces
         json_object_set_new(about, "encoder_hash", json_string(hash));
     if (preprocess)
         json_object_set(about, "preprocess", preprocess);
+    if (geometry)
+        json_object_set_new(about, "geometry", json_string(geometry));
+    if (fingerprint)
+        json_object_set_new(about, "fingerprint", json_deep_copy(fingerprint));
     return about;
 }
 
@@ -104,7 +110,7 @@ int capt_inlet_store(capt_inlet *in, const char *path, const char *section, int 
     if (m->encoder_hash)
         memcpy(in->encoder_hash, m->encoder_hash, strnlen(m->encoder_hash, 32));
     in->provenance = m->provenance;
-    in->about = describe(m->encoder, m->encoder_hash, m->preprocess);
+    in->about = describe(m->encoder, m->encoder_hash, m->preprocess, m->geometry, capt_fingerprint_section(m->fingerprint, capt_source_section(in->source)));
     return 0;
 }
 
@@ -126,7 +132,7 @@ int capt_inlet_encoder(capt_inlet *in, capt_session *s, const char *path, capt_e
     if (!in->encoder)
         return -1;
     int rc = capt_prep_from_json(prep, &in->prep, path, err);
-    in->about = describe(in->encoder->type->name, in->encoder_hash, prep);
+    in->about = describe(in->encoder->type->name, in->encoder_hash, prep, NULL, NULL);
     json_decref(prep);
     return rc;
 }
@@ -148,13 +154,29 @@ const char *capt_section_of(const capt_model *m)
     return capt_config_str(m->config, "feature");
 }
 
-int capt_inlet_fits(const capt_inlet *in, const capt_model *m, const char *model_path, capt_err *err)
+/* Features that look different from those of the training: told, since a detector's next version or another order of columns
+ * leaves width and hash as they were and costs much of the score. */
+static void compare_features(const capt_prog *p, const capt_inlet *in, const capt_model *m, const char *model_path)
 {
+    const char *there = json_string_value(json_object_get(m->store, "geometry")), *here = json_string_value(json_object_get(in->about, "geometry"));
+    const json_t *a = json_object_get(m->store, "fingerprint"), *b = json_object_get(in->about, "fingerprint");
+    capt_str why = {0};
+    if (a && b && (there ? !here || strcmp(there, here) : here != NULL))
+        capt_str_printf(&why, "geometry columns %s there, %s here", there ? there : "not known", here ? here : "not known");
+    if ((a && b && capt_fingerprint_differs(a, b, &why)) || why.n)
+        capt_prog_warn(p, "these features do not look like those %s was trained on, captions may be much worse: %s", model_path, why.s);
+    capt_str_free(&why);
+}
+
+int capt_inlet_fits(capt_prog *p, const capt_inlet *in, const capt_model *m, const char *model_path)
+{
+    capt_err *err = &p->err;
     int dim = capt_config_int(m->config, "feature_dim");
     if (in->source && !capt_source_is_images(in->source) && capt_source_dim(in->source) != dim)
         return capt_fail(err, CAPT_EDATA, "%s reads %s features of width %d, the store has %d", model_path, capt_section_of(m), dim, capt_source_dim(in->source));
     if (*in->encoder_hash && *m->encoder_hash && strcmp(in->encoder_hash, m->encoder_hash))
         return capt_fail(err, CAPT_EDATA, "%s was trained on features of encoder %.8s, these are of encoder %.8s", model_path, m->encoder_hash, in->encoder_hash);
+    compare_features(p, in, m, model_path);
     return 0;
 }
 

@@ -35,7 +35,7 @@ typedef struct capt_inlet {
     capt_prep prep;
     char encoder_hash[33]; /* of the store's or the encoder's weights; "" unknown */
     json_t *provenance;    /* the store's chain, borrowed from it, or NULL */
-    json_t *about;         /* {"encoder","encoder_hash","preprocess"}: goes into the model */
+    json_t *about;         /* {"encoder","encoder_hash","preprocess","geometry","fingerprint"}: goes into the model */
 } capt_inlet;
 void capt_inlet_init(capt_inlet *in);
 /* path of a finished store; section NULL: the only one, or "global" before "grid" before "regions". rows: the model's, 0 = as stored. */
@@ -45,8 +45,9 @@ int capt_inlet_images(capt_inlet *in, const char *dir, const capt_prep *prep, co
 /* Loads a frozen encoder from weights or a checkpoint into the inlet and takes its preprocessing over. */
 int capt_inlet_encoder(capt_inlet *in, capt_session *s, const char *path, capt_err *err);
 void capt_inlet_close(capt_inlet *in);
-/* The model was trained on these inputs? Width, rows and the hash of the encoder must agree: an error naming both otherwise. */
-int capt_inlet_fits(const capt_inlet *in, const capt_model *m, const char *model_path, capt_err *err);
+/* The model was trained on these inputs? Width, rows and the hash of the encoder must agree: an error naming both otherwise.
+ * A fingerprint unlike the model's is a warning that says in what. */
+int capt_inlet_fits(capt_prog *p, const capt_inlet *in, const capt_model *m, const char *model_path);
 const char *capt_section_of(const capt_model *m);
 
 /* Words of a found caption as text. Freed by the caller. */

@@ -173,10 +173,11 @@ size_t capt_feature_size(const capt_section *s, int n, size_t min_size)
 void capt_feature_encode(const capt_section *s, int n, capt_dtype dtype, const void *key, size_t nk, size_t size, void *out)
 {
     unsigned char *p = out;
-    memset(p, 0, size);
     size_t at = (size_t)(HEADER + n * ENTRY), first = aligned(at);
+    memset(p, 0, at); /* below, what lies between the sections and behind them */
     for (int i = 0; i < n; i++) {
         unsigned char *e = p + HEADER + i * ENTRY;
+        memset(p + at, 0, aligned(at) - at);
         at = aligned(at);
         memcpy(e, s[i].name, strnlen(s[i].name, CAPT_SECTION_NAME));
         e[12] = (unsigned char)s[i].dtype;
@@ -188,6 +189,7 @@ void capt_feature_encode(const capt_section *s, int n, capt_dtype dtype, const v
             memcpy(p + at, s[i].data, bytes);
         at += bytes;
     }
+    memset(p + at, 0, size - at);
     memcpy(p, magic, 4);
     put(p + 4, VERSION, 2);
     p[6] = (unsigned char)dtype;

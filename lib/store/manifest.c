@@ -27,6 +27,7 @@ json_t *capt_store_manifest_new(const capt_store_meta *m, int complete)
     json_object_set_new(j, "sections", sections);
     json_object_set_new(j, "encoder", json_pack("{s:s?, s:s?}", "name", m->encoder, "hash", m->encoder_hash));
     json_object_set_new(j, "preprocess", m->preprocess ? json_deep_copy(m->preprocess) : json_null());
+    json_object_set_new(j, "geometry", m->geometry ? json_string(m->geometry) : json_null());
     json_object_set_new(j, "provenance", m->provenance ? json_deep_copy(m->provenance) : json_array());
     json_object_set_new(j, "count", json_integer(m->count));
     json_object_set_new(j, "checksum", json_integer((json_int_t)m->checksum));
@@ -94,7 +95,9 @@ int capt_store_manifest_read(const json_t *j, capt_store_meta *m, const char *pa
     m->encoder = json_string_value(json_object_get(encoder, "name"));
     m->encoder_hash = json_string_value(json_object_get(encoder, "hash"));
     m->preprocess = json_object_get(j, "preprocess");
+    m->geometry = json_string_value(json_object_get(j, "geometry"));
     m->provenance = json_object_get(j, "provenance");
+    m->fingerprint = json_object_get(j, "fingerprint");
     if (capt_json_int(j, "count", &m->count, path, err) || capt_json_int(j, "checksum", &sum, path, err))
         return -1;
     m->checksum = (uint64_t)sum;
@@ -108,7 +111,7 @@ int capt_store_meta_from_json(const json_t *j, capt_store_meta *m, const char *w
 
 int capt_store_manifest_same(const json_t *a, const json_t *b, const char *what, capt_err *err)
 {
-    static const char *const keys[] = {"format", "version", "byte_order", "ids", "dtype", "sections", "encoder", "preprocess", "provenance"};
+    static const char *const keys[] = {"format", "version", "byte_order", "ids", "dtype", "sections", "encoder", "preprocess", "geometry", "provenance"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);
         if (json_equal(x, y) || (strcmp(keys[i], "ids") == 0 && (json_is_null(x) || json_is_null(y))))

@@ -142,7 +142,7 @@ void capt_store_close(capt_store *s)
         close(s->lock);
     json_decref(s->manifest);
     free((void *)s->checked);
-    free(s->value);
+    capt_packed_free(s->packed);
     free(s->path);
     free(s->part);
     free(s);

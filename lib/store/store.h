@@ -1,8 +1,9 @@
 /* Feature stores: one LMDB file, a manifest and one value an image (store/feature.h).
  *
- * Writing goes to PATH.part, 128 records a transaction with full syncs; finish copies it in key order to a file whose bytes
- * depend on the records and the manifest alone (not on the order of puts, shards or resumes) and renames it to PATH. A killed
- * run leaves PATH.part consistent for resume. One thread writes. Reading: any number of threads may get from one open store;
+ * Writing goes to PATH.part, 128 records or 32 MiB a transaction with full syncs; finish copies it in key order to a file whose
+ * bytes depend on the records and the manifest alone (not on the order of puts, shards or resumes) and renames it to PATH.
+ * Records that were put in key order in one go, ids of a kind known from the start, are what the copy would be: it is left out.
+ * A killed run leaves PATH.part consistent for resume. One thread writes. Reading: any number of threads may get from one open store;
  * what they get points into the map and lives until the store is closed. A store is refused when it is cut short, unfinished
  * or of the other byte order, and a record when its checksum is wrong (computed once, when it is first read).
  * A store made by a stranger can crash its reader (LMDB trusts its pages): exchange with `capt-store dump` and `load`. */
@@ -23,11 +24,17 @@ typedef struct capt_store_meta {
     capt_store_section section[CAPT_SECTIONS_MAX];
     const char *encoder, *encoder_hash; /* name, hash of its tensors; NULL: unknown */
     json_t *preprocess; /* any JSON, or NULL */
+    const char *geometry; /* what the last six columns of the regions are, as CAPT_GEOMETRY; NULL: nothing known */
     json_t *provenance; /* array of entries (base/prov.h), or NULL */
     /* filled in when a store is opened */
     int64_t count;
     uint64_t checksum; /* sum of the records' CRCs */
+    const json_t *fingerprint; /* store/fingerprint.h; NULL: none */
 } capt_store_meta;
+
+/* The one order in which stores keep the box of a region behind its features: corners, then width and height, as shares of
+ * the picture's. */
+#define CAPT_GEOMETRY "x1/W y1/H x2/W y2/H w/W h/H"
 
 typedef struct capt_store capt_store;
 
@@ -39,6 +46,13 @@ int capt_store_is_done(const char *path, const capt_store_meta *meta);
 int capt_store_has(capt_store *s, const capt_id *id); /* while writing or reading: 1, 0 */
 /* Adds one image; sections as the manifest says, finite numbers only, ids new and of one kind. */
 int capt_store_put(capt_store *s, const capt_id *id, const capt_section *sections, int n, capt_err *err);
+/* The same in two steps: pack checks, encodes and measures one image, on any number of threads at once, each with its own p;
+ * put_packed stores it. */
+typedef struct capt_packed capt_packed;
+capt_packed *capt_packed_new(void);
+void capt_packed_free(capt_packed *p); /* NULL is fine */
+int capt_store_pack(const capt_store *s, const capt_id *id, const capt_section *sections, int n, capt_packed *p, capt_err *err);
+int capt_store_put_packed(capt_store *s, const capt_packed *p, capt_err *err);
 int64_t capt_store_count(const capt_store *s); /* records so far, or in the store */
 int capt_store_flush(capt_store *s, capt_err *err); /* commits the transaction under way */
 /* Publishes PATH; frees s in every case. On failure PATH is untouched and PATH.part stays for resume. */

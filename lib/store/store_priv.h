@@ -4,6 +4,7 @@
 #include <lmdb.h>
 #include <stdatomic.h>
 #include "base/str.h"
+#include "store/fingerprint.h"
 #include "store/store.h"
 
 struct capt_store {
@@ -16,17 +17,49 @@ struct capt_store {
     int64_t n;
     /* writing */
     MDB_txn *txn;
-    int lock, batch, kind_changed;
+    int lock, batch;
     size_t batch_bytes;
-    char *value;
-    size_t value_size;
+    capt_packed *packed;
+    int in_order; /* since the first: every key behind the one before, of one kind known from the start */
+    char last[CAPT_ID_KEY];
+    size_t last_size;
+    uint64_t sum; /* of the CRCs put while in order, and their moments */
+    capt_moments moments[CAPT_SECTIONS_MAX];
     /* reading: addresses of the values whose checksum was found right, open addressing, 0 is free */
     _Atomic uintptr_t *checked;
     size_t checked_size;
 };
 
-/* rc of LMDB as an error about path. Returns -1. */
+enum { CAPT_STORE_BATCH = 128 };
+#define CAPT_STORE_BATCH_BYTES ((size_t)32 << 20)
+/* Whether a batch of n records and so many bytes is complete before the next one of size bytes: the same rule in a first
+ * writing and in the copy, for the same bytes. */
+static inline int capt_store_batch_ends(int n, size_t bytes, size_t size)
+{
+    return n == CAPT_STORE_BATCH || (n && bytes + size > CAPT_STORE_BATCH_BYTES);
+}
+
+/* What a copy in key order reads: a store's records without its manifest. */
+typedef struct capt_store_input { const char *path; MDB_txn *txn; MDB_cursor *cursor; MDB_val k, v; int end; } capt_store_input;
+int capt_store_input_open(capt_store_input *in, MDB_env *env, const char *path, capt_err *err);
+void capt_store_input_close(capt_store_input *in);
+/* n inputs -> to, a file that does not exist yet; removed again on failure. bytes: of all inputs, for the size of the map.
+ * m: the manifest to write; its count and checksum are set. */
+int capt_store_copy(capt_store_input *in, int n, size_t bytes, const char *to, capt_store_meta *m, capt_err *err);
+size_t capt_store_env_bytes(MDB_env *env);
+/* Opens an environment for writing with as much address space as there is. */
+int capt_store_env_create(const char *path, MDB_env **env, unsigned flags, capt_err *err);
+int capt_store_manifest_put(MDB_txn *txn, MDB_dbi dbi, const json_t *manifest, const char *path, capt_err *err);
+/* The last transaction: the complete manifest with count, checksum and fingerprint, then a sync. */
+int capt_store_seal(MDB_env *env, const char *path, const capt_store_meta *m, const capt_moments *moments, capt_err *err);
+char *capt_store_suffixed(const char *path, const char *suffix); /* malloc'd */
+
+/* The file lock that keeps two writers off one PATH.part (s->part, made unless it is there with resume); *size: its bytes. */
+int capt_store_lock_part(capt_store *s, int resume, off_t *size, capt_err *err);
+
+/* rc of LMDB as an error about path. Returns -1. write: of a file that is being written; says when the disk is full. */
 int capt_store_fail_mdb(const char *path, int rc, const char *what, capt_err *err);
+int capt_store_fail_write(const char *path, int rc, const char *what, capt_err *err);
 /* The manifest's JSON of a meta, new reference; and back (json stays the owner of the strings). */
 json_t *capt_store_manifest_new(const capt_store_meta *m, int complete);
 int capt_store_manifest_read(const json_t *j, capt_store_meta *m, const char *path, capt_err *err);

@@ -13,11 +13,9 @@
 #include "base/str.h"
 #include "store/store_priv.h"
 
-enum { BATCH = 128 };
-#define BATCH_BYTES ((size_t)32 << 20)
 #define WRITE_FLAGS (MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS)
 
-static char *suffixed(const char *path, const char *suffix)
+char *capt_store_suffixed(const char *path, const char *suffix)
 {
     capt_str b = {0};
     capt_str_puts(&b, path);
@@ -50,15 +48,15 @@ static int why_short(const char *path)
     return why;
 }
 
-static int fail_write(const char *path, int rc, const char *what, capt_err *err)
+int capt_store_fail_write(const char *path, int rc, const char *what, capt_err *err)
 {
     return capt_store_fail_mdb(path, rc == EIO ? why_short(path) : rc, what, err);
 }
 
-/* Opens an environment for writing with as much address space as there is: the map size is the most a store can grow to
+/* As much address space as there is: the map size is the most a store can grow to
  * without a stop, and the file stays as large as its data. LMDB stamps the size into a new file before it maps it and never
  * lowers the stamp, so the first try decides these bytes wherever the map ends up. */
-static int open_env(const char *path, MDB_env **env, unsigned flags, capt_err *err)
+int capt_store_env_create(const char *path, MDB_env **env, unsigned flags, capt_err *err)
 {
     static const int bits[] = {40, 36, 32, 30, 28};
     int rc = 0;
@@ -76,10 +74,10 @@ static int open_env(const char *path, MDB_env **env, unsigned flags, capt_err *e
         if (rc != ENOMEM && rc != EINVAL && rc != EFBIG)
             break;
     }
-    return fail_write(path, rc, "open", err);
+    return capt_store_fail_write(path, rc, "open", err);
 }
 
-static int put_manifest(MDB_txn *txn, MDB_dbi dbi, const json_t *manifest, const char *path, capt_err *err)
+int capt_store_manifest_put(MDB_txn *txn, MDB_dbi dbi, const json_t *manifest, const char *path, capt_err *err)
 {
     capt_str b = {0};
     if (capt_store_manifest_text(manifest, &b)) {
@@ -89,7 +87,7 @@ static int put_manifest(MDB_txn *txn, MDB_dbi dbi, const json_t *manifest, const
     MDB_val k = {1, (void *)capt_store_manifest_key}, v = {b.n, b.s};
     int rc = mdb_put(txn, dbi, &k, &v, 0);
     capt_str_free(&b);
-    return rc ? fail_write(path, rc, "manifest", err) : 0;
+    return rc ? capt_store_fail_write(path, rc, "manifest", err) : 0;
 }
 
 static void set_manifest(capt_store *s, json_t *j) /* steals j */
@@ -109,7 +107,7 @@ static int begin(capt_store *s, size_t more, capt_err *err)
     MDB_stat st;
     mdb_env_info(s->env, &info);
     mdb_env_stat(s->env, &st);
-    size_t used = (info.me_last_pgno + 1) * st.ms_psize, need = used + 2 * (BATCH_BYTES + more), map = info.me_mapsize;
+    size_t used = (info.me_last_pgno + 1) * st.ms_psize, need = used + 2 * (CAPT_STORE_BATCH_BYTES + more), map = info.me_mapsize;
     while (map < need)
         map *= 2;
     int rc = map > info.me_mapsize ? mdb_env_set_mapsize(s->env, map) : 0;
@@ -117,7 +115,7 @@ static int begin(capt_store *s, size_t more, capt_err *err)
         rc = mdb_txn_begin(s->env, NULL, 0, &s->txn);
     if (rc) {
         s->txn = NULL;
-        return fail_write(s->part, rc, "write", err);
+        return capt_store_fail_write(s->part, rc, "write", err);
     }
     s->batch = 0;
     s->batch_bytes = 0;
@@ -130,11 +128,10 @@ int capt_store_flush(capt_store *s, capt_err *err)
         return 0;
     int rc = mdb_txn_commit(s->txn);
     s->txn = NULL;
-    return rc ? fail_write(s->part, rc, "write", err) : 0;
+    return rc ? capt_store_fail_write(s->part, rc, "write", err) : 0;
 }
 
-/* The file lock that keeps two writers off one PATH.part. */
-static int lock_part(capt_store *s, int resume, off_t *size, capt_err *err)
+int capt_store_lock_part(capt_store *s, int resume, off_t *size, capt_err *err)
 {
     struct stat a, b;
     s->lock = open(s->part, O_RDWR | O_CREAT | O_CLOEXEC | (resume ? 0 : O_EXCL), 0666);
@@ -158,13 +155,15 @@ static int start(capt_store *s, json_t *manifest, capt_err *err)
         return -1;
     int rc = mdb_dbi_open(s->txn, NULL, 0, &s->dbi);
     if (rc)
-        return fail_write(s->part, rc, "open", err);
+        return capt_store_fail_write(s->part, rc, "open", err);
     MDB_stat st;
     rc = mdb_stat(s->txn, s->dbi, &st);
     if (rc)
-        return fail_write(s->part, rc, "open", err);
-    if (st.ms_entries == 0)
-        return put_manifest(s->txn, s->dbi, manifest, s->part, err) ? -1 : capt_store_flush(s, err);
+        return capt_store_fail_write(s->part, rc, "open", err);
+    if (st.ms_entries == 0) {
+        s->in_order = !json_is_null(json_object_get(manifest, "ids"));
+        return capt_store_manifest_put(s->txn, s->dbi, manifest, s->part, err) ? -1 : capt_store_flush(s, err);
+    }
     json_t *there = capt_store_manifest_get(s->txn, s->dbi, s->part, err);
     if (!there)
         return -1;
@@ -182,14 +181,14 @@ capt_store *capt_store_create(const char *path, const capt_store_meta *meta, int
 {
     capt_store *s = capt_alloc(sizeof *s);
     s->path = capt_strdup(path);
-    s->part = suffixed(path, ".part");
+    s->part = capt_store_suffixed(path, ".part");
     s->min_size = min_value();
     capt_store_meta m = *meta;
     m.count = 0;
     m.checksum = 0;
     json_t *manifest = capt_store_manifest_new(&m, 0);
     off_t size = 0;
-    int rc = lock_part(s, resume, &size, err);
+    int rc = capt_store_lock_part(s, resume, &size, err);
     int fresh = rc == 0 && size == 0;
     if (rc == 0 && size) { /* a cut file would be a SIGBUS later */
         rc = capt_store_env_open(s->part, &s->env, err);
@@ -198,7 +197,7 @@ capt_store *capt_store_create(const char *path, const capt_store_meta *meta, int
         s->env = NULL;
     }
     if (rc == 0)
-        rc = open_env(s->part, &s->env, 0, err);
+        rc = capt_store_env_create(s->part, &s->env, 0, err);
     if (rc)
         s->env = NULL;
     else
@@ -234,7 +233,7 @@ static int fix_id_kind(capt_store *s, const capt_id *id, capt_err *err)
         json_t *j = json_incref(s->manifest);
         json_object_set_new(j, "ids", json_string(id->is_int ? "int" : "string"));
         set_manifest(s, j);
-        return put_manifest(s->txn, s->dbi, s->manifest, s->part, err);
+        return capt_store_manifest_put(s->txn, s->dbi, s->manifest, s->part, err);
     }
     if (s->meta.int_ids == id->is_int)
         return 0;
@@ -242,11 +241,31 @@ static int fix_id_kind(capt_store *s, const capt_id *id, capt_err *err)
                      id->is_int ? "strings" : "integers");
 }
 
-int capt_store_put(capt_store *s, const capt_id *id, const capt_section *sections, int n, capt_err *err)
+struct capt_packed {
+    capt_id id;
+    char key[CAPT_ID_KEY]; /* id.s points here */
+    size_t nk, size, cap;
+    char *value;
+    int n;
+    capt_moments moments[CAPT_SECTIONS_MAX];
+};
+
+capt_packed *capt_packed_new(void) { return capt_alloc(sizeof(capt_packed)); }
+
+void capt_packed_free(capt_packed *p)
 {
-    char key[CAPT_ID_KEY], who[320];
-    size_t nk = capt_id_key(id, key);
-    capt_store_who(who, s->path, key, nk);
+    if (p)
+        free(p->value);
+    free(p);
+}
+
+int capt_store_pack(const capt_store *s, const capt_id *id, const capt_section *sections, int n, capt_packed *p, capt_err *err)
+{
+    char who[320];
+    p->nk = capt_id_key(id, p->key);
+    p->id = id->is_int ? *id : capt_id_str(p->key);
+    p->n = n;
+    capt_store_who(who, s->path, p->key, p->nk);
     if ((!id->is_int && capt_id_check(id->s, strlen(id->s), who, err)) || capt_store_sections_fit(&s->meta, sections, n, who, err))
         return -1;
     for (int i = 0; i < n; i++) {
@@ -255,223 +274,92 @@ int capt_store_put(capt_store *s, const capt_id *id, const capt_section *section
             return capt_fail(err, CAPT_EDATA, "%s: NaN or infinity in \"%s\", row %lld, column %lld", who, sections[i].name,
                              (long long)(bad / sections[i].dim), (long long)(bad % sections[i].dim));
     }
-    size_t size = capt_feature_size(sections, n, s->min_size);
-    if (size == 0)
+    p->size = capt_feature_size(sections, n, s->min_size);
+    if (p->size == 0)
         return capt_fail(err, CAPT_EDATA, "%s: sections too large", who);
-    if (s->txn && (s->batch == BATCH || s->batch_bytes + size > BATCH_BYTES) && capt_store_flush(s, err))
-        return -1;
-    if (begin(s, size, err) || fix_id_kind(s, id, err))
-        return -1;
-    if (size > s->value_size) {
-        s->value = capt_realloc(s->value, size);
-        s->value_size = size;
+    if (p->size > p->cap || p->cap > 2 * p->size + (1 << 20)) { /* one large image does not hold its memory for ever */
+        free(p->value);
+        p->value = NULL;
+        p->cap = 0;
+        p->value = capt_realloc(NULL, p->size);
+        p->cap = p->size;
     }
-    capt_feature_encode(sections, n, s->meta.dtype, key, nk, size, s->value);
-    MDB_val k = {nk, key}, v = {size, s->value};
-    int rc = mdb_put(s->txn, s->dbi, &k, &v, MDB_NOOVERWRITE);
-    if (rc == MDB_KEYEXIST)
+    capt_feature_encode(sections, n, s->meta.dtype, p->key, p->nk, p->size, p->value);
+    for (int i = 0; i < n; i++)
+        capt_moments_of(&sections[i], &p->moments[i]);
+    return 0;
+}
+
+static int behind_last(const capt_store *s, const capt_packed *p)
+{
+    size_t n = p->nk < s->last_size ? p->nk : s->last_size;
+    int c = memcmp(p->key, s->last, n);
+    return c > 0 || (c == 0 && p->nk > s->last_size);
+}
+
+int capt_store_put_packed(capt_store *s, const capt_packed *p, capt_err *err)
+{
+    if (s->txn && capt_store_batch_ends(s->batch, s->batch_bytes, p->size) && capt_store_flush(s, err))
+        return -1;
+    if (begin(s, p->size, err) || fix_id_kind(s, &p->id, err))
+        return -1;
+    s->in_order = s->in_order && behind_last(s, p);
+    MDB_val k = {p->nk, (void *)(uintptr_t)p->key}, v = {p->size, p->value};
+    int rc = mdb_put(s->txn, s->dbi, &k, &v, s->in_order ? MDB_APPEND : MDB_NOOVERWRITE);
+    if (rc == MDB_KEYEXIST) {
+        char who[320];
+        capt_store_who(who, s->path, p->key, p->nk);
         return capt_fail(err, CAPT_EDATA, "%s: was already stored", who);
+    }
     if (rc)
-        return fail_write(s->part, rc, "write", err);
+        return capt_store_fail_write(s->part, rc, "write", err);
+    memcpy(s->last, p->key, p->nk);
+    s->last_size = p->nk;
+    s->sum += capt_feature_crc_stored(p->value);
+    for (int i = 0; i < p->n; i++)
+        capt_moments_add(&s->moments[i], &p->moments[i]);
     s->batch++;
-    s->batch_bytes += size;
+    s->batch_bytes += p->size;
     s->n++;
     return 0;
 }
 
-/* ---- the copy in key order ---- */
-
-struct source { const char *path; MDB_txn *txn; MDB_cursor *cursor; MDB_val k, v; int end; };
-
-static int advance(struct source *s, capt_err *err)
+int capt_store_put(capt_store *s, const capt_id *id, const capt_section *sections, int n, capt_err *err)
 {
-    int rc;
-    do
-        rc = mdb_cursor_get(s->cursor, &s->k, &s->v, MDB_NEXT);
-    while (rc == 0 && capt_store_is_manifest_key(&s->k));
-    s->end = rc == MDB_NOTFOUND;
-    return rc && !s->end ? capt_store_fail_mdb(s->path, rc, "read", err) : 0;
+    if (!s->packed)
+        s->packed = capt_packed_new();
+    return capt_store_pack(s, id, sections, n, s->packed, err) ? -1 : capt_store_put_packed(s, s->packed, err);
 }
 
-static int key_cmp(const MDB_val *a, const MDB_val *b)
+/* Publishes what was put in order as it is; anything else is copied first. */
+static int put_in_place(capt_store *s, capt_err *err)
 {
-    int c = memcmp(a->mv_data, b->mv_data, a->mv_size < b->mv_size ? a->mv_size : b->mv_size);
-    return c ? c : (a->mv_size > b->mv_size) - (a->mv_size < b->mv_size);
-}
-
-/* The source with the least key; NULL at the end. Two with one key: an error. */
-static struct source *least(struct source *src, int n, capt_err *err)
-{
-    struct source *min = NULL;
-    for (int i = 0; i < n; i++) {
-        if (src[i].end)
-            continue;
-        int c = min ? key_cmp(&src[i].k, &min->k) : -1;
-        if (c == 0) {
-            char who[320];
-            capt_store_who(who, src[i].path, src[i].k.mv_data, src[i].k.mv_size);
-            capt_fail(err, CAPT_EDATA, "%s is in %s too", who, min->path);
-            return NULL;
-        }
-        if (c < 0)
-            min = &src[i];
+    if (s->in_order) {
+        capt_store_meta m = s->meta;
+        m.count = s->n;
+        m.checksum = s->sum;
+        return capt_store_seal(s->env, s->part, &m, s->moments, err);
     }
-    return min;
-}
-
-static int check_value(const struct source *s, const capt_store_meta *m, capt_err *err)
-{
-    char who[320];
-    capt_store_who(who, s->path, s->k.mv_data, s->k.mv_size);
-    capt_feature f;
-    if (capt_feature_decode(s->v.mv_data, s->v.mv_size, &f, who, err) || capt_store_sections_fit(m, f.section, f.n, who, err))
-        return -1;
-    if (capt_feature_crc(s->v.mv_data, s->v.mv_size, s->k.mv_data, s->k.mv_size) != capt_feature_crc_stored(s->v.mv_data))
-        return capt_fail(err, CAPT_EDATA, "%s: checksum mismatch: the store is damaged", who);
-    return 0;
-}
-
-/* Fills an empty environment. Batches are fixed and syncs are left to the end: the same records give the same bytes. */
-static int fill(MDB_env *env, const char *to, struct source *src, int n, capt_store_meta *m, capt_err *err)
-{
-    MDB_txn *txn;
-    MDB_dbi dbi;
-    int rc = mdb_txn_begin(env, NULL, 0, &txn);
-    if (rc)
-        return fail_write(to, rc, "write", err);
-    rc = mdb_dbi_open(txn, NULL, 0, &dbi);
-    int failed = rc ? fail_write(to, rc, "write", err) : 0;
-    capt_err e = CAPT_ERR_INIT;
-    m->count = 0;
-    m->checksum = 0;
-    size_t bytes = 0;
-    int in_batch = 0;
-    while (!failed) {
-        struct source *s = least(src, n, &e);
-        if (!s) {
-            failed = e.code ? -1 : 0;
-            break;
-        }
-        if (in_batch == BATCH || bytes > BATCH_BYTES) {
-            rc = mdb_txn_commit(txn);
-            if (rc == 0)
-                rc = mdb_txn_begin(env, NULL, 0, &txn);
-            if (rc)
-                return fail_write(to, rc, "write", err);
-            in_batch = 0;
-            bytes = 0;
-        }
-        failed = check_value(s, m, &e);
-        if (failed)
-            break;
-        rc = mdb_put(txn, dbi, &s->k, &s->v, MDB_APPEND);
-        failed = rc ? fail_write(to, rc, "write", &e) : 0;
-        in_batch++;
-        m->count++;
-        m->checksum += capt_feature_crc_stored(s->v.mv_data);
-        bytes += s->v.mv_size;
-        if (!failed)
-            failed = advance(s, &e);
-    }
-    if (failed) {
-        mdb_txn_abort(txn);
-        return e.code ? capt_fail(err, e.code, "%s", e.text) : -1;
-    }
-    rc = mdb_txn_commit(txn);
-    return rc ? fail_write(to, rc, "write", err) : 0;
-}
-
-static int seal(MDB_env *env, const char *to, const capt_store_meta *m, capt_err *err)
-{
-    MDB_txn *txn;
-    MDB_dbi dbi;
-    int rc = mdb_txn_begin(env, NULL, 0, &txn);
-    if (rc)
-        return fail_write(to, rc, "write", err);
-    rc = mdb_dbi_open(txn, NULL, 0, &dbi);
-    json_t *manifest = capt_store_manifest_new(m, 1);
-    int failed = rc ? fail_write(to, rc, "write", err) : put_manifest(txn, dbi, manifest, to, err);
-    json_decref(manifest);
-    if (failed) {
-        mdb_txn_abort(txn);
-        return -1;
-    }
-    rc = mdb_txn_commit(txn);
+    char *sorted = capt_store_suffixed(s->part, ".sorted");
+    capt_store_input in = {0};
+    int rc = capt_store_input_open(&in, s->env, s->part, err);
     if (rc == 0)
-        rc = mdb_env_sync(env, 1);
-    return rc ? fail_write(to, rc, "write", err) : 0;
-}
-
-/* to: a file that does not exist yet; removed again on failure. bytes: of all sources, for the size of the map. */
-static int sorted_copy(struct source *src, int n, size_t bytes, const char *to, capt_store_meta *m, capt_err *err)
-{
-    for (int i = 0; i < n; i++)
-        if (advance(&src[i], err))
-            return -1;
-    unlink(to);
-    MDB_env *env;
-    if (open_env(to, &env, MDB_NOSYNC, err)) {
-        unlink(to); /* a full disk leaves an empty file */
-        return -1;
-    }
-    MDB_envinfo info;
-    mdb_env_info(env, &info);
-    size_t need = bytes + bytes / 4 + ((size_t)64 << 20);
-    int rc = info.me_mapsize < need ? mdb_env_set_mapsize(env, need) : 0;
-    rc = rc ? fail_write(to, rc, "open", err) : fill(env, to, src, n, m, err);
-    if (rc == 0)
-        rc = seal(env, to, m, err);
-    mdb_env_close(env);
-    if (rc)
-        unlink(to);
+        rc = capt_store_copy(&in, 1, capt_store_env_bytes(s->env), sorted, &s->meta, err);
+    capt_store_input_close(&in);
+    /* The finished copy takes the place of the part first: killed between the two, a resumed run finds a whole part. */
+    if (rc == 0 && rename(sorted, s->part))
+        rc = capt_fail_errno(err, "%s", s->part);
+    free(sorted);
     return rc;
-}
-
-static size_t env_bytes(MDB_env *env)
-{
-    MDB_envinfo info;
-    MDB_stat st;
-    mdb_env_info(env, &info);
-    mdb_env_stat(env, &st);
-    return (info.me_last_pgno + 1) * st.ms_psize;
-}
-
-static int open_source(struct source *src, MDB_env *env, const char *path, capt_err *err)
-{
-    MDB_dbi dbi;
-    src->path = path;
-    int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &src->txn);
-    if (rc == 0)
-        rc = mdb_dbi_open(src->txn, NULL, 0, &dbi);
-    if (rc == 0)
-        rc = mdb_cursor_open(src->txn, dbi, &src->cursor);
-    return rc ? capt_store_fail_mdb(path, rc, "read", err) : 0;
-}
-
-static void close_source(struct source *src)
-{
-    if (src->cursor)
-        mdb_cursor_close(src->cursor);
-    if (src->txn)
-        mdb_txn_abort(src->txn);
 }
 
 int capt_store_finish(capt_store *s, capt_err *err)
 {
-    char *sorted = suffixed(s->part, ".sorted");
-    struct source src = {0};
     int rc = capt_store_flush(s, err);
     if (rc == 0)
-        rc = open_source(&src, s->env, s->part, err);
-    if (rc == 0)
-        rc = sorted_copy(&src, 1, env_bytes(s->env), sorted, &s->meta, err);
-    close_source(&src);
-    /* The finished copy takes the place of the part first: killed between the two, a resumed run finds a whole part. */
-    if (rc == 0 && rename(sorted, s->part))
-        rc = capt_fail_errno(err, "%s", s->part);
+        rc = put_in_place(s, err);
     if (rc == 0)
         rc = capt_file_publish(s->part, s->path, err);
-    free(sorted);
     capt_store_close(s);
     return rc;
 }
@@ -492,59 +380,4 @@ void capt_store_discard(capt_store *s)
     if (s)
         unlink(s->part);
     capt_store_close(s);
-}
-
-/* OUT.part, new and empty; or with resume an empty or a finished one, of a merge that was killed. */
-static int lock_merge(capt_store *w, int resume, capt_err *err)
-{
-    off_t size = 0;
-    if (lock_part(w, resume, &size, err))
-        return -1;
-    capt_store *whole = size ? capt_store_open(w->part, err) : NULL;
-    if (size && !whole)
-        return capt_err_prefix(err, "cannot resume, it is not of a merge");
-    capt_store_close(whole);
-    return 0;
-}
-
-int capt_store_merge(const char *const *paths, int n, const char *out, int resume, capt_err *err)
-{
-    capt_store **s = capt_alloc((size_t)n * sizeof(void *)), *w = capt_alloc(sizeof *w);
-    struct source *src = capt_alloc((size_t)n * sizeof *src);
-    char *sorted = suffixed(out, ".part.sorted");
-    w->path = capt_strdup(out);
-    w->part = suffixed(out, ".part");
-    w->lock = -1;
-    size_t bytes = 0;
-    int rc = 0, first = 0;
-    for (int i = 0; i < n && rc == 0; i++) {
-        s[i] = capt_store_open(paths[i], err);
-        rc = s[i] ? open_source(&src[i], s[i]->env, paths[i], err) : -1;
-        if (rc == 0 && capt_store_manifest_same(s[0]->manifest, s[i]->manifest, paths[i], err))
-            rc = capt_err_prefix(err, "%s and", paths[0]);
-        bytes += rc == 0 ? env_bytes(s[i]->env) : 0;
-        if (rc == 0 && s[first]->meta.int_ids < 0) /* an empty shard does not know the kind of its ids */
-            first = i;
-    }
-    if (rc == 0)
-        rc = lock_merge(w, resume, err);
-    if (rc == 0) {
-        capt_store_meta m = s[first]->meta;
-        rc = sorted_copy(src, n, bytes, sorted, &m, err);
-        if (rc == 0 && rename(sorted, w->part))
-            rc = capt_fail_errno(err, "%s", w->part);
-        if (rc == 0)
-            rc = capt_file_publish(w->part, out, err);
-        if (rc)
-            unlink(w->part); /* everything can be had again from the sources */
-    }
-    for (int i = 0; i < n; i++) {
-        close_source(&src[i]);
-        capt_store_close(s[i]);
-    }
-    capt_store_close(w);
-    free(sorted);
-    free(src);
-    free(s);
-    return rc;
 }

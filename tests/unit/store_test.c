@@ -16,6 +16,8 @@
 #include "base/bf16.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "store/fingerprint.h"
 #include "store/store.h"
 
 static char dir[] = "/tmp/capt-store-test.XXXXXX";
@@ -111,6 +113,130 @@ static void same_bytes(void **state)
     assert_int_equal(capt_store_is_done(names[6], &m), 1);
     m.encoder_hash = "other";
     assert_int_equal(capt_store_is_done(names[6], &m), 0);
+}
+
+/* Names in order, written at once: nothing is copied, and the bytes are those of a copy. stop: a signal after so many. */
+static void make_named(const char *path, int from, int to, int stride, int stop)
+{
+    capt_err err = CAPT_ERR_INIT;
+    capt_store_meta m = meta();
+    m.int_ids = 0;
+    capt_packed *p = capt_packed_new();
+    capt_store *s = NULL;
+    for (int run = 0; run < (stop ? 2 : 1); run++) {
+        s = capt_store_create(path, &m, run, &err);
+        assert_non_null(s);
+        for (int k = from; k < (run == 0 && stop ? stop : to); k++) {
+            int i = from + (k - from) * stride % (to - from);
+            char name[16];
+            snprintf(name, sizeof name, "n%04d", i);
+            uint16_t global[DIM];
+            float grid[ROWS * DIM * 60]; /* 28 kB: several batches */
+            for (int c = 0; c < DIM; c++)
+                global[c] = capt_f16_from_f32((float)(i % 50 + c));
+            for (int c = 0; c < ROWS * DIM * 60; c++)
+                grid[c] = (float)(i % 97) * 0.25f - (float)(c % 13);
+            capt_section sec[2] = {{"global", CAPT_F16, 1, DIM, global}, {"grid", CAPT_F32, (1 + i % ROWS) * 60, DIM, grid}};
+            capt_id id = capt_id_str(name);
+            if (capt_store_has(s, &id))
+                continue;
+            assert_int_equal(capt_store_pack(s, &id, sec, 2, p, &err), 0);
+            assert_int_equal(capt_store_put_packed(s, p, &err), 0);
+        }
+        if (run == 0 && stop)
+            capt_store_abandon(s);
+    }
+    char sorted[80];
+    snprintf(sorted, sizeof sorted, "%s.part.sorted", path);
+    if (stride == 1 && !stop) /* a copy would fail here */
+        assert_int_equal(mkdir(sorted, 0777), 0);
+    assert_int_equal(capt_store_finish(s, &err), 0);
+    rmdir(sorted);
+    capt_packed_free(p);
+}
+
+static void in_order(void **state)
+{
+    capt_err err = CAPT_ERR_INIT;
+    make_named(at(0, "i"), 0, 2 * N, 1, 0);
+    make_named(at(1, "j"), 0, 2 * N, 7, 0);
+    assert_same_file(names[0], names[1]);
+    make_named(at(2, "k"), 0, 2 * N, 1, 200);
+    assert_same_file(names[0], names[2]);
+    make_named(at(3, "l"), 0, 250, 1, 0);
+    make_named(at(4, "m"), 250, 2 * N, 1, 0);
+    const char *shards[] = {names[4], names[3]};
+    assert_int_equal(capt_store_merge(shards, 2, at(5, "n"), 0, &err), 0);
+    assert_same_file(names[0], names[5]);
+    capt_store *s = capt_store_open(names[0], &err);
+    assert_non_null(s);
+    assert_int_equal(capt_store_verify(s, 0, &err), 0);
+    capt_store_close(s);
+}
+
+static void fingerprints(void **state)
+{
+    /* 3 x 1030: several chunks and a rest; the sums in long double, the other way round */
+    enum { W = 1030 };
+    static float x[3 * W];
+    static uint16_t h[3 * W];
+    long double sum = 0, squares = 0, norms = 0, least = 1e30L, most = 0;
+    for (int i = 0; i < 3 * W; i++)
+        x[i] = capt_f16_to_f32(capt_f16_from_f32(sinf((float)i) * (float)(1 + i / W)));
+    for (int r = 2; r >= 0; r--) {
+        long double q = 0;
+        for (int c = W - 1; c >= 0; c--) {
+            sum += x[r * W + c];
+            q += (long double)x[r * W + c] * x[r * W + c];
+        }
+        squares += q;
+        norms += sqrtl(q);
+        least = fminl(least, sqrtl(q));
+        most = fmaxl(most, sqrtl(q));
+    }
+    assert_int_equal(capt_feature_from_f32(x, 3 * W, CAPT_F16, h), -1);
+    capt_section a = {"grid", CAPT_F32, 3, W, x}, b = {"grid", CAPT_F16, 3, W, h}, none = {"grid", CAPT_F32, 0, W, x};
+    capt_moments one, other, all = {0};
+    capt_moments_of(&a, &one);
+    capt_moments_of(&b, &other);
+    assert_memory_equal(&one, &other, sizeof one);
+    assert_true(fabsl(one.sum - sum) < 1e-9 && fabsl(one.squares - squares) < 1e-9 && fabsl(one.norms - norms) < 1e-9);
+    assert_true(fabsl(one.min_norm - least) < 1e-12 && fabsl(one.max_norm - most) < 1e-12);
+    capt_moments_add(&all, &one);
+    capt_moments_of(&none, &other);
+    capt_moments_add(&all, &other);
+    capt_moments_add(&all, &one);
+    assert_true(all.images == 3 && all.rows == 6 && all.min_rows == 0 && all.max_rows == 3);
+    json_t *j = capt_moments_json(&all, "grid", W), *k = capt_moments_json(&one, "grid", W);
+    capt_str text = {0}, why = {0};
+    capt_fingerprint_text(j, &text);
+    assert_non_null(strstr(text.s, "0 to 3 rows (mean 2) of 1030, mean "));
+    assert_int_equal(capt_fingerprint_differs(j, k, &why), 0);
+    json_t *no_rows = capt_moments_json(&other, "grid", W);
+    assert_true(json_is_null(json_object_get(no_rows, "mean")) && json_is_null(json_array_get(json_object_get(no_rows, "norm"), 1)));
+    assert_int_equal(capt_fingerprint_differs(k, no_rows, &why), 1); /* rows an image */
+    json_decref(no_rows);
+    /* each of its numbers matters */
+    static const struct { const char *key; double value; const char *what; } change[] = {
+        {"dim", 2048, "width"}, {"mean", 1, "mean 1"}, {"sd", 100, "standard deviation"}};
+    for (size_t i = 0; i < sizeof change / sizeof *change; i++) {
+        json_t *l = json_deep_copy(k);
+        json_object_set_new(l, change[i].key, json_real(change[i].value));
+        capt_str_clear(&why);
+        assert_int_equal(capt_fingerprint_differs(l, k, &why), 1);
+        assert_non_null(strstr(why.s, change[i].what));
+        json_decref(l);
+    }
+    json_t *l = json_deep_copy(k);
+    json_array_set_new(json_object_get(l, "norm"), 1, json_real(1000));
+    capt_str_clear(&why);
+    assert_int_equal(capt_fingerprint_differs(l, k, &why), 1);
+    assert_non_null(strstr(why.s, "norm of a row 1000 there"));
+    json_decref(l);
+    json_decref(j);
+    json_decref(k);
+    capt_str_free(&text);
+    capt_str_free(&why);
 }
 
 /* Less address space than the map would like: the bytes do not change. */
@@ -358,7 +484,7 @@ int main(void)
     if (!mkdtemp(dir))
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_bytes), cmocka_unit_test(small_address_space), cmocka_unit_test(killed),  cmocka_unit_test(reading),
+        cmocka_unit_test(same_bytes), cmocka_unit_test(in_order), cmocka_unit_test(fingerprints), cmocka_unit_test(small_address_space), cmocka_unit_test(killed),  cmocka_unit_test(reading),
         cmocka_unit_test(threads),    cmocka_unit_test(refuses),             cmocka_unit_test(damage), cmocka_unit_test(numbers)};
     return cmocka_run_group_tests(tests, NULL, clean);
 }
