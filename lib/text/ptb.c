@@ -225,17 +225,27 @@ static int emit_hit(lexer *x, const ptb_rule *r, ptb_pos p, const ptb_hit *h, ca
     return bad ? capt_fail(err, CAPT_ENOMEM, "lower-casing: out of memory") : 0;
 }
 
-/* A run of [a-z] that a blank, a line break or the end follows is a word, but for six words. */
+/* How most tokens end, without a look at the rules: a run of ASCII letters is a word when a blank, a line break, the end or
+ * ", " follows, or, if it is no abbreviation, a dot that ends the line; but for six words that are split. */
 static ptb_pos fast_word(ptb_pos p)
 {
     ptb_pos e = p;
-    while (*e >= 'a' && *e <= 'z')
+    while (al(*e))
         e++;
-    if (e == p || (*e != ' ' && *e != '\n' && *e != PTB_END))
+    if (e == p)
+        return NULL;
+    if (*e == '.' ? e[1] != '\n' || e - p == 1 || ptb_ab1(p) || ptb_ab3(p) || ptb_ab4(p)
+                  : *e == ',' ? e[1] != ' ' : *e != ' ' && *e != '\n' && *e != PTB_END)
         return NULL;
     if (e - p == 5 && (ptb_lit(p, "gonna") || ptb_lit(p, "gotta") || ptb_lit(p, "lemme") || ptb_lit(p, "gimme") || ptb_lit(p, "wanna")))
         return NULL;
     return e - p == 6 && ptb_lit(p, "cannot") ? NULL : e;
+}
+
+/* The same of a dot that ends the line and of a comma before a blank. */
+static ptb_pos fast_mark(ptb_pos p)
+{
+    return (*p == '.' && p[1] == '\n') || (*p == ',' && p[1] == ' ') ? p + 1 : NULL;
 }
 
 static int lex(lexer *x, ptb_pos p, capt_err *err)
@@ -246,11 +256,17 @@ static int lex(lexer *x, ptb_pos p, capt_err *err)
             p = ptb_run(p, C_S);
             continue;
         }
+        if (*p == '\n') {
+            end_line(x);
+            p++;
+            continue;
+        }
         ptb_pos e = fast_word(p);
+        e = e ? e : fast_mark(p);
         if (e && e - p < (ptrdiff_t)sizeof w) {
             size_t n = (size_t)(e - p);
             for (size_t i = 0; i < n; i++)
-                w[i] = (char)p[i];
+                w[i] = (char)(up(p[i]) ? p[i] + 32 : p[i]);
             emit(x, w, n);
             p = e;
             continue;
