@@ -158,7 +158,7 @@ static int constant(work *w)
            *train_at = capt_arena_alloc(w->arena, (w->train.n + 1) * sizeof *at);
     const char **text, **refs = lines_of(w, &w->val, at, &text, err),
                        **line = refs ? lines_of(w, &w->train, train_at, &text, err) : NULL;
-    capt_df *df = line ? capt_df_new(refs, at, w->val.n, 0, CAPT_PTB_ID, NULL, err) : NULL;
+    capt_df *df = line ? capt_df_new(refs, at, w->val.n, 0, CAPT_PTB_ID, NULL, w->pool, err) : NULL;
     if (!df)
         return -1;
     size_t n_lines = train_at[w->train.n], *pick = capt_arena_alloc(w->arena, (n_lines + 1) * sizeof *pick);

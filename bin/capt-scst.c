@@ -95,7 +95,7 @@ static int prepare_reward(job *j)
     int rc = capt_ptb_lines(text, total, a, &lines, NULL, err);
     if (!rc) {
         capt_refs_hash(j->train.v, n, lines, at, source);
-        j->df = df_path ? capt_df_open(df_path, err) : capt_df_new(lines, at, n, !no_eos, CAPT_PTB_ID, source, err);
+        j->df = df_path ? capt_df_open(df_path, err) : capt_df_new(lines, at, n, !no_eos, CAPT_PTB_ID, source, j->s.pool, err);
     }
     if (!rc && j->df && df_path) {
         if (strcmp(capt_df_tokenizer(j->df), CAPT_PTB_ID))

@@ -393,7 +393,7 @@ static int score_all(work *w)
     if (!w->df && (asked(w, "cider") || asked(w, "cider-plain") || asked(w, "diversity"))) {
         if (n < FEW_IMAGES)
             capt_prog_warn(w->p, "%s: CIDEr takes its n-gram weights from these %zu images alone; give --df FILE", w->a[0].path, n);
-        own = capt_df_new(w->ref_line, w->ref_at, n, 0, tokenizer_id(), NULL, &w->p->err);
+        own = capt_df_new(w->ref_line, w->ref_at, n, 0, tokenizer_id(), NULL, w->pool, &w->p->err);
         rc = own ? 0 : -1;
     }
     for (int f = 0; f < w->n_files && !rc; f++)
@@ -423,7 +423,7 @@ static int make_df(work *w)
     if (!n)
         return capt_fail(&w->p->err, CAPT_EDATA, "%s: no references in split %s", refs_path, split);
     capt_refs_hash(image, n, line, at, source);
-    capt_df *df = capt_df_new(line, at, n, df_eos, tokenizer_id(), source, &w->p->err);
+    capt_df *df = capt_df_new(line, at, n, df_eos, tokenizer_id(), source, w->pool, &w->p->err);
     int rc = df ? capt_df_write(df, write_df, &w->p->err) : -1;
     if (!rc)
         capt_prog_note(w->p, "%s: %llu n-grams of %zu images", write_df, (unsigned long long)capt_df_ngrams(df), n);

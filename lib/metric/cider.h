@@ -16,13 +16,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
+#include "base/thread.h"
 
 typedef struct capt_df capt_df;
 
 /* References of n images; image i has refs[at[i] .. at[i+1]-1]. tokenizer: "ptb-3.4.1", "none", ... (at most 31 bytes);
- * source: 32 hex digits naming the references (their hash), or NULL. NULL + err: no images, out of memory. */
+ * source: 32 hex digits naming the references (their hash), or NULL. pool: NULL counts in this thread; what comes out does not
+ * depend on it. NULL + err: no images, out of memory. */
 capt_df *capt_df_new(const char *const *refs, const size_t *at, size_t n, int eos, const char *tokenizer,
-                     const char *source, capt_err *err);
+                     const char *source, capt_pool *pool, capt_err *err);
 capt_df *capt_df_open(const char *path, capt_err *err); /* maps the file, checks all of it */
 int capt_df_write(const capt_df *df, const char *path, capt_err *err); /* equal contents give equal bytes */
 void capt_df_free(capt_df *df);                                       /* NULL is fine */

@@ -1,4 +1,4 @@
-/* Inside of capt_df, shared by df.c, cider.c and their test. */
+/* Inside of capt_df, shared by df.c, df_build.c, cider.c and their test. */
 #ifndef CAPT_METRIC_DF_PRIV_H
 #define CAPT_METRIC_DF_PRIV_H
 #include "base/file.h"
@@ -26,6 +26,14 @@ struct capt_df {
 /* Asks for the memory that a look-up will read: look-ups in a large table wait for memory, many at once wait together. */
 void df_prefetch(const capt_df *df, uint64_t key);
 uint32_t df_lookup(const capt_df *df, uint64_t key, uint64_t check);
-/* capt_df_new with only key_bits of each key kept, so that a test can make keys clash. */
-capt_df *df_build(const char *const *refs, const size_t *at, size_t n, int eos, int key_bits, capt_err *err);
+/* Where the search for a key begins. */
+static inline size_t df_home(uint64_t key, uint64_t n_slots)
+{
+    return (size_t)(((unsigned __int128)key * n_slots) >> 64);
+}
+/* Counts the references of df->h.n_images images into df's table; key_bits of each key are kept, 64 but in a test that makes
+ * keys clash. 0, or -1 + err. */
+int df_build(capt_df *df, const char *const *refs, const size_t *at, int key_bits, capt_pool *pool, capt_err *err);
+/* capt_df_new with only key_bits of each key. */
+capt_df *df_new(const char *const *refs, const size_t *at, size_t n, int eos, int key_bits, capt_pool *pool, capt_err *err);
 #endif

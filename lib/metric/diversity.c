@@ -230,7 +230,7 @@ int capt_diversity(const capt_metric_in *in, capt_metric_out *out, capt_err *err
 {
     if (capt_metric_check(in, err))
         return -1;
-    capt_df *own = in->df ? NULL : capt_df_new(in->refs, in->ref_at, in->n, 0, "", NULL, err);
+    capt_df *own = in->df ? NULL : capt_df_new(in->refs, in->ref_at, in->n, 0, "", NULL, in->pool, err);
     if (!in->df && !own)
         return -1;
     int workers = capt_pool_size(in->pool);

@@ -76,6 +76,8 @@ size_t capt_grams_add(capt_grams *g, uint64_t key, uint64_t check, uint32_t n, u
 /* Bytes of the white space character (in the sense of Python's str.isspace) at p, 0 if there is none. */
 static size_t blank_at(const unsigned char *p)
 {
+    if (p[0] > ' ' && p[0] < 0x80)
+        return 0;
     if (p[0] == ' ' || (p[0] >= 9 && p[0] <= 13) || (p[0] >= 0x1c && p[0] <= 0x1f))
         return 1;
     if (p[0] == 0xc2)

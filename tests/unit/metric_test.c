@@ -318,8 +318,8 @@ static double reward(const capt_df *df, const char *const *refs, size_t n, const
 static void rewards(void **state)
 {
     set s = golden(1, 1);
-    capt_df *df = capt_df_new(s.refs, s.at, s.n, 0, "none", NULL, NULL),
-            *eos = capt_df_new(s.refs, s.at, s.n, 1, "none", NULL, NULL);
+    capt_df *df = capt_df_new(s.refs, s.at, s.n, 0, "none", NULL, NULL, NULL),
+            *eos = capt_df_new(s.refs, s.at, s.n, 1, "none", NULL, NULL, NULL);
     assert_int_equal(capt_df_images(df), s.n);
     assert_int_equal(capt_df_count(df, "<eos>"), 0);
     assert_int_equal(capt_df_count(eos, "<eos>"), s.n);
@@ -364,7 +364,7 @@ static void df_files(void **state)
     snprintf(bad, sizeof bad, "%s/b.df", dir);
     set s = golden(1, 1);
     capt_err err = CAPT_ERR_INIT;
-    capt_df *df = capt_df_new(s.refs, s.at, s.n, 1, "ptb-3.4.1", "0123456789abcdef0123456789abcdef", &err);
+    capt_df *df = capt_df_new(s.refs, s.at, s.n, 1, "ptb-3.4.1", "0123456789abcdef0123456789abcdef", NULL, &err);
     assert_int_equal(capt_df_write(df, path, &err), 0);
     capt_df *map = capt_df_open(path, &err);
     if (!map)
@@ -415,15 +415,15 @@ static void clashing_keys(void **state)
 {
     set s = golden(1, 1);
     capt_err err = CAPT_ERR_INIT;
-    assert_null(df_build(s.refs, s.at, s.n, 0, 8, &err)); /* no seed can help */
+    assert_null(df_new(s.refs, s.at, s.n, 0, 8, NULL, &err)); /* no seed can help */
     assert_int_equal(err.code, CAPT_EDATA);
     int reseeded = 0;
     for (size_t n = 1; n < 12; n++) { /* few n-grams and 13 bits: some sets need another seed */
-        capt_df *df = df_build(s.refs, s.at, n, 0, 13, NULL);
+        capt_df *df = df_new(s.refs, s.at, n, 0, 13, NULL, NULL);
         if (!df)
             continue;
         reseeded += df->h.seed != 0;
-        capt_df *full = df_build(s.refs, s.at, n, 0, 64, NULL);
+        capt_df *full = df_new(s.refs, s.at, n, 0, 64, NULL, NULL);
         assert_int_equal(full->h.seed, 0);
         assert_int_equal(capt_df_ngrams(df), capt_df_ngrams(full));
         capt_df_free(df);
@@ -431,6 +431,35 @@ static void clashing_keys(void **state)
     }
     assert_true(reseeded > 0);
     set_free(&s);
+}
+
+/* One long reference: its n-grams are more than the room that one reference gets at first. The table is the same for any
+ * number of threads. */
+static void many_ngrams(void **state)
+{
+    enum { WORDS = 20000 };
+    char *line = capt_alloc(8 * WORDS + 1), *to = line;
+    for (int i = 0; i < WORDS; i++)
+        to += sprintf(to, "w%d ", i);
+    const char *refs[] = {"a dog", line, "w3 w4 a dog w3 w4", "w3 w4"};
+    size_t at[] = {0, 2, 4};
+    capt_pool *pool = capt_pool_new(3, NULL);
+    capt_df *df = capt_df_new(refs, at, 2, 0, "none", NULL, NULL, NULL), *same = capt_df_new(refs, at, 2, 0, "none", NULL, pool, NULL);
+    assert_int_equal(capt_df_ngrams(df), 4 * WORDS - 6 + 3 + 9);
+    assert_int_equal(capt_df_count(df, "w3 w4"), 2);
+    assert_int_equal(capt_df_count(df, "a dog"), 2);
+    assert_int_equal(capt_df_count(df, "w4 w3"), 0);
+    for (int i = 0; i + 3 < WORDS; i += 7) {
+        char gram[64];
+        snprintf(gram, sizeof gram, "w%d w%d w%d w%d", i, i + 1, i + 2, i + 3);
+        assert_int_equal(capt_df_count(df, gram), 1);
+    }
+    assert_int_equal(df->h.n_slots, same->h.n_slots);
+    assert_memory_equal(df->slot, same->slot, df->h.n_slots * sizeof *df->slot);
+    capt_df_free(df);
+    capt_df_free(same);
+    capt_pool_free(pool);
+    free(line);
 }
 
 static int open_meteor(void **state)
@@ -466,6 +495,6 @@ int main(void)
                                        cmocka_unit_test(words_split_like_python),
                                        cmocka_unit_test(rewards),
                                        cmocka_unit_test(df_files),
-                                       cmocka_unit_test(clashing_keys)};
+                                       cmocka_unit_test(clashing_keys), cmocka_unit_test(many_ngrams)};
     return cmocka_run_group_tests_name("metric", tests, open_meteor, close_meteor);
 }
