@@ -186,7 +186,9 @@ static void warn_odd(work *w, const char *path, const char *what, const capt_odd
     if (odd->breaks)
         capt_prog_warn(w->p, "%s: %zu line breaks inside %s read as blanks", path, odd->breaks, what);
     if (odd->controls)
-        capt_prog_warn(w->p, "%s: %zu control characters inside %s", path, odd->controls, what);
+        capt_prog_warn(w->p, "%s: %zu control characters inside %s read as blanks", path, odd->controls, what);
+    if (odd->c1)
+        capt_prog_warn(w->p, "%s: %zu control characters U+0080 to U+009F inside %s read as Windows-1252", path, odd->c1, what);
 }
 
 static int prepare_refs(work *w)

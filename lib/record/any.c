@@ -117,7 +117,7 @@ static int read_karpathy(reader *r, json_t *images, capt_err *err)
     size_t i;
     json_t *image;
     json_array_foreach(images, i, image) {
-        const char *where = place(r, "%s: image %zu", i + 1);
+        const char *where = place(r, "%s: images[%zu]", i);
         json_t *o = from_karpathy(image, where, err);
         int rc = o ? take(r, o, where, err) : -1;
         json_decref(o);
@@ -137,7 +137,7 @@ static int read_annotations(reader *r, json_t *images, json_t *annotations, capt
     int rc = 0;
     for (i = 0; i < n && !rc; i++) {
         json_t *image = json_array_get(images, i), *file = json_object_get(image, "file_name");
-        const char *where = place(r, "%s: image %zu", i + 1);
+        const char *where = place(r, "%s: images[%zu]", i);
         json_t *id = json_object_get(image, "id");
         rc = id ? capt_id_from_json(id, &ids[i], where, err) : capt_fail(err, CAPT_EDATA, "%s: \"id\" is missing", where);
         if (rc)
@@ -150,7 +150,7 @@ static int read_annotations(reader *r, json_t *images, json_t *annotations, capt
     json_array_foreach(annotations, i, a) {
         if (rc)
             break;
-        const char *where = place(r, "%s: annotation %zu", i + 1), *caption;
+        const char *where = place(r, "%s: annotations[%zu]", i), *caption;
         json_t *id = json_object_get(a, "image_id");
         capt_id d;
         rc = id ? capt_id_from_json(id, &d, where, err) : capt_fail(err, CAPT_EDATA, "%s: \"image_id\" is missing", where);
@@ -161,8 +161,13 @@ static int read_annotations(reader *r, json_t *images, json_t *annotations, capt
         if (!rc)
             json_array_append_new(json_object_get(json_array_get(records, (size_t)k), "captions"), json_string(caption));
     }
-    for (i = 0; i < n && !rc; i++)
-        rc = take(r, json_array_get(records, i), place(r, "%s: image %zu", i + 1), err);
+    for (i = 0; i < n && !rc; i++) {
+        char key[CAPT_ID_KEY];
+        capt_id_key(&ids[i], key);
+        capt_str_clear(&r->where);
+        capt_str_printf(&r->where, "%s: image %.80s", r->name, key);
+        rc = take(r, json_array_get(records, i), r->where.s, err);
+    }
     json_decref(records);
     capt_idmap_free(at);
     free(ids);
@@ -276,7 +281,18 @@ static int read_plain(reader *r, const char *s, size_t n)
     return done;
 }
 
-static int read_bytes(reader *r, const char *s, size_t n, capt_err *err)
+/* No string of C holds a NUL: its escape becomes that of another control character, which captions know how to treat. */
+static void replace_nul(char *s, size_t n)
+{
+    char *p = memchr(s, '\\', n), *end = s + n;
+    while (p && end - p > 6) {
+        if (!memcmp(p + 1, "u0000", 5))
+            p[5] = '1';
+        p = memchr(p + 2, '\\', (size_t)(end - p) - 2);
+    }
+}
+
+static int read_bytes(reader *r, char *s, size_t n, capt_err *err)
 {
     long bad = capt_utf8_check(s, n);
     if (bad >= 0) {
@@ -285,8 +301,13 @@ static int read_bytes(reader *r, const char *s, size_t n, capt_err *err)
             line += s[i] == '\n';
         return capt_fail(err, CAPT_EDATA, "%s: byte %ld of the file is not UTF-8", place(r, "%s:%zu", line), bad + 1);
     }
+    if (n >= 3 && !memcmp(s, "\xef\xbb\xbf", 3)) { /* a byte order mark */
+        s += 3;
+        n -= 3;
+    }
     if (strspn(s, " \t\r\n") == n)
         return capt_fail(err, CAPT_EDATA, "%s: the file is empty", r->name);
+    replace_nul(s, n);
     if (!is_document(s, n))
         return read_lines(r, s, n, err);
     if (read_plain(r, s, n))

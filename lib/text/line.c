@@ -11,9 +11,10 @@ const char *capt_line_clean(const char *s, capt_arena *a, capt_odd *odd)
         int wide = p[0] == 0xe2 && p[1] == 0x80 && (p[2] == 0xa8 || p[2] == 0xa9);
         int odd_break = wide || *p == '\r' || *p == '\v' || *p == '\f';
         odd->breaks += (size_t)odd_break;
-        odd->controls += !odd_break && ((*p < 0x20 && *p != '\t' && *p != '\n') || *p == 0x7f ||
-                                        (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0));
-        *to++ = odd_break || *p == '\n' ? ' ' : (char)*p;
+        int control = !odd_break && ((*p < 0x20 && *p != '\t' && *p != '\n') || *p == 0x7f);
+        odd->controls += (size_t)control;
+        odd->c1 += p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0;
+        *to++ = odd_break || control || *p == '\n' ? ' ' : (char)*p;
         p += wide ? 3 : 1;
     }
     *to = 0;

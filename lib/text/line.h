@@ -8,10 +8,12 @@
 /* Characters that a caption should not hold. */
 typedef struct capt_odd {
     size_t breaks;   /* CR, VT, FF, U+2028, U+2029: read as blanks; the official scorer loses its place there */
-    size_t controls; /* other control characters but tab and newline: left to the tokenizer, which drops most */
+    size_t controls; /* other ones below U+0020 but tab and newline, and U+007F: read as blanks */
+    size_t c1;       /* U+0080 to U+009F: left to the tokenizer, which knows some as Windows-1252's quotes and dashes */
 } capt_odd;
 
-/* A copy of s in a with every line break made a blank, newlines silently, as the official scorer does. Adds to odd. */
+/* A copy of s in a with every line break and control character made a blank, newlines silently, as the official scorer does.
+ * Adds to odd. */
 const char *capt_line_clean(const char *s, capt_arena *a, capt_odd *odd);
 /* A copy with equal neighbouring words made one. */
 const char *capt_line_collapse(const char *s, capt_arena *a);

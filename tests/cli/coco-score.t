@@ -50,6 +50,9 @@ from_stdin()
 {
     coco-score --refs "$T/refs.ndjson" --json - <"$T/hyps.ndjson"
 }
+{ printf '\357\273\277'; sed 's/$/\r/' "$T/hyps.ndjson"; } >"$T/windows.ndjson"
+ok 'a byte order mark and CR LF' score --json "$T/windows.ndjson"
+is 'they change nothing' "$(cat "$OUT")" "$first"
 ok 'standard input' from_stdin
 is 'standard input gives the same' "$(cat "$OUT")" "$first"
 if localedef -i de_DE -f UTF-8 "$T/de_DE.UTF-8" 2>/dev/null; then
@@ -122,6 +125,12 @@ bad 'a missing caption' '{"id":1,"caption":"a"}\n{"id":2}\n' 'bad.ndjson:2: "cap
 bad 'a caption that is a number' '{"id":1,"caption":7}\n' 'bad.ndjson:1: "caption" is not a string'
 bad 'bytes that are not UTF-8' '{"id":1,"caption":"a"}\n{"id":2,"caption":"caf\351"}\n' 'bad.ndjson:2: byte .* not UTF-8'
 bad 'mixed ids' '{"id":1,"caption":"a"}\n{"id":"2","caption":"b"}\n' 'bad.ndjson:2: the id is a string'
+jq -c '.annotations[3].caption = ("x" * 10001)' "$T/coco.json" >"$T/bad.json"
+status 1 'a long reference' coco-score --refs "$T/bad.json" "$T/hyps.ndjson"
+like 'its image is named' "$(cat "$ERR")" 'bad.json: image 1: "captions" is longer than 10000 characters'
+jq -c 'del(.annotations[4].image_id)' "$T/coco.json" >"$T/bad.json"
+status 1 'an annotation of no image' coco-score --refs "$T/bad.json" "$T/hyps.ndjson"
+like 'its place is named' "$(cat "$ERR")" 'bad.json: annotations\[4\]: "image_id" is missing'
 bad 'annotations without captions' '{"images":[{"id":1}]}' 'bad.ndjson: '
 for c in '' '. ,' '   '; do
     printf '{"id":1,"caption":"%s"}\n{"id":2,"caption":"%s"}\n{"id":3,"caption":"%s"}\n' "$c" "$c" "$c" >"$T/bad.ndjson"
@@ -139,6 +148,21 @@ sed 's/dogs in the snow/dogs in\\r\\nthe\\u2028snow\\u000b/' "$T/hyps.ndjson" >"
 ok 'line breaks in a caption' score --json "$T/bad.ndjson"
 is 'line breaks are blanks' "$(cat "$OUT")" "$first"
 like 'line breaks are counted' "$(cat "$ERR")" '3 line breaks inside captions'
+
+# control characters, the one that ends strings of C among them
+sed 's/dogs in the snow/dogs in\\u0000the\\u001f\\u007fsnow/' "$T/hyps.ndjson" >"$T/bad.ndjson"
+ok 'control characters in a caption' score --json "$T/bad.ndjson"
+is 'control characters are blanks' "$(cat "$OUT")" "$first"
+like 'control characters are counted' "$(cat "$ERR")" '3 control characters inside captions read as blanks'
+ok 'without the tokenizer too' score --tokenize none --json "$T/bad.ndjson"
+is 'and they part words' "$(jq .bleu_counts.testlen "$OUT")" 16
+jq -c -s '[.[] | {image_id: .id, caption}]' "$T/bad.ndjson" >"$T/bad.json"
+ok 'control characters in a results file' score --json "$T/bad.json"
+is 'are blanks there too' "$(jq .CIDEr "$OUT")" "$(printf %s "$first" | jq .CIDEr)"
+sed 's/dogs in the snow/it\\u0092s \\\\u0000/' "$T/hyps.ndjson" >"$T/bad.ndjson"
+ok 'quotes of Windows-1252' score --json --per-image "$T/each.ndjson" "$T/bad.ndjson"
+like 'are counted' "$(cat "$ERR")" '1 control characters U\+0080 to U\+009F inside captions read as Windows-1252'
+is 'an escaped backslash is what it was' "$(jq -r 'select(.id == 2).caption[5:]' "$T/each.ndjson")" '\u0000'
 
 # one image: its own document frequencies weigh nothing
 head -n 1 "$T/refs.ndjson" >"$T/one.ndjson"

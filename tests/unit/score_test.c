@@ -176,9 +176,10 @@ static void faults(void **state)
     assert_int_equal(h.words, 16);
     capt_arena *a = capt_arena_new(0);
     capt_odd odd = {0};
-    assert_string_equal(capt_line_clean("a\nb\r\nc\xe2\x80\xa8" "d\te\x01\x7f\xc2\x85", a, &odd), "a b  c d\te\x01\x7f\xc2\x85");
+    assert_string_equal(capt_line_clean("a\nb\r\nc\xe2\x80\xa8" "d\te\x01\x7f\xc2\x85" "f", a, &odd), "a b  c d\te  \xc2\x85" "f");
     assert_int_equal(odd.breaks, 2);
-    assert_int_equal(odd.controls, 3);
+    assert_int_equal(odd.controls, 2);
+    assert_int_equal(odd.c1, 1);
     assert_string_equal(capt_line_collapse("a a  b bb bb a", a), "a b bb a");
     capt_arena_free(a);
 }
