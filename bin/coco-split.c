@@ -9,6 +9,7 @@
 #include "common/prog.h"
 #include "record/annot.h"
 #include "record/karpathy.h"
+#include "record/ndjson.h"
 
 enum { KARPATHY, COCO2014, COCO2017, FLICKR8K, FLICKR30K };
 static const char schemes[] = "karpathy|coco2014|coco2017|flickr8k|flickr30k";
@@ -20,7 +21,7 @@ static capt_strs instances;
 
 static const capt_opt options[] = {
     {"scheme", CAPT_O_CHOICE, &scheme, schemes, "whose split and file layout", 0, 0, 0, 0},
-    {"karpathy", CAPT_O_STR, &karpathy_file, "FILE", "dataset_coco.json: takes the splits from it for official annotation files", 0, 0, 1, 0},
+    {"karpathy", CAPT_O_STR, &karpathy_file, "FILE", "dataset_coco.json: its splits for official files (--scheme karpathy), or shown beside theirs", 0, 0, 1, 0},
     {"instances", CAPT_O_STRS, &instances, "FILE", "official instances file: adds the object names as tags; may be repeated", 0, 0, 1, 0},
     {"only", CAPT_O_STR, &only, "SPLIT,..", "write these splits only", 0, 0, 0, 0},
     {"allow-leak", CAPT_O_FLAG, &allow_leak, NULL, "write images that are in a training and an evaluation split all the same", 0, 0, 0, 0},
@@ -140,11 +141,11 @@ static int name_splits(struct job *j, size_t from, const char *path, const char 
             split = given;
         char key[CAPT_ID_KEY];
         capt_id_key(&m->id, key);
-        if (!split && !j->reference)
+        if (!split && scheme != KARPATHY)
             return capt_fail(err, CAPT_EDATA, "%s: image %.100s: nothing tells its split: write SPLIT=FILE", path, key);
         if (split && wrong_year(year, split))
             return capt_fail(err, CAPT_EDATA, "%s: image %.100s is of COCO %d, the scheme is %s", path, key, year, scheme_name[scheme]);
-        if (j->reference) {
+        if (scheme == KARPATHY) {
             int64_t at = capt_idmap_get(j->reference_ids, &m->id);
             if (at < 0)
                 return capt_fail(err, CAPT_EDATA, "%s: image %.100s is not in %s", path, key, karpathy_file);
@@ -152,6 +153,16 @@ static int name_splits(struct job *j, size_t from, const char *path, const char 
         }
         m->split = split;
     }
+    return 0;
+}
+
+/* Karpathy's files name their set; another one than the scheme's is a mistake. */
+static int other_set(struct job *j, const char *path)
+{
+    static const char *const set[] = {"coco", "flickr8k", "flickr30k"}, *const of_scheme[] = {"coco", "coco", "coco", "flickr8k", "flickr30k"};
+    for (size_t i = 0; j->a->dataset && i < sizeof set / sizeof *set; i++)
+        if (strcmp(j->a->dataset, set[i]) == 0 && strcmp(set[i], of_scheme[scheme]) != 0)
+            return capt_fail(&j->p->err, CAPT_EDATA, "%s: the data set is %s, the scheme is %s", path, set[i], scheme_name[scheme]);
     return 0;
 }
 
@@ -164,7 +175,7 @@ static int read_json(struct job *j, const char *path, const char *given)
     if (karpathy) {
         if (scheme == COCO2014 || scheme == COCO2017)
             return capt_fail(&j->p->err, CAPT_EDATA, "%s: Karpathy's layout: --scheme karpathy reads it", path);
-        return 0;
+        return other_set(j, path);
     }
     if (scheme >= FLICKR8K)
         return capt_fail(&j->p->err, CAPT_EDATA, "%s: COCO's layout, the scheme is %s", path, scheme_name[scheme]);
@@ -279,17 +290,22 @@ static int compare_u32(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* An image's split in the file of --karpathy; NULL: not there. */
+static const char *karpathy_split(const struct job *j, const capt_image *m)
+{
+    int64_t at = j->reference ? capt_idmap_get(j->reference_ids, &m->id) : -1;
+    return at < 0 ? NULL : j->reference->image.v[at].split;
+}
+
 /* In the test split of Karpathy's COCO? Ids of other sets mean other pictures: a picture is COCO's when its name holds its id
  * in 12 digits and the name, its URL, folder or file tells a year. */
 static int in_karpathy_test(const struct job *j, const capt_image *m)
 {
     if (!m->id.is_int || m->id.i < 0 || m->id.i > UINT32_MAX || !is_coco())
         return 0;
-    if (j->reference) {
-        int64_t at = capt_idmap_get(j->reference_ids, &m->id);
-        if (at >= 0 && strcmp(j->reference->image.v[at].split, "test") == 0)
-            return 1;
-    }
+    const char *his = karpathy_split(j, m);
+    if (his && strcmp(his, "test") == 0)
+        return 1;
     char tail[32];
     const char *split;
     int year = 0;
@@ -387,7 +403,9 @@ static int write_record(struct job *j, const capt_image *m, capt_str *line)
     capt_str_clear(line);
     int rc = o ? capt_json_line(o, line) : -1;
     if (rc)
-        capt_fail(&j->p->err, CAPT_EDATA, "%s: not UTF-8", m->file);
+        capt_fail(&j->p->err, CAPT_EDATA, "%s: its record breaks a rule of capt-records(5): a name is too long, or not UTF-8", m->file);
+    else if (line->n > CAPT_LINE_CAP)
+        rc = capt_fail(&j->p->err, CAPT_EDATA, "%s: its record is longer than %zu bytes", m->file, CAPT_LINE_CAP);
     else
         fwrite(line->s, 1, line->n, stdout);
     json_decref(o);
@@ -395,7 +413,9 @@ static int write_record(struct job *j, const capt_image *m, capt_str *line)
     return rc;
 }
 
-struct count { const char *split; int64_t images, captions, bare, test; };
+enum { N_SPLITS = 4 };
+static const char *const split_name[N_SPLITS] = {"train", "restval", "val", "test"};
+struct count { const char *split; int64_t images, captions, bare, test, his[N_SPLITS]; }; /* his: in Karpathy's splits, by --karpathy */
 typedef CAPT_VEC(struct count) counts;
 
 static struct count *count_of(counts *t, const char *split)
@@ -408,56 +428,84 @@ static struct count *count_of(counts *t, const char *split)
     return &t->v[t->n - 1];
 }
 
-static int64_t images_in(const counts *t, const char *split)
+static void count(const struct job *j, counts *t, const capt_image *m)
 {
-    for (size_t i = 0; i < t->n; i++)
-        if (strcmp(t->v[i].split, split) == 0)
-            return t->v[i].images;
-    return 0;
+    struct count *c = count_of(t, m->split);
+    const char *his = karpathy_split(j, m);
+    c->images++;
+    c->captions += m->n_captions;
+    c->bare += m->n_captions == 0;
+    c->test += in_karpathy_test(j, m);
+    for (int i = 0; his && i < N_SPLITS; i++)
+        c->his[i] += strcmp(his, split_name[i]) == 0;
 }
 
-/* Published sizes: a set of another size is another set, and its scores do not compare. */
+/* Sizes as published, of images and captions; 0: there is no such split. Another size is another set, and its scores do not compare. */
+typedef struct size { int64_t images, captions; } size;
+static const size published[][N_SPLITS] = {
+    {{82783, 414113}, {30504, 152634}, {5000, 25010}, {5000, 25010}}, {{82783, 414113}, {0, 0}, {40504, 202654}, {40775, 0}},
+    {{118287, 591753}, {0, 0}, {5000, 25014}, {40670, 0}}, {{6000, 30000}, {0, 0}, {1000, 5000}, {1000, 5000}},
+    {{29000, 145000}, {0, 0}, {1014, 5070}, {1000, 5000}}};
+enum { TEST2015 = 81434 };
+
+static int only_one_official_file(const counts *t)
+{
+    return (scheme == COCO2014 || scheme == COCO2017) && t->n == 1;
+}
+
+/* Of what was read, before --only and --drop-leak. */
 static void compare_sizes(const struct job *j, const counts *t)
 {
-    static const int64_t published[][4] = {{82783, 30504, 5000, 5000}, {82783, 0, 40504, 0}, {118287, 0, 5000, 0}, {6000, 0, 1000, 1000}, {29000, 0, 1014, 1000}};
-    static const char *const split[] = {"train", "restval", "val", "test"};
-    for (int i = 0; i < 4; i++) {
-        int64_t have = images_in(t, split[i]), want = published[scheme][i];
-        if (want && have != want && (have || i == 1))
-            capt_prog_note(j->p, "note: %s has %lld images, the published split %lld", split[i], (long long)have, (long long)want);
+    for (int i = 0; i < N_SPLITS; i++) {
+        size want = published[scheme][i], have = {0, 0};
+        int64_t test = 0;
+        for (size_t k = 0; k < t->n; k++)
+            if (strcmp(t->v[k].split, split_name[i]) == 0) {
+                have = (size){t->v[k].images, t->v[k].captions};
+                test = t->v[k].test;
+            }
+        if (have.images == 0 && (want.images == 0 || only_one_official_file(t) || (scheme != KARPATHY && i == N_SPLITS - 1)))
+            continue;
+        if (scheme == COCO2014 && i == N_SPLITS - 1 && have.images == TEST2015)
+            continue;
+        if (have.images != want.images)
+            capt_prog_note(j->p, "note: %s has %lld images, the published split %lld", split_name[i], (long long)have.images, (long long)want.images);
+        else if (have.captions && want.captions && have.captions != want.captions)
+            capt_prog_note(j->p, "note: %s has %lld captions, the published split %lld", split_name[i], (long long)have.captions, (long long)want.captions);
+        else if (scheme == KARPATHY && i == N_SPLITS - 1 && test != CAPT_KARPATHY_TEST)
+            capt_prog_note(j->p, "note: test has the published size, but only %lld of the published images", (long long)test);
     }
 }
 
 static void print_table(const struct job *j, const counts *t, const char *hash)
 {
-    capt_prog_note(j->p, "%-10s %9s %9s %12s%s", "split", "images", "captions", "no captions", is_coco() ? "  in Karpathy's test" : "");
+    const char *title = !is_coco() ? "" : j->reference ? "  Karpathy's train   restval       val      test" : "  in Karpathy's test";
+    capt_prog_note(j->p, "%-10s %9s %9s %12s%s", "split", "images", "captions", "no captions", title);
     for (size_t i = 0; i < t->n; i++) {
         const struct count *c = &t->v[i];
-        char test[32] = "";
-        if (is_coco())
-            snprintf(test, sizeof test, "  %18lld", (long long)c->test);
-        capt_prog_note(j->p, "%-10.30s %9lld %9lld %12lld%s", c->split, (long long)c->images, (long long)c->captions, (long long)c->bare, test);
+        char more[64] = "";
+        if (is_coco() && j->reference)
+            snprintf(more, sizeof more, "  %16lld %9lld %9lld %9lld", (long long)c->his[0], (long long)c->his[1], (long long)c->his[2], (long long)c->test);
+        else if (is_coco())
+            snprintf(more, sizeof more, "  %18lld", (long long)c->test);
+        capt_prog_note(j->p, "%-10.30s %9lld %9lld %12lld%s", c->split, (long long)c->images, (long long)c->captions, (long long)c->bare, more);
     }
     capt_prog_note(j->p, "split hash %s", hash);
-    compare_sizes(j, t);
 }
 
 static int write_all(struct job *j)
 {
-    counts table = {0};
+    counts table = {0}, read = {0};
     capt_split_hasher *stamp = capt_split_hasher_new();
     int64_t written = 0;
     capt_str line = {0};
     int rc = 0;
     for (size_t i = 0; i < j->a->image.n && rc == 0; i++) {
         const capt_image *m = &j->a->image.v[i];
+        count(j, &read, m);
         if (j->dropped[i] || !is_wanted(m->split))
             continue;
-        struct count *c = count_of(&table, m->split);
-        c->images++;
-        c->captions += m->n_captions;
-        c->bare += m->n_captions == 0;
-        c->test += in_karpathy_test(j, m);
+        count(j, &table, m);
         rc = write_record(j, m, &line);
         capt_split_hasher_add(stamp, &m->id, m->split);
         written++;
@@ -466,9 +514,12 @@ static int write_all(struct job *j)
     capt_split_hasher_end(stamp, hash);
     if (rc == 0 && written == 0)
         rc = capt_fail(&j->p->err, CAPT_EDATA, "no image is left to write%s", only ? ": see --only" : "");
-    if (rc == 0)
+    if (rc == 0) {
         print_table(j, &table, hash);
+        compare_sizes(j, &read);
+    }
     capt_vec_free(&table);
+    capt_vec_free(&read);
     capt_str_free(&line);
     return rc;
 }

@@ -221,10 +221,21 @@ static int read_piece(struct reading *r, const char *key, const json_t *v, const
     return strcmp(key, "images") == 0 ? read_official(r, v, where, err) : read_annotation(r, v, where, err);
 }
 
+static int take_piece(struct reading *r, const capt_jsonfile *f, const char *key, const json_t *v, capt_err *err)
+{
+    const char *where = capt_jsonfile_where(f);
+    if (*key == 0 || capt_jsonfile_is_element(f))
+        return read_piece(r, key, v, where, err);
+    if (strcmp(key, "dataset") != 0)
+        return capt_fail(err, CAPT_EDATA, "%s: not a list", where);
+    r->a->dataset = json_is_string(v) ? keep(r->a, json_string_value(v)) : NULL;
+    return 0;
+}
+
 int capt_annots_read_json(capt_annots *a, const char *path, int *is_karpathy, capt_err *err)
 {
-    static const char *const keys[] = {"images", "annotations", NULL};
-    capt_jsonfile *f = capt_jsonfile_open(path, keys, 0, err);
+    static const char *const keys[] = {"images", "annotations", "dataset", NULL}, *const unread[] = {"tokens", "sentids", "segmentation", NULL};
+    capt_jsonfile *f = capt_jsonfile_open(path, keys, unread, 0, err);
     if (!f)
         return -1;
     struct reading r = {.a = a, .by_id = capt_idmap_new(), .from = a->image.n};
@@ -233,7 +244,7 @@ int capt_annots_read_json(capt_annots *a, const char *path, int *is_karpathy, ca
         const char *key;
         json_t *v = NULL;
         got = capt_jsonfile_next(f, &key, &v, err);
-        if (got == 1 && read_piece(&r, key, v, capt_jsonfile_where(f), err))
+        if (got == 1 && take_piece(&r, f, key, v, err))
             got = -1;
         json_decref(v);
     } while (got == 1);
@@ -271,12 +282,21 @@ int capt_annots_layout(const char *path, capt_layout *l, capt_err *err)
     int failed = ferror(f) ? capt_fail_errno(err, "%s", path) : 0;
     fclose(f);
     head[n] = 0;
-    const char *s = head + strspn(head, " \t\r\n");
+    const char *s = head + (strncmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0);
+    s += strspn(s, " \t\r\n");
     size_t line = strcspn(s, "\n");
     const char *hash = memchr(s, '#', line), *tab = memchr(s, '\t', line);
     if (*s != '{' && *s != '[')
         *l = hash && tab && hash < tab ? CAPT_LAYOUT_TOKENS : CAPT_LAYOUT_NAMES;
     return failed;
+}
+
+/* Of the first line of a text file: a byte order mark is no part of it. */
+static void skip_mark(int got, const char **s, size_t *n)
+{
+    int mark = got == 1 && *n >= 3 && memcmp(*s, "\xef\xbb\xbf", 3) == 0;
+    *s += mark ? 3 : 0;
+    *n -= mark ? 3 : 0;
 }
 
 static int read_token_line(struct reading *r, const char *s, size_t n, const char *where, capt_err *err)
@@ -286,7 +306,8 @@ static int read_token_line(struct reading *r, const char *s, size_t n, const cha
         return capt_fail(err, CAPT_EDATA, "%s: not UTF-8 text", where);
     while (hash && hash > s && *hash != '#')
         hash--;
-    if (!hash || hash == s)
+    size_t digits = hash ? strspn(hash + (*hash == '#'), "0123456789") : 0;
+    if (!hash || hash == s || digits == 0 || digits > 4 || hash + 1 + digits != tab)
         return capt_fail(err, CAPT_EDATA, "%s: not NAME#number TAB caption", where);
     char file[1024];
     if (hash - s >= (long)sizeof file)
@@ -297,8 +318,16 @@ static int read_token_line(struct reading *r, const char *s, size_t n, const cha
         return capt_err_prefix(err, "%s", where);
     size_t before = r->a->image.n;
     capt_image *m = image_of(r, &id);
-    if (r->a->image.n != before)
+    if (r->a->image.n != before) {
         m->file = keep(r->a, file);
+        m->order = 0;
+    }
+    if (strcmp(m->file, file) != 0)
+        return capt_fail(err, CAPT_EDATA, "%s: \"%.100s\" and \"%.100s\" have the same id", where, m->file, file);
+    int number = atoi(hash + 1);
+    if (number < 32 && m->order >> number & 1)
+        return capt_fail(err, CAPT_EDATA, "%s: caption %d of \"%.100s\" is there twice", where, number, file);
+    m->order |= number < 32 ? (uint32_t)1 << number : 0;
     if (n && s[n - 1] == '\r')
         n--;
     char *caption = capt_strndup(tab + 1, n > (size_t)(tab + 1 - s) ? n - (size_t)(tab + 1 - s) : 0);
@@ -314,6 +343,7 @@ int capt_annots_read_tokens(capt_annots *a, const char *path, capt_err *err)
     const char *s;
     size_t n;
     int got = capt_ndjson_line(in, &s, &n, err);
+    skip_mark(got, &s, &n);
     while (got == 1) {
         if (strspn(s, " \t\r") < n && read_token_line(&r, s, n, capt_ndjson_where(in), err))
             got = -1;
@@ -331,6 +361,7 @@ int capt_annots_take_names(const capt_annots *a, const capt_idmap *by_id, const 
     const char *s, *kept = keep(to, split);
     size_t n;
     int got = capt_ndjson_line(in, &s, &n, err);
+    skip_mark(got, &s, &n);
     for (; got == 1; got = capt_ndjson_line(in, &s, &n, err)) {
         char name[1024];
         size_t k = strspn(s, " \t"), m = n > k ? n - k : 0;
@@ -413,8 +444,8 @@ static int add_category(capt_annots *a, const json_t *v, const char *where, capt
 
 int capt_annots_read_instances(capt_annots *a, const capt_idmap *by_id, const char *path, capt_err *err)
 {
-    static const char *const keys[] = {"annotations", "categories", NULL};
-    capt_jsonfile *f = capt_jsonfile_open(path, keys, 0, err);
+    static const char *const keys[] = {"annotations", "categories", NULL}, *const unread[] = {"segmentation", "bbox", "keypoints", NULL};
+    capt_jsonfile *f = capt_jsonfile_open(path, keys, unread, 0, err);
     if (!f)
         return -1;
     int got;
@@ -423,7 +454,9 @@ int capt_annots_read_instances(capt_annots *a, const capt_idmap *by_id, const ch
         json_t *v = NULL;
         got = capt_jsonfile_next(f, &key, &v, err);
         const char *where = capt_jsonfile_where(f);
-        if (got == 1 && (strcmp(key, "categories") == 0 ? add_category(a, v, where, err) : add_object(a, by_id, v, where, err)))
+        if (got == 1 && *key && !capt_jsonfile_is_element(f))
+            got = capt_fail(err, CAPT_EDATA, "%s: not a list", where);
+        else if (got == 1 && (strcmp(key, "categories") == 0 ? add_category(a, v, where, err) : add_object(a, by_id, v, where, err)))
             got = -1;
         json_decref(v);
     } while (got == 1);

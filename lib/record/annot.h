@@ -3,7 +3,8 @@
  *   Karpathy: {"images":[{"filename","filepath","cocoid","split","sentences":[{"raw"}]}]}
  *   official: {"images":[{"id","file_name","coco_url"}],"annotations":[{"image_id","caption"}]}; image_info files lack the latter
  *   token:    lines NAME#k TAB caption (Flickr8k, Flickr30k), with files of picture names that make the splits
- * Images stay in the order of the files; captions as they were written. One thread. */
+ * Images stay in the order of the files; captions as they were written. A byte order mark in front of a file and CR before
+ * LF are ignored. One thread. */
 #ifndef CAPT_RECORD_ANNOT_H
 #define CAPT_RECORD_ANNOT_H
 #include <stddef.h>
@@ -21,7 +22,7 @@ typedef struct capt_image {
     const char *split;         /* NULL: not known from the file */
     uint32_t first, last, n_captions; /* chain in text */
     uint32_t tags;                    /* chain in tags, 0: none */
-    uint32_t order;                   /* rank among the images of its file; used while reading */
+    uint32_t order; /* used while reading: rank among the images of its file; of token files the caption numbers met, a bit each */
 } capt_image;
 
 typedef struct capt_annots {
@@ -29,7 +30,8 @@ typedef struct capt_annots {
     capt_str text; /* u32 offset of the next caption of the same image (0: none), caption, NUL */
     CAPT_VEC(struct capt_tag_node { uint32_t next; int32_t category; float area; }) tag;
     CAPT_VEC(struct capt_category { int64_t id; const char *name; }) category;
-    capt_arena *arena; /* names and ids */
+    const char *dataset; /* how the last Karpathy file names its set; NULL: it does not */
+    capt_arena *arena;   /* names and ids */
     int skip_captions; /* set before reading: only ids, files and splits are wanted */
 } capt_annots;
 

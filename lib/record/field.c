@@ -115,13 +115,22 @@ int capt_record_read(const capt_kind *k, const json_t *o, void *rec, capt_arena 
     return 0;
 }
 
+static int is_short(const capt_field *f, const char *s)
+{
+    size_t n = strlen(s);
+    return n <= (size_t)f->max || utf8_length(s, n) <= (size_t)f->max;
+}
+
 static json_t *write_list(const capt_field *f, const char *v, int n)
 {
+    if (n > f->max_items)
+        return NULL;
     json_t *list = json_array();
     for (int i = 0; i < n; i++) {
+        const char *s = f->type == CAPT_T_STRS ? ((const char *const *)(const void *)v)[i] : "";
         json_t *x;
         if (f->type == CAPT_T_STRS)
-            x = json_string(((const char *const *)(const void *)v)[i]);
+            x = is_short(f, s) ? json_string(s) : NULL;
         else if (f->type == CAPT_T_NUMS)
             x = json_real(((const double *)(const void *)v)[i]);
         else
@@ -144,7 +153,7 @@ static json_t *write_field(const capt_field *f, const char *rec, int *absent)
         return capt_id_json(from);
     case CAPT_T_STR:
         if (*(const char *const *)from)
-            return json_string(*(const char *const *)from);
+            return is_short(f, *(const char *const *)from) ? json_string(*(const char *const *)from) : NULL;
         break;
     case CAPT_T_INT:
         if (*(const int64_t *)from != CAPT_NO_INT)

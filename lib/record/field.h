@@ -38,7 +38,8 @@ typedef struct capt_kind {
 /* o -> struct. Strings and lists are copied into a. `where` is the place named in errors. */
 int capt_record_read(const capt_kind *k, const json_t *o, void *rec, capt_arena *a, const char *where, capt_err *err);
 /* struct -> JSON, known members in the order of the rows, then the members of extra that no row names (extra may be NULL).
- * New reference; NULL only for strings that are not UTF-8. */
+ * New reference; NULL for strings that are not UTF-8 or too long, and for lists with too many items: nothing is written that
+ * would not be read. */
 json_t *capt_record_write(const capt_kind *k, const void *rec, const json_t *extra);
 /* JSON Schema in the common part of draft-07 and 2020-12. New reference. */
 json_t *capt_record_schema(const capt_kind *k);

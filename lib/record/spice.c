@@ -52,7 +52,7 @@ static int read_score(const json_t *v, const char *where, double *f, capt_err *e
 
 int capt_spice_read_output(const char *path, const capt_idmap *by_id, const capt_id *const *ids, size_t n, double *f, capt_err *err)
 {
-    capt_jsonfile *j = capt_jsonfile_open(path, NULL, 0, err);
+    capt_jsonfile *j = capt_jsonfile_open(path, NULL, NULL, 0, err);
     if (!j)
         return -1;
     char *seen = capt_alloc(n + 1);

@@ -270,7 +270,7 @@ static void json_pieces(void **state)
     static const char *const keys[] = {"info", "images", "x", "n", "a", "", NULL};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         capt_err err = CAPT_ERR_INIT;
-        capt_jsonfile *f = capt_jsonfile_open(file_of(cases[i].text, strlen(cases[i].text)), keys, 0, &err);
+        capt_jsonfile *f = capt_jsonfile_open(file_of(cases[i].text, strlen(cases[i].text)), keys, NULL, 0, &err);
         int n = 0, got;
         do {
             const char *key;
@@ -284,12 +284,59 @@ static void json_pieces(void **state)
             fail_msg("case %zu: %d pieces, %s", i, n, err.text);
     }
     capt_err err = CAPT_ERR_INIT;
-    capt_jsonfile *f = capt_jsonfile_open(file_of("[\"aaaaaaaaaaaaaaa\"]", 19), NULL, 10, &err);
+    capt_jsonfile *f = capt_jsonfile_open(file_of("[\"aaaaaaaaaaaaaaa\"]", 19), NULL, NULL, 10, &err);
     const char *key;
     json_t *v;
     assert_int_equal(capt_jsonfile_next(f, &key, &v, &err), -1);
     assert_non_null(strstr(err.text, "longer than 10 bytes"));
     capt_jsonfile_close(f);
+}
+
+/* Members that are not to be read come as null, whatever they hold; the block of the file ends anywhere in them. */
+static void json_unread(void **state)
+{
+    static const char *const unread[] = {"t", "u", NULL};
+    capt_err err = CAPT_ERR_INIT;
+    capt_str b = {0};
+    size_t n[] = {0, 1, 2, 3, 65500, 65520, 65530, 65536, 131070}, total = sizeof n / sizeof *n;
+    capt_str_puts(&b, "\xef\xbb\xbf{\"a\":[");
+    for (size_t i = 0; i < total; i++) {
+        capt_str_puts(&b, i ? ",{\"t\" : [\"" : "{\"t\" : [\"");
+        for (size_t k = 0; k < n[i]; k++)
+            capt_str_puts(&b, k % 7 ? "]" : "\\\"");
+        capt_str_puts(&b, "\",{\"u\":1}], \"u\":-1e5, \"x\":{\"u\":\"}\",\"y\":[\"u\",\"t\"]}, \"u2\":\"u\"}");
+    }
+    capt_str_puts(&b, "],\"b\":{\"t\":7}}");
+    capt_jsonfile *f = capt_jsonfile_open(file_of(b.s, b.n), NULL, unread, 200, &err);
+    json_t *want = json_loads("{\"t\":null,\"u\":null,\"x\":{\"u\":null,\"y\":[\"u\",\"t\"]},\"u2\":\"u\"}", 0, NULL), *v;
+    const char *key;
+    for (size_t i = 0; i < total; i++) {
+        assert_int_equal(capt_jsonfile_next(f, &key, &v, &err), 1);
+        assert_string_equal(key, "a");
+        assert_true(json_equal(v, want) && capt_jsonfile_is_element(f));
+        json_decref(v);
+    }
+    assert_int_equal(capt_jsonfile_next(f, &key, &v, &err), 1);
+    assert_true(json_is_null(json_object_get(v, "t")) && !capt_jsonfile_is_element(f));
+    json_decref(v);
+    assert_int_equal(capt_jsonfile_next(f, &key, &v, &err), 0);
+    capt_jsonfile_close(f);
+    json_decref(want);
+    for (size_t cut = 4; cut < 60; cut++) { /* the end of the file anywhere */
+        capt_err e = CAPT_ERR_INIT;
+        f = capt_jsonfile_open(file_of(b.s, cut), NULL, unread, 0, &e);
+        int got = capt_jsonfile_next(f, &key, &v, &e);
+        if (got == 1)
+            json_decref(v);
+        while (got == 1) {
+            got = capt_jsonfile_next(f, &key, &v, &e);
+            if (got == 1)
+                json_decref(v);
+        }
+        assert_int_equal(got, -1);
+        capt_jsonfile_close(f);
+    }
+    capt_str_free(&b);
 }
 
 static void annotations_first(void **state) /* and images in another order than their annotations */
@@ -401,6 +448,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_records),        cmocka_unit_test(round_trip), cmocka_unit_test(hostile_lines), cmocka_unit_test(bad_records_skipped),
         cmocka_unit_test(ids),                 cmocka_unit_test(split_hash), cmocka_unit_test(schemas),       cmocka_unit_test(json_pieces),
-        cmocka_unit_test(annotations_first), cmocka_unit_test(karpathy_ids), cmocka_unit_test(npy)};
+        cmocka_unit_test(json_unread), cmocka_unit_test(annotations_first), cmocka_unit_test(karpathy_ids), cmocka_unit_test(npy)};
     return cmocka_run_group_tests(tests, NULL, clean);
 }
