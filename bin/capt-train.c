@@ -293,7 +293,7 @@ static int one_update(job *j, const capt_batch *b, const capt_schedule *sch, cap
         if (part.pixels)
             part.pixels += (size_t)from * (size_t)part.px * (size_t)part.px * 3;
         size_t at = (size_t)r0 * (size_t)b->T;
-        capt_rows rows = {r - r0, b->T, row_image, b->tokens + at, b->targets + at, b->weights + at, r0};
+        capt_rows rows = {r - r0, b->T, row_image, b->tokens + at, b->targets + at, b->weights + at, r0, from, b->R};
         double one = 0;
         int rc = capt_xe_pass(j->c, j->m, j->encoder, &part, &rows, (double)b->n_words, smooth, 1, &one, err);
         free(row_image);
@@ -433,7 +433,7 @@ static int prepare(job *j)
     }
     if (capt_params_train(&m->params, "", 1, err) || (!tune_encoder && capt_params_train(&m->params, "encoder.", 0, err)))
         return -1;
-    if (freeze_embedding && capt_params_train(&m->params, "wte.weight", 0, err))
+    if (freeze_embedding && (capt_params_train(&m->params, "wte.weight", 0, err) || capt_params_train(&m->params, "words.weight", 0, err)))
         return -1;
     for (int i = 0; i < m->params.n; i++)
         if (encoder_lr > 0 && !strncmp(m->params.v[i]->name, "encoder.", 8))

@@ -49,6 +49,16 @@ typedef struct capt_attn_step {
     const int32_t *anc;
 } capt_attn_step;
 
+enum { CAPT_LSTM, CAPT_LSTM_MAXOUT }; /* kinds of recurrent cell: kernel.def, lstm_fwd */
+static inline int capt_lstm_gates(int kind) { return kind == CAPT_LSTM_MAXOUT ? 5 : 4; }
+
+typedef struct capt_visatt {
+    int I, R, S, A, D;
+    int act;                  /* enum capt_map_id */
+    const int32_t *row_image; /* (R), backend memory */
+    const int32_t *len;       /* (I) valid feature rows, backend memory; NULL: S */
+} capt_visatt;
+
 typedef struct capt_adjust { int32_t row, token; float add; } capt_adjust;
 
 /* w -= lr*(mhat/(sqrt(vhat)+eps) + decay*w), g scaled by gscale first; c1 = 1-beta1^t, c2 = 1-beta2^t */

@@ -9,8 +9,19 @@ static json_t *default_value(const capt_key *k)
     case 'i': return json_integer(strtoll(k->def, NULL, 10));
     case 'n': return json_real(strtod(k->def, NULL));
     case 'b': return json_boolean(k->def[0] == '1');
+    case 'c': return json_stringn(k->def, strcspn(k->def, "|"));
     default: return json_string(k->def);
     }
+}
+
+/* word is one of those that list, "a|b|c", holds */
+static int is_choice(const char *list, const char *word)
+{
+    size_t n = word ? strlen(word) : 0;
+    for (; n && list; list = strchr(list, '|') ? strchr(list, '|') + 1 : NULL)
+        if (strcspn(list, "|") == n && !strncmp(list, word, n))
+            return 1;
+    return 0;
 }
 
 static int type_fits(const capt_key *k, const json_t *v)
@@ -19,6 +30,7 @@ static int type_fits(const capt_key *k, const json_t *v)
     case 'i': return json_is_integer(v);
     case 'n': return json_is_number(v);
     case 'b': return json_is_boolean(v);
+    case 'c': return is_choice(k->def, json_string_value(v));
     default: return json_is_string(v);
     }
 }
@@ -34,6 +46,11 @@ json_t *capt_config_complete(const json_t *config, const capt_key *keys, const c
             k++;
         if (!strcmp(name, "type"))
             continue;
+        if (k->name && k->type == 'c' && json_is_string(value) && !type_fits(k, value)) {
+            capt_fail(err, CAPT_EDATA, "%s: %s is \"%s\", not one of %s", what, name, json_string_value(value), k->def);
+            json_decref(out);
+            return NULL;
+        }
         if (!k->name || !type_fits(k, value)) {
             capt_fail(err, CAPT_EDATA, k->name ? "%s: configuration key \"%s\" has the wrong type" : "%s: unknown configuration key \"%s\"", what, name);
             json_decref(out);

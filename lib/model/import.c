@@ -59,7 +59,7 @@ json_t *capt_import_config(const char *path, const char *type, capt_err *err)
 
 static int is_embedding(const char *name)
 {
-    return !strcmp(name, "wte.weight");
+    return !strcmp(name, "wte.weight") || !strcmp(name, "words.weight");
 }
 
 static int wanted(const char *name, int part)

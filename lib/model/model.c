@@ -21,6 +21,30 @@ const capt_captioner_type *capt_captioner_find(const char *name)
     return NULL;
 }
 
+int capt_config_sizes(const capt_model *m, const char *const *keys, int *const *values, int n, capt_err *err)
+{
+    for (int i = 0; i < n; i++) {
+        *values[i] = capt_config_int(m->config, keys[i]);
+        if (*values[i] < 1 || *values[i] > CAPT_CONFIG_MOST)
+            return capt_fail(err, CAPT_EDATA, "%s: \"%s\" is %d, not 1 to %d", m->type->name, keys[i], *values[i], CAPT_CONFIG_MOST);
+    }
+    return 0;
+}
+
+capt_tensor *capt_model_features(capt_ctx *c, const capt_model *m, const capt_feat *f)
+{
+    if (!capt_ctx_bad(c) && (f->x->ndim != 3 || f->x->dim[1] != m->image_rows || f->x->dim[2] != m->image_dim))
+        return capt_ctx_fail(c, "%s: features are %lldx%lld, the model takes %dx%d", m->type->name, (long long)f->x->dim[1], (long long)f->x->dim[2], m->image_rows, m->image_dim);
+    return f->x;
+}
+
+int capt_model_too_long(capt_ctx *c, const capt_model *m, int t)
+{
+    if (t > m->max_t)
+        capt_ctx_fail(c, "%s: %d words, the model takes %d", m->type->name, t, m->max_t);
+    return capt_ctx_bad(c);
+}
+
 static capt_model *model_new(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, uint64_t seed, int blank, int64_t most,
                              capt_err *err)
 {
@@ -36,7 +60,9 @@ static capt_model *model_new(const json_t *config, capt_vocab *vocab_take, const
         goto bad;
     }
     m->config = capt_config_complete(config, m->type->keys, type, err);
-    if (!m->config || m->type->init(m, err))
+    static const char *const input[] = {"feature_rows", "feature_dim", "words"};
+    int *const size[] = {&m->image_rows, &m->image_dim, &m->max_t};
+    if (!m->config || capt_config_sizes(m, input, size, 3, err) || m->type->init(m, err))
         goto bad;
     if (encoder_config) {
         m->encoder = capt_encoder_new(encoder_config, &m->params, err);

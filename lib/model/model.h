@@ -7,10 +7,17 @@
 #include <jansson.h>
 #include "base/idset.h"
 #include "nn/param.h"
+#include "nn/state.h"
 #include "text/vocab.h"
 
-/* One configuration key: integer, number or a choice; the value in the file or the default. */
-typedef struct capt_key { const char *name; char type; /* 'i' 'n' 's' 'b' */ const char *def; const char *doc; } capt_key; /* ends with name NULL */
+/* One configuration key: integer, number, string, boolean, or one of the words "a|b|c" that def lists; the value in the file or the default (of words the first). */
+typedef struct capt_key { const char *name; char type; /* 'i' 'n' 's' 'b' 'c' */ const char *def; const char *doc; } capt_key; /* ends with name NULL */
+/* What every captioner's configuration begins with: the input it reads. */
+#define CAPT_FEATURE_KEYS                                                                      \
+    {"feature", 's', "", "section of the store it reads: global, grid or regions"},            \
+    {"feature_dim", 'i', "0", "width of a feature row"},                                       \
+    {"feature_rows", 'i', "1", "feature rows of an image"}
+enum { CAPT_CONFIG_MOST = 1 << 15 }; /* of a width or a number of rows: their products stay ints */
 
 /* ---- encoders ---- */
 typedef struct capt_encoded {
@@ -46,18 +53,25 @@ void capt_encode(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *ou
 
 /* ---- captioners ---- */
 typedef struct capt_model capt_model;
-typedef struct capt_state capt_state;
 
 /* What a captioner reads. feat (I,S,D) in the step memory; len: host (I) valid rows of each image, NULL = S. */
 typedef struct capt_feat { capt_tensor *x; const int32_t *len; } capt_feat;
+
+/* What a teacher-forced pass gives beside the hidden vectors. */
+typedef struct capt_aux {
+    const int32_t *words;   /* in: host (R), words of each row that carry loss; NULL: no extra loss is wanted */
+    double rows;            /* in: rows of the whole batch, over which extra loss terms are averaged */
+    capt_tensor *loss;      /* out: extra loss terms (n), recorded as capt_xent's are; NULL: none */
+    capt_tensor *attention; /* out: (R,T,S) weights over the feature rows when word t is read, or NULL */
+} capt_aux;
 
 typedef struct capt_captioner_type {
     const char *name, *doc;
     const capt_key *keys;
     int (*init)(capt_model *m, capt_err *err);
     void (*free)(capt_model *m);
-    /* teacher forcing: host tokens (R,T) -> hidden (R,T,D); hidden at t has seen the image and tokens 0..t, and predicts token t+1 */
-    capt_tensor *(*forward)(capt_ctx *c, capt_model *m, const capt_feat *f, int R, int T, const int32_t *row_image, const int32_t *tokens);
+    /* teacher forcing: host tokens (R,T) -> hidden (R,T,D); hidden at t has seen the image and tokens 0..t, and predicts token t+1. aux: zero but for its inputs, or NULL */
+    capt_tensor *(*forward)(capt_ctx *c, capt_model *m, const capt_feat *f, int R, int T, const int32_t *row_image, const int32_t *tokens, capt_aux *aux);
     /* decoding: a state for up to `rows` rows and max_t steps, its shared part filled; then step by step: host tokens (rows now) -> hidden (rows,D) */
     capt_state *(*prefill)(capt_ctx *c, capt_model *m, const capt_feat *f, int rows, int max_t);
     capt_tensor *(*step)(capt_ctx *c, capt_model *m, capt_state *s, const int32_t *tokens);
@@ -72,6 +86,7 @@ struct capt_model {
     int hidden, max_t;       /* D; the longest sequence of words the model takes */
     capt_vocab *vocab;       /* owned */
     capt_encoder *encoder;   /* owned; NULL unless the encoder is tuned with the captioner or loaded with it */
+    int image_rows, image_dim; /* feature rows of an image and their width, as the configuration says */
     char encoder_hash[33];   /* name of the features it was trained on: the store's encoder hash, or "" */
     json_t *store;           /* owned: what the store's manifest said of encoder, preprocessing and sections; or NULL */
     json_t *options;         /* owned: options of the training run */
@@ -92,24 +107,15 @@ int capt_config_int(const json_t *config, const char *key);
 double capt_config_num(const json_t *config, const char *key);
 const char *capt_config_str(const json_t *config, const char *key);
 
+/* For captioners: integer keys of the configuration that must be 1..CAPT_CONFIG_MOST; -1 and err. What every captioner has (feature_rows, feature_dim, words) is
+ * checked and in image_rows, image_dim, max_t before init. */
+int capt_config_sizes(const capt_model *m, const char *const *keys, int *const *values, int n, capt_err *err);
+/* f->x (I,S,D) if it is as wide and has as many rows as the configuration says, else poison and an error. */
+capt_tensor *capt_model_features(capt_ctx *c, const capt_model *m, const capt_feat *f);
+/* 1 when a pass or a step of t words is more than the model takes: an error then. */
+int capt_model_too_long(capt_ctx *c, const capt_model *m, int t);
+
 /* Pixels (host, (I,px,px,3)) through e to the section the model reads, (I,S,D). */
 capt_tensor *capt_encode_for(capt_ctx *c, capt_encoder *e, const capt_model *m, const uint8_t *pixels, int n_images, int px);
-
-/* ---- decoder state ----
- * Shared (I,...) parts are never reordered; own parts hold one slot a row and step and are found through the ancestry index: reordering beams moves indices. */
-struct capt_state {
-    capt_backend *be;
-    int n_images, rows, slots, t, max_t;
-    int32_t *row_image;       /* host (slots) */
-    int32_t *anc;             /* host (max_t, slots): slot of row r's token t */
-    int32_t *d_row_image, *d_anc, *d_s_len; /* backend copies */
-    int layers, S, s_dim, o_dim;
-    capt_real **sk, **sv;     /* per layer (I,S,s_dim) */
-    capt_real **ok, **ov;     /* per layer (max_t, slots, o_dim) */
-};
-capt_state *capt_state_new(capt_backend *be, int n_images, int slots, int max_t, int layers, int S, int s_dim, int o_dim, const int32_t *s_len, capt_err *err);
-void capt_state_free(capt_state *s);
-/* Rows become parent[0..rows-1] of the rows before (any number up to slots); uploads indices. At t = 0 row_image is parent itself. */
-void capt_state_rows(capt_state *s, const int32_t *parent, int rows);
 
 #endif

@@ -15,6 +15,7 @@ capt_tensor *capt_add_rows(capt_ctx *c, capt_tensor *x, capt_tensor *p, int64_t 
 /* rows of x (n,block...) by index (host array, -1 is an error): -> (n_idx, block...). Also the embedding and the image -> caption-row expansion. */
 capt_tensor *capt_gather(capt_ctx *c, capt_tensor *x, const int32_t *idx, int64_t n_idx);
 capt_tensor *capt_concat(capt_ctx *c, capt_tensor *x, capt_tensor *y);          /* (B,S,D),(B,T,D) -> (B,S+T,D) */
+capt_tensor *capt_stack(capt_ctx *c, capt_tensor *const *x, int n);             /* n of (R,D) -> (R,n,D): steps side by side */
 capt_tensor *capt_slice(capt_ctx *c, capt_tensor *x, int64_t t0, int64_t n);    /* (B,S,D) -> (B,n,D) */
 capt_tensor *capt_layernorm(capt_ctx *c, capt_tensor *x, capt_tensor *g, capt_tensor *b, double eps);
 /* x (B,H,W,C); run_mean, run_var (C) are buffers updated in training when `train`; relu fused */
@@ -27,6 +28,16 @@ capt_tensor *capt_attention_self(capt_ctx *c, capt_tensor *qkv, int heads, int c
 capt_tensor *capt_attention_cross(capt_ctx *c, capt_tensor *q, capt_tensor *kv, int heads, const int32_t *k_len, double drop);
 capt_tensor *capt_dropout(capt_ctx *c, capt_tensor *x, double p);               /* identity unless training and p > 0 */
 capt_tensor *capt_pixels(capt_ctx *c, capt_tensor *u8, const float mean[3], const float std[3]); /* (I,H,W,3) u8 -> real */
+/* One step of R rows of an LSTM: gates = x[:,t,:] + g. x (R,T,G*H): what does not depend on the step before, for all steps; g (R,G*H), NULL at the first step;
+ * cell0 (R,H), NULL = 0; kind CAPT_LSTM (G = 4: i f g o) or CAPT_LSTM_MAXOUT (G = 5: i f o g1 g2). Returns h (R,H); *cell: the new cell (R,H). */
+capt_tensor *capt_lstm(capt_ctx *c, capt_tensor *x, int64_t t, capt_tensor *g, capt_tensor *cell0, int kind, capt_tensor **cell);
+/* Additive attention of R rows over their image's feature rows: z (R,D) = sum over s of alpha_s v_s, *alpha (R,S) = softmax over s of w . act(p_s + q), 0 behind the
+ * image's len rows. p (I,S,A), q (R,A), w (A), v (I,S,D); host row_image (R), len (I) or NULL = S. */
+capt_tensor *capt_attend(capt_ctx *c, capt_tensor *p, capt_tensor *q, capt_tensor *w, capt_tensor *v, const int32_t *row_image, const int32_t *len, int act, capt_tensor **alpha);
+capt_tensor *capt_mean_rows(capt_ctx *c, capt_tensor *x, const int32_t *len);   /* (I,S,D) -> (I,D): mean of the first len[i] rows, host len or NULL = S */
+/* Ends a step as xent does, with losses (R) of its own: scale * mean over the s_len[r] first s of (1 - sum over t < t_len[r] of alpha[r,t,s])^2. alpha (R,T,S), host
+ * lengths (R). */
+capt_tensor *capt_coverage(capt_ctx *c, capt_tensor *alpha, const int32_t *t_len, const int32_t *s_len, double scale);
 /* Ends a step: h (M,D), w (V,D), b (V) or NULL, host targets (M) and weights (M) (negative ones too: SCST). Returns the per-row losses (M): the objective
  * is their sum, and capt_tape_backward starts from it. */
 capt_tensor *capt_xent(capt_ctx *c, capt_tensor *h, capt_tensor *w, capt_tensor *b, const int32_t *target, const capt_real *weight, double smooth);

@@ -1,4 +1,5 @@
-/* Operators that move elements: gather, concat, slice, reshape, detach. */
+/* Operators that move elements: gather, concat, stack, slice, reshape, detach. */
+#include <string.h>
 #include "op/op_priv.h"
 
 struct gather { const int32_t *idx; int64_t n, block; };
@@ -58,6 +59,49 @@ capt_tensor *capt_concat(capt_ctx *c, capt_tensor *x, capt_tensor *y)
     c->be->copy2d(c->be, z->data, nx + ny, 0, x->data, nx, B, nx);
     c->be->copy2d(c->be, (capt_real *)z->data + nx, nx + ny, 0, y->data, ny, B, ny);
     return z;
+}
+
+struct stack { capt_tensor **x; int n; };
+
+static void stack_backward(capt_ctx *c, capt_node *n)
+{
+    const struct stack *s = n->save;
+    int64_t D = n->out->dim[2];
+    for (int t = 0; t < s->n; t++) {
+        double beta;
+        capt_real *d = grad_if(c, s->x[t], &beta);
+        if (d)
+            c->be->copy2d(c->be, d, D, beta, n->out->grad + t * D, s->n * D, n->out->dim[0], D);
+    }
+}
+
+capt_tensor *capt_stack(capt_ctx *c, capt_tensor *const *x, int n)
+{
+    if (n < 1)
+        return capt_ctx_fail(c, "stack: of %d tensors", n);
+    for (int t = 0; t < n; t++) {
+        if (capt_op_start(c, "stack", IN(x[t])))
+            return &c->poison;
+        if (x[t]->ndim != 2 || !capt_op_same(x[t], x[0]))
+            return capt_ctx_fail(c, "stack: tensor 0 is %s, tensor %d is %s", SHAPE(x[0]), t, SHAPE(x[t]));
+    }
+    int64_t R = x[0]->dim[0], D = x[0]->dim[1];
+    capt_tensor *y = capt_ctx_real(c, R, n, D);
+    if (capt_ctx_bad(c))
+        return y;
+    int with = n - 1; /* one whose history matters */
+    while (with > 0 && !wants(x[with]))
+        with--;
+    capt_node *node = capt_tape_push(c, stack_backward, y, IN(x[with]), sizeof(struct stack));
+    if (node) {
+        struct stack *s = node->save;
+        s->n = n;
+        s->x = capt_arena_alloc(c->host, (size_t)n * sizeof *s->x);
+        memcpy(s->x, x, (size_t)n * sizeof *s->x);
+    }
+    for (int t = 0; t < n; t++)
+        c->be->copy2d(c->be, (capt_real *)y->data + t * D, n * D, 0, x[t]->data, D, R, D);
+    return y;
 }
 
 static void slice_backward(capt_ctx *c, capt_node *n)

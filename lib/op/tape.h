@@ -16,6 +16,7 @@ typedef struct capt_ctx {
     int training;        /* dropout and batch statistics on */
     uint64_t seed, step; /* of dropout's key, with the op's number in the step */
     int64_t row0;        /* global number of the first row of the (micro-)batch: dropout does not depend on how a batch is cut */
+    int64_t image0;      /* global number of its first image: row0 while a captioner works on images instead of rows */
     uint32_t op_count;
     capt_err err;
     capt_tensor poison;

@@ -19,7 +19,7 @@ int capt_validate_loss(capt_ctx *c, capt_model *m, capt_encoder *encoder, const 
             break;
         }
         rc = capt_dataset_batch(d, batch, 0, i, 0, &b, err);
-        capt_rows rows = {b.R, b.T, b.row_image, b.tokens, b.targets, b.weights, 0};
+        capt_rows rows = {b.R, b.T, b.row_image, b.tokens, b.targets, b.weights, 0, 0, 0};
         rc = rc || capt_xe_pass(c, m, encoder, &b.image.in, &rows, 1, 0, 0, &one, err);
         sum += one;
         words += b.n_words;

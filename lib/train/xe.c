@@ -20,21 +20,38 @@ capt_feat capt_image_features(capt_ctx *c, capt_model *m, capt_encoder *encoder,
     return f;
 }
 
+/* *sum += the elements of l */
+static int add_up(capt_ctx *c, const capt_tensor *l, double *sum)
+{
+    size_t n = capt_ctx_bad(c) ? 0 : (size_t)capt_tensor_numel(l);
+    capt_real *each = capt_alloc((n + 1) * sizeof *each);
+    int rc = capt_ctx_download(c, each, n ? l->data : NULL, n * sizeof *each);
+    for (size_t k = 0; k < n && !rc; k++)
+        *sum += (double)each[k];
+    free(each);
+    return rc;
+}
+
 int capt_xe_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, const capt_input *in, const capt_rows *rows, double norm, double smooth, int backward, double *loss, capt_err *err)
 {
     capt_ctx_reset(c);
     c->recording = backward;
     c->row0 = rows->row0;
+    c->image0 = rows->image0;
     int R = rows->R, T = rows->T;
     size_t cells = (size_t)R * (size_t)T, n = 0;
     int32_t *place = capt_alloc((cells + 1) * sizeof *place), *target = capt_alloc((cells + 1) * sizeof *target);
-    capt_real *weight = capt_alloc((cells + 1) * sizeof *weight), *each = NULL;
+    capt_real *weight = capt_alloc((cells + 1) * sizeof *weight);
+    int32_t *words = rows->all_rows ? capt_alloc((size_t)R * sizeof *words) : NULL;
+    capt_aux aux = {.words = words, .rows = (double)rows->all_rows};
     int rc = -1;
     for (size_t k = 0; k < cells; k++)
         if (rows->weights[k] != 0) {
             place[n] = (int32_t)k;
             target[n] = rows->targets[k];
             weight[n++] = rows->weights[k] / (capt_real)norm;
+            if (words)
+                words[k / (size_t)T] = (int32_t)(k % (size_t)T) + 1;
         }
     *loss = 0;
     if (n == 0) {
@@ -42,18 +59,15 @@ int capt_xe_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, const capt_i
         goto end;
     }
     capt_feat f = capt_image_features(c, m, encoder, in);
-    capt_tensor *h = m->type->forward(c, m, &f, R, T, rows->row_image, rows->tokens); /* (R,T,D) */
+    capt_tensor *h = m->type->forward(c, m, &f, R, T, rows->row_image, rows->tokens, &aux); /* (R,T,D) */
     h = capt_gather(c, capt_reshape_to(c, h, (int64_t)cells, m->hidden), place, (int64_t)n);
     capt_tensor *l = capt_xent(c, h, m->head_w, m->head_b, target, weight, smooth);
     if (backward)
         capt_tape_backward(c);
-    each = capt_alloc(n * sizeof *each);
-    if (capt_ctx_download(c, each, capt_ctx_bad(c) ? NULL : l->data, n * sizeof *each) || capt_ctx_check(c, err)) {
+    if (add_up(c, l, loss) || (aux.loss && add_up(c, aux.loss, loss)) || capt_ctx_check(c, err)) {
         capt_ctx_check(c, err);
         goto end;
     }
-    for (size_t k = 0; k < n; k++)
-        *loss += (double)each[k];
     if (!isfinite(*loss)) {
         capt_fail(err, CAPT_EDATA, "the loss is not finite");
         goto end;
@@ -64,6 +78,6 @@ end:
     free(place);
     free(target);
     free(weight);
-    free(each);
+    free(words);
     return rc;
 }

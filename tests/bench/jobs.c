@@ -157,7 +157,7 @@ static void job_run(job *j)
     j->c->step = (uint64_t)++j->step;
     switch (j->r->kind) {
     case TRAIN: {
-        capt_rows b = {j->R, T, j->row_image, j->tokens, j->targets, j->weights, 0};
+        capt_rows b = {j->R, T, j->row_image, j->tokens, j->targets, j->weights, 0, 0, 0};
         must(capt_xe_pass(j->c, j->m, NULL, &j->in, &b, j->words, j->r->smooth, 1, &loss, &err), &err);
         must(capt_optim_step(&j->opt, &j->m->params, 1e-5, NULL, &err), &err);
         return;

@@ -154,7 +154,7 @@ static capt_real *logits(fixture *f, int steps)
     capt_ctx_reset(f->c);
     capt_feat x = capt_image_features(f->c, f->m, NULL, &f->in);
     if (!steps) {
-        capt_tensor *z = capt_linear(f->c, f->m->type->forward(f->c, f->m, &x, R, T, row_image, tokens), f->m->head_w, f->m->head_b, CAPT_MAP_none);
+        capt_tensor *z = capt_linear(f->c, f->m->type->forward(f->c, f->m, &x, R, T, row_image, tokens, NULL), f->m->head_w, f->m->head_b, CAPT_MAP_none);
         capt_ctx_download(f->c, out, z->data, R * T * V * sizeof *out);
         ok(capt_ctx_check(f->c, &err), &err);
         return out;
@@ -258,7 +258,7 @@ static void same_gradients(void **state)
                 targets[i] = targets[i] < 0 ? 0 : targets[i];
             }
             ok(capt_params_train(&f.m->params, "", 1, &err), &err);
-            capt_rows rows = {R, T, row_image, tokens, targets, weights, 0};
+            capt_rows rows = {R, T, row_image, tokens, targets, weights, 0, 0, 0};
             ok(capt_xe_pass(f.c, f.m, NULL, &f.in, &rows, norm, smooth ? 0.1 : 0, 1, &loss, &err), &err);
             capt_real *each = golden(&f, smooth ? "out.loss.10" : "out.loss.0", R * T, 0);
             for (int i = 0; i < R * T; i++)

@@ -18,8 +18,6 @@
 
 enum { I = 2, D_FEAT = 6, WORDS = 5, MAX_V = 12 };
 
-static const char *const type_names[] = {"gpt2", NULL};
-
 typedef struct fixture {
     capt_backend *be;
     capt_model *m;
@@ -44,19 +42,65 @@ static capt_vocab *small_vocab(int n)
     return v;
 }
 
-static json_t *small_config(const char *type, int rows, int tokens, const char *map, double dropout)
+/* What the laws are tried on: feature rows, image tokens (of captioners that have the key), which of the words of a choice key. */
+typedef struct variant { const char *type; int rows, tokens, choice; } variant;
+
+static int n_choices(const char *type)
 {
-    return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:f}", "type", type, "feature", "global", "feature_dim", D_FEAT, "feature_rows", rows, "width", 8, "layers", 2,
-                     "heads", 2, "words", WORDS, "tokens", tokens, "map", map, "dropout", dropout);
+    int n = 1;
+    for (const capt_key *k = capt_captioner_find(type)->keys; k->name; k++)
+        for (const char *c = k->type == 'c' ? k->def : ""; (c = strchr(c, '|')) != NULL; c++)
+            n++;
+    return n;
 }
 
-static void set_up(fixture *f, const char *device, const char *type, int V, int rows, int tokens, const char *map, double dropout, uint64_t seed)
+/* All captioners, all their choices, with one feature row and with three. */
+static int all_variants(variant *v, int room)
+{
+    int n = 0;
+    for (int k = 0; capt_captioner_types[k]; k++) {
+        const char *name = capt_captioner_types[k]->name;
+        for (int c = 0; c < n_choices(name); c++) {
+            assert_true(n + 3 <= room);
+            v[n++] = (variant){name, 1, 1, c};
+            v[n++] = (variant){name, 3, 0, c};
+            if (!strcmp(name, "gpt2"))
+                v[n++] = (variant){name, 1, 4, c};
+        }
+    }
+    return n;
+}
+
+static json_t *small_config(const variant *v, double dropout)
+{
+    static const struct { const char *key; int value; } small[] = {{"feature_dim", D_FEAT}, {"words", WORDS}, {"width", 8}, {"layers", 2}, {"heads", 2}, {"embed", 6}, {"attention", 5},
+                                                                   {"ff", 12}, {"memory", 3}};
+    json_t *o = json_pack("{s:s, s:s, s:i}", "type", v->type, "feature", "global", "feature_rows", v->rows);
+    for (const capt_key *k = capt_captioner_find(v->type)->keys; k->name; k++) {
+        for (size_t i = 0; i < sizeof small / sizeof *small; i++)
+            if (!strcmp(k->name, small[i].key))
+                json_object_set_new(o, k->name, json_integer(small[i].value));
+        if (!strcmp(k->name, "tokens"))
+            json_object_set_new(o, k->name, json_integer(v->tokens));
+        if (strstr(k->name, "dropout"))
+            json_object_set_new(o, k->name, json_real(dropout));
+        const char *word = k->def;
+        for (int i = 0; k->type == 'c' && i < v->choice; i++)
+            word = strchr(word, '|') + 1;
+        if (k->type == 'c')
+            json_object_set_new(o, k->name, json_stringn(word, strcspn(word, "|")));
+    }
+    return o;
+}
+
+static void set_up(fixture *f, const char *device, const variant *v, int V, double dropout, uint64_t seed)
 {
     capt_err err = CAPT_ERR_INIT;
+    int rows = v->rows;
     memset(f, 0, sizeof *f);
     f->be = capt_backend_open(device, NULL, &err);
     assert_non_null(f->be);
-    json_t *config = small_config(type, rows, tokens, map, dropout);
+    json_t *config = small_config(v, dropout);
     f->m = capt_model_new(config, small_vocab(V), NULL, f->be, CAPT_F32, seed, &err);
     json_decref(config);
     if (!f->m)
@@ -97,7 +141,7 @@ static capt_real *hidden(fixture *f, int R, int T, const int32_t *row_image, con
     capt_err err = CAPT_ERR_INIT;
     capt_ctx_reset(f->c);
     capt_feat x = capt_image_features(f->c, f->m, NULL, &f->in);
-    capt_tensor *h = f->m->type->forward(f->c, f->m, &x, R, T, row_image, tokens);
+    capt_tensor *h = f->m->type->forward(f->c, f->m, &x, R, T, row_image, tokens, NULL);
     size_t n = (size_t)R * (size_t)T * (size_t)f->m->hidden;
     capt_real *out = capt_alloc(n * sizeof *out);
     capt_ctx_download(f->c, out, capt_ctx_bad(f->c) ? NULL : h->data, n * sizeof *out);
@@ -116,15 +160,21 @@ static double distance(const capt_real *a, const capt_real *b, int n)
 static const int32_t row_image[3] = {0, 1, 1};
 static const int32_t tokens3[3 * WORDS] = {1, 4, 5, 6, 7, 1, 7, 6, 4, 4, 1, 5, 5, 8, 6};
 
-static const struct variant { int rows, tokens; const char *map; } variants[] = {{1, 1, "linear"}, {1, 4, "linear"}, {1, 3, "mlp"}, {3, 0, "linear"}, {3, 0, "mlp"}};
+static variant variants[40];
+static int n_variants;
+#define EACH_VARIANT(v) for (const variant *v = variants; v < variants + n_variants; v++)
+
+/* on the guard, and on the fast backend where it is built */
+static const char *const devices[] = {"guard", "cpu"};
+enum { N_DEVICES = sizeof(capt_real) == 8 ? 1 : 2 };
 
 /* Changing word t changes no hidden vector before position t (which predicts t+1 ...), and does change the one at t. */
 static void alignment(void **state)
 {
-    for (int k = 0; type_names[k]; k++)
-        for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
+    for (int d = 0; d < N_DEVICES; d++)
+        EACH_VARIANT (v) {
             fixture f;
-            set_up(&f, "guard", type_names[k], MAX_V, variants[v].rows, variants[v].tokens, variants[v].map, 0, 1);
+            set_up(&f, devices[d], v, MAX_V, 0, 1);
             capt_real *base = hidden(&f, 3, WORDS, row_image, tokens3);
             int D = f.m->hidden;
             for (int t = 0; t < WORDS; t++) {
@@ -146,11 +196,11 @@ static void alignment(void **state)
 /* step, T times over, gives what forward gives, with rows that share an image and are reordered under way. */
 static void steps_equal_forward(void **state)
 {
-    for (int k = 0; type_names[k]; k++)
-        for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
+    for (int d = 0; d < N_DEVICES; d++)
+        EACH_VARIANT (v) {
             fixture f;
             capt_err err = CAPT_ERR_INIT;
-            set_up(&f, "guard", type_names[k], MAX_V, variants[v].rows, variants[v].tokens, variants[v].map, 0, 2);
+            set_up(&f, devices[d], v, MAX_V, 0, 2);
             capt_real *want = hidden(&f, 3, WORDS, row_image, tokens3);
             int D = f.m->hidden;
             capt_ctx_reset(f.c);
@@ -187,11 +237,13 @@ static void steps_equal_forward(void **state)
 /* What stands in the feature rows behind an image's own changes nothing, neither teacher-forced nor step by step. */
 static void pads_change_nothing(void **state)
 {
-    for (int k = 0; type_names[k]; k++) {
+    EACH_VARIANT (v) {
         fixture f;
         capt_err err = CAPT_ERR_INIT;
         static const int32_t len[I] = {3, 1};
-        set_up(&f, "guard", type_names[k], MAX_V, 3, 0, "linear", 0, 12);
+        if (v->rows == 1)
+            continue;
+        set_up(&f, "guard", v, MAX_V, 0, 12);
         f.in.len = len;
         capt_real *want = hidden(&f, 3, WORDS, row_image, tokens3);
         f.in.len = NULL;
@@ -227,32 +279,77 @@ static void pads_change_nothing(void **state)
     }
 }
 
-static double one_pass(fixture *f, int backward)
+/* extra: with the captioner's own loss terms */
+static double one_pass(fixture *f, int backward, int extra)
 {
-    static const int32_t targets[3 * WORDS] = {4, 5, 6, 7, 2, 7, 6, 4, 4, 2, 5, 5, 8, 6, 2};
+    static const int32_t targets[3 * WORDS] = {4, 5, 6, 7, 2, 7, 6, 4, 4, 2, 7, 5, 8, 6, 2}; /* the same after the same words */
     static const capt_real weights[3 * WORDS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0};
-    capt_rows rows = {3, WORDS, row_image, tokens3, targets, weights, 0};
+    capt_rows rows = {3, WORDS, row_image, tokens3, targets, weights, 0, 0, extra ? 3 : 0};
     capt_err err = CAPT_ERR_INIT;
     double loss;
     ok(capt_xe_pass(f->c, f->m, NULL, &f->in, &rows, 14, 0, backward, &loss, &err), &err);
     return loss;
 }
 
-static void loss_falls(void **state)
+/* The gradient of every parameter, extra loss terms included, against central differences, in double. */
+static void gradients(void **state)
 {
-    for (int k = 0; type_names[k]; k++) {
+    if (sizeof(capt_real) == 4)
+        return;
+    EACH_VARIANT (v) {
         fixture f;
         capt_err err = CAPT_ERR_INIT;
-        set_up(&f, "guard", type_names[k], MAX_V, 1, 1, "linear", 0, 3);
+        static const int32_t len[I] = {3, 2};
+        set_up(&f, "ref", v, MAX_V, 0, 21);
+        if (v->rows > 1)
+            f.in.len = len;
+        ok(capt_params_train(&f.m->params, "", 1, &err), &err);
+        one_pass(&f, 1, 1);
+        for (int i = 0; i < f.m->params.n; i++) {
+            capt_param *p = f.m->params.v[i];
+            int64_t n = capt_tensor_numel(&p->t);
+            if (!p->t.touched)
+                fail_msg("%s: %s has no gradient", v->type, p->name);
+            capt_real *g = capt_alloc((size_t)n * sizeof *g), *x = capt_alloc((size_t)n * sizeof *x);
+            f.be->download(f.be, g, p->t.grad, (size_t)n * sizeof *g);
+            capt_param_get(&f.m->params, p, x);
+            for (int64_t e = 0; e < n; e += n / 4 + 1) {
+                double up, down, d;
+                capt_real keep = x[e], h = (capt_real)1e-6;
+                x[e] = keep + h;
+                capt_param_set(&f.m->params, p, x);
+                up = one_pass(&f, 0, 1);
+                x[e] = keep - h;
+                capt_param_set(&f.m->params, p, x);
+                down = one_pass(&f, 0, 1);
+                x[e] = keep;
+                capt_param_set(&f.m->params, p, x);
+                d = (up - down) / (2 * (double)h);
+                if (!(fabs(d - (double)g[e]) < 1e-6 * (1 + fabs(d))))
+                    fail_msg("%s, %d rows: %s element %d: gradient %.9g, difference %.9g", v->type, v->rows, p->name, (int)e, (double)g[e], d);
+            }
+            free(g);
+            free(x);
+        }
+        tear_down(&f);
+    }
+}
+
+static void loss_falls(void **state)
+{
+    EACH_VARIANT (v) {
+        fixture f;
+        capt_err err = CAPT_ERR_INIT;
+        set_up(&f, "guard", v, MAX_V, 0, 3);
         ok(capt_params_train(&f.m->params, "", 1, &err), &err);
         capt_optim o = {0.9, 0.999, 1e-8, 0, 1, 0};
-        double first = one_pass(&f, 1), last = 0;
-        for (int step = 0; step < 150; step++) {
+        double first = one_pass(&f, 1, 0), last = first;
+        for (int step = 0; step < 200 && last >= 0.1; step++) {
             ok(capt_optim_step(&o, &f.m->params, 0.02, NULL, &err), &err);
-            last = one_pass(&f, 1);
+            last = one_pass(&f, 1, 0);
         }
-        assert_true(first > 1);
-        assert_true(last < 0.1);
+        if (!(first > 1 && last < 0.1))
+            fail_msg("%s, %d rows, choice %d: %g, then %g", v->type, v->rows, v->choice, first, last);
         tear_down(&f);
     }
 }
@@ -271,14 +368,14 @@ static void resume_is_exact(void **state)
 {
     if (sizeof(capt_real) == 8) /* checkpoints hold f32 */
         return;
-    for (int k = 0; type_names[k]; k++) {
+    EACH_VARIANT (v) {
         char path[] = "/tmp/capt-model-XXXXXX";
         int fd = mkstemp(path);
         assert_true(fd >= 0);
         close(fd);
         fixture f, g;
         capt_err err = CAPT_ERR_INIT;
-        set_up(&f, "guard", type_names[k], MAX_V, 1, 4, "linear", 0.2, 4);
+        set_up(&f, "guard", v, MAX_V, 0.2, 4);
         ok(capt_params_train(&f.m->params, "", 1, &err), &err);
         capt_idset_add(f.m->trained_on, "17", 2);
         capt_optim o = {0.9, 0.999, 1e-8, 0.01, 1, 0};
@@ -290,10 +387,10 @@ static void resume_is_exact(void **state)
             }
             f.c->training = 1;
             f.c->step = (uint64_t)step;
-            one_pass(&f, 1);
+            one_pass(&f, 1, 1);
             ok(capt_optim_step(&o, &f.m->params, 0.01, NULL, &err), &err);
         }
-        set_up(&g, "guard", type_names[k], MAX_V, 1, 4, "linear", 0.2, 5);
+        set_up(&g, "guard", v, MAX_V, 0.2, 5);
         assert_false(same_params(&f.m->params, &g.m->params));
         capt_model_free(g.m);
         json_t *st = NULL;
@@ -309,7 +406,7 @@ static void resume_is_exact(void **state)
         for (int step = 3; step < 6; step++) {
             g.c->training = 1;
             g.c->step = (uint64_t)step;
-            one_pass(&g, 1);
+            one_pass(&g, 1, 1);
             ok(capt_optim_step(&p, &g.m->params, 0.01, NULL, &err), &err);
         }
         assert_true(same_params(&f.m->params, &g.m->params));
@@ -333,7 +430,7 @@ static double logp_of(fixture *f, int image, const int32_t *ids, int n, int ende
         w[t] = 1;
     }
     int32_t one = image;
-    capt_rows rows = {1, T, &one, in, target, w, 0};
+    capt_rows rows = {1, T, &one, in, target, w, 0, 0, 0};
     capt_err err = CAPT_ERR_INIT;
     double loss;
     ok(capt_xe_pass(f->c, f->m, NULL, &f->in, &rows, 1, 0, 0, &loss, &err), &err);
@@ -363,11 +460,11 @@ static void enumerate(fixture *f, int image, int V, int max_t, int32_t *ids, int
 /* A beam as wide as the search space finds the best caption; beam 1 is greedy; an ensemble of two copies is the model. */
 static void beam_laws(void **state)
 {
-    for (int k = 0; type_names[k]; k++) {
+    EACH_VARIANT (v) {
         enum { V = 7, T = 3 };
         fixture f;
         capt_err err = CAPT_ERR_INIT;
-        set_up(&f, "guard", type_names[k], V, 1, 1, "linear", 0, 6);
+        set_up(&f, "guard", v, V, 0, 6);
         capt_scorer *s = capt_scorer_model(f.m, NULL, &err);
         assert_non_null(s);
         capt_found found[I * 3], again[I * 3];
@@ -423,13 +520,15 @@ static void beam_laws(void **state)
     }
 }
 
+static const variant gpt2_one = {"gpt2", 1, 1, 0};
+
 /* Frequencies of 20,000 samples are the model's probabilities. */
 static void sampling_is_fair(void **state)
 {
     enum { V = 6, T = 2, N = 20000 };
     fixture f;
     capt_err err = CAPT_ERR_INIT;
-    set_up(&f, "ref", "gpt2", V, 1, 1, "linear", 0, 8);
+    set_up(&f, "ref", &gpt2_one, V, 0, 8);
     capt_scorer *s = capt_scorer_model(f.m, NULL, &err);
     f.in.n_images = 1;
     uint64_t id = 5;
@@ -508,7 +607,7 @@ static void scst_gradient(void **state)
     fixture f;
     list l;
     capt_err err = CAPT_ERR_INIT;
-    set_up(&f, "ref", "gpt2", 7, 1, 1, "linear", 0, 9);
+    set_up(&f, "ref", &gpt2_one, 7, 0, 9);
     f.in.n_images = 1;
     hide_specials(&f);
     ok(capt_params_train(&f.m->params, "", 1, &err), &err);
@@ -531,7 +630,7 @@ static void scst_gradient(void **state)
             target[t] = t < c->n ? c->ids[t] : 2;
             w[t] = (capt_real)c->weight;
         }
-        capt_rows rows = {1, T, &one, in, target, w, 0};
+        capt_rows rows = {1, T, &one, in, target, w, 0, 0, 0};
         double loss;
         ok(capt_xe_pass(f.c, f.m, NULL, &f.in, &rows, 1, 0, 1, &loss, &err), &err);
     }
@@ -581,7 +680,7 @@ static void baselines(void **state)
     for (int k = CAPT_BASELINE_LOO; k <= CAPT_BASELINE_BEAM_MEAN; k++) {
         fixture f;
         capt_err err = CAPT_ERR_INIT;
-        set_up(&f, "guard", "gpt2", MAX_V, 1, 1, "linear", 0, 13);
+        set_up(&f, "guard", &gpt2_one, MAX_V, 0, 13);
         ok(capt_params_train(&f.m->params, "", 1, &err), &err);
         capt_scorer *s = capt_scorer_model(f.m, NULL, &err);
         assert_non_null(s);
@@ -612,9 +711,10 @@ static void advantages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(alignment), cmocka_unit_test(steps_equal_forward), cmocka_unit_test(pads_change_nothing), cmocka_unit_test(loss_falls), cmocka_unit_test(resume_is_exact), cmocka_unit_test(beam_laws),
+        cmocka_unit_test(alignment), cmocka_unit_test(steps_equal_forward), cmocka_unit_test(pads_change_nothing), cmocka_unit_test(gradients), cmocka_unit_test(loss_falls), cmocka_unit_test(resume_is_exact), cmocka_unit_test(beam_laws),
         cmocka_unit_test(sampling_is_fair), cmocka_unit_test(scst_gradient), cmocka_unit_test(advantages), cmocka_unit_test(baselines),
     };
+    n_variants = all_variants(variants, sizeof variants / sizeof *variants);
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

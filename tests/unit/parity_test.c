@@ -461,6 +461,102 @@ static void case_mix_topk(struct run *r)
     }
 }
 
+/* ---- recurrence and additive attention */
+static void lstm(struct run *r, int backward)
+{
+    static const struct { int64_t R; int H; } s[] = {{1, 1}, {3, 7}, {5, 32}, {70, 257}};
+    EACH(i, s)
+        for (int v = 0; v < (backward ? 12 : 4); v++) {
+            int64_t R = s[i].R, H = s[i].H;
+            int kind = v & 1, first = v >> 1 & 1, skip = v >> 2, beta = v % 3 != 0;
+            int64_t W = capt_lstm_gates(kind) * H, lda = W + 3;
+            mark(r, "R %d, H %d, kind %d, first %d, skip %d, beta %d", (int)R, (int)H, kind, first, skip, beta);
+            const capt_real *a = in(r, R * lda), *b = first ? NULL : in(r, R * W), *c0 = first ? NULL : in(r, R * H);
+            capt_real *h = out(r, R * H, 0, TOL), *c = out(r, R * H, 0, TOL), *act = out(r, R * W, 0, TOL);
+            r->be->lstm_fwd(r->be, h, c, act, a, lda, b, c0, R, (int)H, kind);
+            if (!backward)
+                continue;
+            const capt_real *dh = skip == 1 ? NULL : in(r, R * H), *dc = skip == 2 ? NULL : in(r, R * H);
+            capt_real *da = skip == 1 ? NULL : out(r, R * lda, 1, 5 * TOL); /* between the rows nothing changes */
+            r->be->lstm_bwd(r->be, da, lda, beta, skip == 2 ? NULL : out(r, R * W, beta, 5 * TOL), beta, first ? NULL : out(r, R * H, beta, 5 * TOL), beta, dh, dc, act, c0, c, R, (int)H, kind);
+        }
+}
+static void case_lstm_fwd(struct run *r) { lstm(r, 0); }
+static void case_lstm_bwd(struct run *r) { lstm(r, 1); }
+
+static void visatt(struct run *r, int backward)
+{
+    static const struct { int R, S, A, D; } s[] = {{1, 1, 1, 1}, {4, 3, 7, 5}, {9, 50, 33, 70}, {9, 196, 128, 65}};
+    static const int32_t row_image[] = {0, 1, 1, 2, 0, 1, 2, 2, 0};
+    EACH(i, s)
+        for (int v = 0; v < (backward ? 8 : 2); v++) {
+            int64_t R = s[i].R, S = s[i].S, A = s[i].A, D = s[i].D;
+            int skip = v >> 1, beta = v & 1;
+            int32_t len[3] = {(int32_t)S, (int32_t)S / 2, 0};
+            mark(r, "R %d, S %d, A %d, D %d, variant %d", (int)R, (int)S, (int)A, (int)D, v);
+            capt_visatt a = {3, (int)R, (int)S, (int)A, (int)D, v & 1 ? CAPT_MAP_relu : CAPT_MAP_tanh, ints(r, row_image, R), v & 1 ? ints(r, len, 3) : NULL};
+            const capt_real *p = in(r, 3 * S * A), *q = in(r, R * A), *w = in(r, A), *x = in(r, 3 * S * D);
+            capt_real *al = out(r, R * S, 0, TOL), *z = out(r, R * D, 0, TOL);
+            r->be->visatt_fwd(r->be, z, al, p, q, w, x, &a);
+            if (!backward)
+                continue;
+            const capt_real *dz = skip == 1 ? NULL : in(r, R * D), *dal = skip == 2 ? NULL : in(r, R * S);
+            capt_real *dp = skip == 3 ? NULL : out(r, 3 * S * A, beta, 5 * TOL), *dq = skip == 3 ? NULL : out(r, R * A, beta, 5 * TOL), *dw = skip == 1 ? NULL : out(r, A, beta, 5 * TOL),
+                      *dv = skip == 2 ? NULL : out(r, 3 * S * D, beta, 5 * TOL);
+            if (S > 1) /* the softmax of one row has no gradient but rounding */
+                r->be->visatt_bwd(r->be, dp, beta, dq, beta, dw, beta, dv, beta, dz, dal, al, p, q, w, x, &a);
+            else
+                r->be->visatt_bwd(r->be, NULL, 0, NULL, 0, NULL, 0, dv, beta, dz, dal, al, p, q, w, x, &a);
+            if (S == 1 && !beta) { /* not asked for: written here */
+                if (dp)
+                    r->be->fill(r->be, dp, 3 * S * A, 0);
+                if (dq)
+                    r->be->fill(r->be, dq, R * A, 0);
+                if (dw)
+                    r->be->fill(r->be, dw, A, 0);
+            }
+        }
+}
+static void case_visatt_fwd(struct run *r) { visatt(r, 0); }
+static void case_visatt_bwd(struct run *r) { visatt(r, 1); }
+
+static void coverage(struct run *r, int backward)
+{
+    static const struct { int T, S; } s[] = {{1, 1}, {4, 7}, {20, 196}};
+    EACH(i, s)
+        for (int beta = 0; beta < 2; beta++) {
+            int64_t R = 5, T = s[i].T, S = s[i].S;
+            int32_t t[5] = {(int32_t)T, 1, 0, (int32_t)T / 2, 1}, n[5] = {(int32_t)S, (int32_t)S, 1, 0, (int32_t)S / 2};
+            const int32_t *dt = ints(r, t, 5), *dn = ints(r, n, 5);
+            mark(r, "T %d, S %d, beta %d", (int)T, (int)S, beta);
+            capt_real *cover = out(r, R * S, 0, TOL);
+            r->be->coverage_fwd(r->be, out(r, R, 0, TOL), cover, in(r, R * T * S), dt, dn, 0.7, R, (int)T, (int)S);
+            if (backward)
+                r->be->coverage_bwd(r->be, out(r, R * T * S, beta, TOL), beta, cover, dt, dn, 0.7, R, (int)T, (int)S);
+        }
+}
+static void case_coverage_fwd(struct run *r) { coverage(r, 0); }
+static void case_coverage_bwd(struct run *r) { coverage(r, 1); }
+
+static void mean_rows(struct run *r, int backward)
+{
+    static const struct { int S, D; } s[] = {{1, 1}, {3, 7}, {49, 800}};
+    EACH(i, s)
+        for (int v = 0; v < 4; v++) {
+            int64_t I = 3, S = s[i].S, D = s[i].D;
+            int beta = v & 1;
+            int32_t len[3] = {(int32_t)S, 0, (int32_t)(S + 1) / 2};
+            const int32_t *dev = v >> 1 ? ints(r, len, 3) : NULL;
+            mark(r, "S %d, D %d, variant %d", (int)S, (int)D, v);
+            if (backward)
+                r->be->mean_rows_bwd(r->be, out(r, I * S * D, beta, TOL), beta, in(r, I * D), dev, I, (int)S, (int)D);
+            else
+                r->be->mean_rows_fwd(r->be, out(r, I * D, 0, TOL), in(r, I * S * D), dev, I, (int)S, (int)D);
+        }
+}
+static void case_mean_rows_fwd(struct run *r) { mean_rows(r, 0); }
+static void case_mean_rows_bwd(struct run *r) { mean_rows(r, 1); }
+
 /* ---- optimiser */
 static void case_adamw(struct run *r)
 {
