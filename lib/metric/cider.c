@@ -11,7 +11,7 @@
 struct capt_cider_refs {
     size_t n;
     capt_grams grams; /* all references' n-grams */
-    double *idf;      /* (grams.n) */
+    df_weight *idf;   /* (grams.n) */
     double *weight;   /* (grams.n, n): 0 where a reference lacks the n-gram */
     double *norm;     /* (n, 4) */
     double *bigrams;  /* (n) length of a reference, in bigrams */
@@ -24,10 +24,15 @@ struct capt_cider_scratch {
     size_t cap, cap_at;
 };
 
-static double idf_of(const capt_df *df, const capt_gram *g)
+static df_weight idf_of(const capt_df *df, const capt_gram *g)
 {
-    uint32_t d = df_lookup(df, g->key, g->check);
-    return d > 1 ? df->log_n - log((double)d) : df->log_n;
+    return df_weight_of(df, df_lookup(df, g->key, g->check));
+}
+
+/* The square of w, the weight of an n-gram that occurs count times. */
+static double square(double w, const df_weight *idf, uint32_t count)
+{
+    return count == 1 ? idf->square : capt_pow(w, 2.0);
 }
 
 static double bigrams_of(const capt_sent *s)
@@ -43,7 +48,10 @@ capt_cider_refs *capt_cider_refs_new(const capt_df *df, const char *const *refs,
     r->bigrams = capt_alloc(n * sizeof *r->bigrams);
     capt_sent s = {0};
     size_t cap = 0, cap_idf = 0;
-    capt_grams_clear(&r->grams, 32 * n);
+    enum { USUAL = 32 }; /* n-grams of one reference that the others lack, or fewer */
+    capt_grams_clear(&r->grams, USUAL * n);
+    capt_vec_grow_((void **)&r->weight, &cap, USUAL * n * n, sizeof *r->weight);
+    capt_vec_grow_((void **)&r->idf, &cap_idf, USUAL * n, sizeof *r->idf);
     for (size_t i = 0; i < n; i++) {
         capt_sent_set(&s, refs[i], capt_df_eos(df), df->h.seed);
         r->bigrams[i] = bigrams_of(&s);
@@ -58,9 +66,9 @@ capt_cider_refs *capt_cider_refs_new(const capt_df *df, const char *const *refs,
                 memset(r->weight + at * n, 0, n * sizeof *r->weight);
                 r->idf[at] = idf_of(df, g);
             }
-            double w = (double)g->count * r->idf[at];
+            double w = (double)g->count * r->idf[at].idf;
             r->weight[at * n + i] = w;
-            r->norm[i * CAPT_NGRAM_MAX + g->n - 1] += capt_pow(w, 2.0);
+            r->norm[i * CAPT_NGRAM_MAX + g->n - 1] += square(w, &r->idf[at], g->count);
         }
     }
     for (size_t i = 0; i < n * CAPT_NGRAM_MAX; i++)
@@ -114,8 +122,9 @@ static void compare(const capt_df *df, const capt_cider_refs *r, const char *hyp
     for (size_t k = 0; k < s->sent.grams.n; k++) {
         const capt_gram *g = &s->sent.grams.gram[k];
         long at = s->at[k];
-        double w = (double)g->count * (at >= 0 ? r->idf[at] : idf_of(df, g));
-        norm[g->n - 1] += capt_pow(w, 2.0);
+        df_weight idf = at >= 0 ? r->idf[at] : idf_of(df, g);
+        double w = (double)g->count * idf.idf;
+        norm[g->n - 1] += square(w, &idf, g->count);
         for (size_t i = 0; at >= 0 && i < r->n; i++) {
             double v = r->weight[(size_t)at * r->n + i];
             s->sum[i * N + g->n - 1] += (plain || w < v ? w : v) * v;
@@ -138,7 +147,7 @@ static double score(const capt_df *df, const capt_cider_refs *r, const char *hyp
     compare(df, r, hyp, s, plain, ended, norm);
     for (size_t i = 0; i < r->n; i++) {
         double delta = bigrams_of(&s->sent) - r->bigrams[i];
-        double penalty = plain ? 1 : capt_pow(2.718281828459045, -(delta * delta) / 72.0);
+        double penalty = plain ? 1 : df_penalty(df, delta);
         for (int n = 0; n < N; n++)
             total[n] += similarity(r, s, norm, i, n) * penalty;
     }

@@ -5,7 +5,7 @@
 #include <xxhash.h>
 #include "base/mem.h"
 #include "metric/df_priv.h"
-#include "metric/ngram.h"
+#include "metric/metric.h"
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "df files are mapped as they are: little-endian only"
@@ -13,6 +13,37 @@
 
 enum { VERSION = 1, EOS = 1 };
 static const char magic[8] = {'C', 'A', 'P', 'T', 'D', 'F', '\r', '\n'};
+
+static df_weight compute_weight(const capt_df *df, uint32_t d)
+{
+    double idf = d > 1 ? df->log_n - log((double)d) : df->log_n;
+    return (df_weight){idf, capt_pow(idf, 2.0)};
+}
+
+static double compute_penalty(double delta)
+{
+    return capt_pow(2.718281828459045, -(delta * delta) / 72.0);
+}
+
+static void set_weights(capt_df *df)
+{
+    df->log_n = log((double)df->h.n_images);
+    for (uint32_t d = 0; d < DF_WEIGHTS; d++)
+        df->weight[d] = compute_weight(df, d);
+    for (int d = 0; d < DF_DELTAS; d++)
+        df->penalty[d] = compute_penalty(d);
+}
+
+df_weight df_weight_of(const capt_df *df, uint32_t d)
+{
+    return d < DF_WEIGHTS ? df->weight[d] : compute_weight(df, d);
+}
+
+double df_penalty(const capt_df *df, double delta)
+{
+    delta = fabs(delta);
+    return delta < DF_DELTAS ? df->penalty[(int)delta] : compute_penalty(delta);
+}
 
 capt_df *df_new(const char *const *refs, const size_t *at, size_t n, int eos, int key_bits, capt_pool *pool, capt_err *err)
 {
@@ -25,7 +56,7 @@ capt_df *df_new(const char *const *refs, const size_t *at, size_t n, int eos, in
     df->h.version = VERSION;
     df->h.flags = eos ? EOS : 0;
     df->h.n_images = n;
-    df->log_n = log((double)n);
+    set_weights(df);
     if (df_build(df, refs, at, key_bits, pool, err)) {
         capt_df_free(df);
         return NULL;
@@ -127,7 +158,7 @@ capt_df *capt_df_open(const char *path, capt_err *err)
         memcpy(&df->h, df->map.p, sizeof df->h);
         df->slot = (const df_slot *)(const void *)(df->map.p + sizeof df->h);
         wrong = fault(df);
-        df->log_n = log((double)df->h.n_images);
+        set_weights(df);
     }
     if (wrong) {
         capt_fail(err, CAPT_EDATA, "%s: %s", path, wrong);

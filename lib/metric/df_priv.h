@@ -15,13 +15,22 @@ typedef struct df_header {
 } df_header;
 _Static_assert(sizeof(df_header) == 256 && sizeof(df_slot) == 16, "df file layout");
 
+enum { DF_WEIGHTS = 1024, DF_DELTAS = 64 };
+typedef struct df_weight { double idf, square; } df_weight; /* of an n-gram that occurs once, and its power of 2 */
+
 struct capt_df {
     df_header h;
     const df_slot *slot; /* (n_slots) in own or map */
     df_slot *own;
     double log_n; /* log of the number of images */
+    /* Logarithms and powers that come up again and again. */
+    df_weight weight[DF_WEIGHTS]; /* by document frequency */
+    double penalty[DF_DELTAS];    /* CIDEr-D's, by the difference of lengths */
     capt_map map;
 };
+
+df_weight df_weight_of(const capt_df *df, uint32_t d);
+double df_penalty(const capt_df *df, double delta);
 
 /* Asks for the memory that a look-up will read: look-ups in a large table wait for memory, many at once wait together. */
 void df_prefetch(const capt_df *df, uint64_t key);

@@ -2,6 +2,7 @@
 #include "metric/ngram.h"
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL /* short inputs: a call would cost as much as the hash */
 #include <xxhash.h>
 #include "base/mem.h"
 
