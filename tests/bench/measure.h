@@ -43,7 +43,7 @@ static void spin(void *arg, int64_t task, int worker)
 }
 
 /* GF/s of the multiply-add instruction (f32 or bf16) on n_thread threads; 0 where it is not known. */
-static double measure_peak(capt_backend *be, int bf16)
+__attribute__((unused)) static double measure_peak(capt_backend *be, int bf16)
 {
     int wide = strncmp(be->isa, "avx512", 6) == 0, kind = bf16 && strcmp(be->isa, "avx512bf16") == 0 ? 2 : wide;
     if (!wide && strcmp(be->isa, "avx2") != 0)
