@@ -11,8 +11,7 @@
 struct capt_cider_refs {
     size_t n;
     capt_grams grams; /* all references' n-grams */
-    df_weight *idf;   /* (grams.n) */
-    double *weight;   /* (grams.n, n): 0 where a reference lacks the n-gram */
+    double *row;      /* (grams.n, 2 + n): idf, its square, then the weight in each reference, 0 where it lacks the n-gram */
     double *norm;     /* (n, 4) */
     double *bigrams;  /* (n) length of a reference, in bigrams */
 };
@@ -29,10 +28,10 @@ static df_weight idf_of(const capt_df *df, const capt_gram *g)
     return df_weight_of(df, df_lookup(df, g->key, g->check));
 }
 
-/* The square of w, the weight of an n-gram that occurs count times. */
-static double square(double w, const df_weight *idf, uint32_t count)
+/* The square of w, the weight of an n-gram that occurs count times; once: known. */
+static double square(double w, double known, uint32_t count)
 {
-    return count == 1 ? idf->square : capt_pow(w, 2.0);
+    return count == 1 ? known : capt_pow(w, 2.0);
 }
 
 static double bigrams_of(const capt_sent *s)
@@ -47,11 +46,10 @@ capt_cider_refs *capt_cider_refs_new(const capt_df *df, const char *const *refs,
     r->norm = capt_alloc(n * CAPT_NGRAM_MAX * sizeof *r->norm);
     r->bigrams = capt_alloc(n * sizeof *r->bigrams);
     capt_sent s = {0};
-    size_t cap = 0, cap_idf = 0;
+    size_t cap = 0, stride = n + 2;
     enum { USUAL = 32 }; /* n-grams of one reference that the others lack, or fewer */
     capt_grams_clear(&r->grams, USUAL * n);
-    capt_vec_grow_((void **)&r->weight, &cap, USUAL * n * n, sizeof *r->weight);
-    capt_vec_grow_((void **)&r->idf, &cap_idf, USUAL * n, sizeof *r->idf);
+    capt_vec_grow_((void **)&r->row, &cap, USUAL * n * stride, sizeof *r->row);
     for (size_t i = 0; i < n; i++) {
         capt_sent_set(&s, refs[i], capt_df_eos(df), df->h.seed);
         r->bigrams[i] = bigrams_of(&s);
@@ -61,14 +59,15 @@ capt_cider_refs *capt_cider_refs_new(const capt_df *df, const char *const *refs,
             const capt_gram *g = &s.grams.gram[k];
             size_t old = r->grams.n, at = capt_grams_add(&r->grams, g->key, g->check, g->n, g->count);
             if (r->grams.n > old) {
-                capt_vec_grow_((void **)&r->weight, &cap, r->grams.n * n, sizeof *r->weight);
-                capt_vec_grow_((void **)&r->idf, &cap_idf, r->grams.n, sizeof *r->idf);
-                memset(r->weight + at * n, 0, n * sizeof *r->weight);
-                r->idf[at] = idf_of(df, g);
+                capt_vec_grow_((void **)&r->row, &cap, r->grams.n * stride, sizeof *r->row);
+                df_weight idf = idf_of(df, g);
+                r->row[at * stride] = idf.idf;
+                r->row[at * stride + 1] = idf.square;
+                memset(r->row + at * stride + 2, 0, n * sizeof *r->row);
             }
-            double w = (double)g->count * r->idf[at].idf;
-            r->weight[at * n + i] = w;
-            r->norm[i * CAPT_NGRAM_MAX + g->n - 1] += square(w, &r->idf[at], g->count);
+            double *row = r->row + at * stride, w = (double)g->count * row[0];
+            row[2 + i] = w;
+            r->norm[i * CAPT_NGRAM_MAX + g->n - 1] += square(w, row[1], g->count);
         }
     }
     for (size_t i = 0; i < n * CAPT_NGRAM_MAX; i++)
@@ -82,8 +81,7 @@ void capt_cider_refs_free(capt_cider_refs *r)
     if (!r)
         return;
     capt_grams_free(&r->grams);
-    free(r->idf);
-    free(r->weight);
+    free(r->row);
     free(r->norm);
     free(r->bigrams);
     free(r);
@@ -104,6 +102,29 @@ void capt_cider_scratch_free(capt_cider_scratch *s)
     free(s);
 }
 
+/* Where each n-gram of s->sent is among those of the references, into s->at. What is looked up lies anywhere in memory and
+ * mostly not in a cache: each step asks for what the next one reads, of all n-grams at once. */
+static void find_all(const capt_df *df, const capt_cider_refs *r, capt_cider_scratch *s)
+{
+    const capt_grams *all = &r->grams;
+    const capt_gram *g = s->sent.grams.gram;
+    size_t n = s->sent.grams.n, stride = r->n + 2;
+    capt_vec_grow_((void **)&s->at, &s->cap_at, n + 1, sizeof *s->at);
+    for (size_t k = 0; k < n; k++)
+        __builtin_prefetch(&all->slot[g[k].key & (all->n_slot - 1)]);
+    for (size_t k = 0; k < n; k++) {
+        uint32_t slot = all->slot[g[k].key & (all->n_slot - 1)];
+        __builtin_prefetch(&all->gram[slot - (slot != 0)]);
+    }
+    for (size_t k = 0; k < n; k++) {
+        s->at[k] = capt_grams_find(all, g[k].key, g[k].check);
+        if (s->at[k] < 0)
+            df_prefetch(df, g[k].key);
+        else
+            __builtin_prefetch(&r->row[(size_t)s->at[k] * stride]);
+    }
+}
+
 /* Fills s->sum: for each reference and n the clipped (or plain) product of the two vectors; norm: of the hypothesis. */
 static void compare(const capt_df *df, const capt_cider_refs *r, const char *hyp, capt_cider_scratch *s, int plain, int ended,
                     double norm[CAPT_NGRAM_MAX])
@@ -112,21 +133,19 @@ static void compare(const capt_df *df, const capt_cider_refs *r, const char *hyp
     capt_sent_set(&s->sent, hyp, ended && capt_df_eos(df), df->h.seed);
     capt_vec_grow_((void **)&s->sum, &s->cap, r->n * N + 1, sizeof *s->sum);
     memset(s->sum, 0, r->n * N * sizeof *s->sum);
-    capt_vec_grow_((void **)&s->at, &s->cap_at, s->sent.grams.n + 1, sizeof *s->at);
+    find_all(df, r, s);
     for (size_t k = 0; k < s->sent.grams.n; k++) {
         const capt_gram *g = &s->sent.grams.gram[k];
-        s->at[k] = capt_grams_find(&r->grams, g->key, g->check);
-        if (s->at[k] < 0)
-            df_prefetch(df, g->key);
-    }
-    for (size_t k = 0; k < s->sent.grams.n; k++) {
-        const capt_gram *g = &s->sent.grams.gram[k];
-        long at = s->at[k];
-        df_weight idf = at >= 0 ? r->idf[at] : idf_of(df, g);
-        double w = (double)g->count * idf.idf;
-        norm[g->n - 1] += square(w, &idf, g->count);
-        for (size_t i = 0; at >= 0 && i < r->n; i++) {
-            double v = r->weight[(size_t)at * r->n + i];
+        if (s->at[k] < 0) {
+            df_weight idf = idf_of(df, g);
+            norm[g->n - 1] += square((double)g->count * idf.idf, idf.square, g->count);
+            continue;
+        }
+        const double *row = r->row + (size_t)s->at[k] * (r->n + 2);
+        double w = (double)g->count * row[0];
+        norm[g->n - 1] += square(w, row[1], g->count);
+        for (size_t i = 0; i < r->n; i++) {
+            double v = row[2 + i];
             s->sum[i * N + g->n - 1] += (plain || w < v ? w : v) * v;
         }
     }

@@ -59,16 +59,16 @@ long capt_grams_find(const capt_grams *g, uint64_t key, uint64_t check)
 
 size_t capt_grams_add(capt_grams *g, uint64_t key, uint64_t check, uint32_t n, uint32_t count)
 {
-    long old = capt_grams_find(g, key, check);
-    if (old >= 0) {
-        g->gram[old].count += count;
-        return (size_t)old;
-    }
     if (g->n == g->cap)
         make_room(g, g->n + 1);
     size_t h = key & (g->n_slot - 1);
-    while (g->slot[h])
-        h = (h + 1) & (g->n_slot - 1);
+    for (; g->slot[h]; h = (h + 1) & (g->n_slot - 1)) {
+        capt_gram *x = &g->gram[g->slot[h] - 1];
+        if (x->key == key && x->check == check) {
+            x->count += count;
+            return g->slot[h] - 1;
+        }
+    }
     g->gram[g->n] = (capt_gram){key, check, count, n};
     g->slot[h] = (uint32_t)++g->n;
     return g->n - 1;
