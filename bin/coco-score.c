@@ -49,7 +49,7 @@ typedef struct answers {
 typedef struct work {
     capt_prog *p;
     const capt_metric *metric[MAX_METRICS];
-    int n_metrics;
+    int n_metrics, no_meteor; /* no_meteor: it would have been computed, had it data */
     capt_splits splits;
     capt_captions *refs;
     capt_df *df; /* from --df, or NULL */
@@ -131,10 +131,10 @@ static int parse_options(work *w)
         capt_str_free(&known);
         return -1;
     }
+    w->no_meteor = metrics == all_metrics && !prog_meteor_place(meteor_path);
     for (const capt_metric *m = capt_metrics; m->name; m++)
         for (size_t i = 0; i < n; i++)
-            if (!strcmp(m->name, name[i]) &&
-                (metrics != all_metrics || strcmp(name[i], "meteor") || prog_meteor_place(meteor_path))) {
+            if (!strcmp(m->name, name[i]) && !(w->no_meteor && !strcmp(m->name, "meteor"))) {
                 w->metric[w->n_metrics++] = m;
                 break;
             }
@@ -394,7 +394,7 @@ static int score_all(work *w)
     size_t n = w->a[0].j.n;
     if (!w->df && (asked(w, "cider") || asked(w, "cider-plain") || asked(w, "diversity"))) {
         if (n < FEW_IMAGES)
-            capt_prog_warn(w->p, "%s: CIDEr takes its n-gram weights from these %zu images alone; give --df FILE", w->a[0].path, n);
+            capt_prog_warn(w->p, "%s: CIDEr takes its n-gram weights from %zu image%s alone; give --df FILE", w->a[0].path, n, n == 1 ? "" : "s");
         own = capt_df_new(w->ref_line, w->ref_at, n, 0, tokenizer_id(), NULL, w->pool, &w->p->err);
         rc = own ? 0 : -1;
     }
@@ -458,6 +458,8 @@ static int put_all(work *w, int stdout_taken)
         scored_put_difference(s, iv, resamples, w->p->seed);
     if (!as_json && !stdout_taken)
         scored_put_table(s, w->n_files, iv);
+    if (w->no_meteor)
+        capt_prog_note(w->p, "METEOR is left out, its data are not there: see --meteor-data");
     for (int f = 0; f < w->n_files; f++)
         scored_note_health(w->p, &s[f]);
     for (int f = 0; f < w->n_files; f++)
@@ -519,8 +521,8 @@ static int work_all(work *w)
     }
     for (int f = 0; f < p->argc; f++) {
         answers *a = &w->a[w->n_files++];
-        a->path = p->argv[f];
-        if (capt_hyps_read_any(a->path, keep_first, &a->n_dropped, &a->hyps, &p->err) ||
+        a->path = strcmp(p->argv[f], "-") ? p->argv[f] : "stdin";
+        if (capt_hyps_read_any(p->argv[f], keep_first, &a->n_dropped, &a->hyps, &p->err) ||
             capt_join_make(&a->j, w->refs, refs_path, a->hyps, a->path, &w->splits, subset, w->arena, &p->err))
             return -1;
     }

@@ -121,6 +121,26 @@ void scored_put_difference(const scored s[2], const scored_interval *iv, int64_t
     put_line(o, stdout);
 }
 
+static const char *plural(size_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+/* Numbers of captions and words are large and whole. */
+static void put_value(double v)
+{
+    printf(v > 10 && v == floor(v) ? "%10.0f" : "%10.4f", v);
+}
+
+static void put_lengths(const capt_metric_out *o, const char *who)
+{
+    printf("%slengths %lld to %lld, ratio %.4f; n-grams correct", who, (long long)o->testlen, (long long)o->reflen,
+           o->reflen ? (double)o->testlen / (double)o->reflen : 0);
+    for (int n = 0; n < CAPT_NGRAM_MAX; n++)
+        printf(" %lld/%lld", (long long)o->correct[n], (long long)o->guess[n]);
+    putchar('\n');
+}
+
 void scored_put_table(const scored *s, int n_files, const scored_interval *iv)
 {
     const scored *a = s, *b = n_files == 2 ? &s[1] : NULL;
@@ -128,30 +148,30 @@ void scored_put_table(const scored *s, int n_files, const scored_interval *iv)
     for (int f = 0; f < n_files; f++) {
         capt_str_clear(&name);
         capt_str_puts_escaped(&name, s[f].path, strlen(s[f].path));
-        printf("%s%s: %zu images, %zu references\n", b ? f ? "B  " : "A  " : "", name.s, s[f].n, s[f].n_refs);
+        printf("%s%s: %zu image%s, %zu reference%s\n", b ? f ? "B  " : "A  " : "", name.s, s[f].n, plural(s[f].n), s[f].n_refs,
+               plural(s[f].n_refs));
     }
     capt_str_free(&name);
     if (b)
-        printf("\n%-20s%10s%10s%10s%s\n", "", "A", "B", "B - A", !isnan(iv[0][0].lo) ? "   95% interval          p" : "");
+        printf("\n%-20s%10s%10s%10s%s", "", "A", "B", "B - A", !isnan(iv[0][0].lo) ? "   95% interval          p" : "");
+    putchar('\n');
     for (int m = 0; m < a->n_out; m++)
         for (int k = 0; k < a->out[m].n_score; k++) {
-            printf("%-20s%10.4f", a->out[m].score[k].key, a->out[m].score[k].value);
+            printf("%-20s", a->out[m].score[k].key);
+            put_value(a->out[m].score[k].value);
             if (b)
-                printf("%10.4f%+10.4f", b->out[m].score[k].value, iv[m][k].diff);
+                put_value(b->out[m].score[k].value);
+            if (b)
+                printf("%+10.4f", iv[m][k].diff);
             if (b && !isnan(iv[m][k].lo))
                 printf("   %+.4f %+.4f   %.4f", iv[m][k].lo, iv[m][k].hi, iv[m][k].p);
             putchar('\n');
         }
+    putchar('\n');
     for (int f = 0; f < n_files; f++)
         for (int m = 0; m < s[f].n_out; m++)
-            if (is_bleu(&s[f].out[m])) {
-                const capt_metric_out *o = &s[f].out[m];
-                printf("%slengths %lld to %lld, n-grams correct %lld %lld %lld %lld of %lld %lld %lld %lld\n",
-                       b ? f ? "B: " : "A: " : "", (long long)o->testlen, (long long)o->reflen,
-                       (long long)o->correct[0], (long long)o->correct[1], (long long)o->correct[2],
-                       (long long)o->correct[3], (long long)o->guess[0], (long long)o->guess[1], (long long)o->guess[2],
-                       (long long)o->guess[3]);
-            }
+            if (is_bleu(&s[f].out[m]))
+                put_lengths(&s[f].out[m], b ? f ? "B: " : "A: " : "");
     printf("%s\n", a->signature);
 }
 

@@ -20,11 +20,12 @@ void capt_id_list_add(capt_id_list *l, const capt_id *id)
         capt_str_printf(&l->s, "%s%.80s", l->n > 1 ? ", " : "", key);
 }
 
-int capt_id_list_fail(capt_id_list *l, const char *path, const char *what, const char *advice, capt_err *err)
+int capt_id_list_fail(capt_id_list *l, const char *path, const char *one, const char *many, const char *advice, capt_err *err)
 {
     int rc = 0;
     if (l->n)
-        rc = capt_fail(err, CAPT_EDATA, "%s: %zu %s: %s%s%s", path, l->n, what, l->s.s, l->n > SHOWN ? ", ..." : "", advice);
+        rc = capt_fail(err, CAPT_EDATA, "%s: %zu image%s %s: %s%s%s", path, l->n, l->n == 1 ? "" : "s", l->n == 1 ? one : many, l->s.s,
+                       l->n > SHOWN ? ", ..." : "", advice);
     capt_str_free(&l->s);
     return rc;
 }
@@ -63,10 +64,10 @@ int capt_join_make(capt_join *j, const capt_captions *refs, const char *refs_nam
         j->hyp[j->n++] = h;
         j->n_refs += (size_t)c->n_captions;
     }
-    int rc = capt_id_list_fail(&unknown, hyps_name, "images are not among the references", "", err);
-    rc |= capt_id_list_fail(&other, hyps_name, "images are in another split than --split names", "", err);
-    rc |= capt_id_list_fail(&bare, refs_name, "images have no references", "", err);
-    rc |= capt_id_list_fail(&missing, hyps_name, "images have no hypothesis", " (--subset scores the others)", err);
+    int rc = capt_id_list_fail(&unknown, hyps_name, "is not among the references", "are not among the references", "", err);
+    rc |= capt_id_list_fail(&other, hyps_name, "is in another split than --split names", "are in another split than --split names", "", err);
+    rc |= capt_id_list_fail(&bare, refs_name, "has no references", "have no references", "", err);
+    rc |= capt_id_list_fail(&missing, hyps_name, "has no hypothesis", "have no hypothesis", " (--subset scores the others)", err);
     return rc;
 }
 

@@ -21,9 +21,9 @@ int capt_join_make(capt_join *j, const capt_captions *refs, const char *refs_nam
                    const capt_splits *splits, int subset, capt_arena *a, capt_err *err);
 void capt_join_free(capt_join *j); /* of zeroes: fine */
 
-/* Ids for a message: the first five and their number. Zero-initialise. fail: 0 when there are none, else -1 with the error
- * "path: N what: id, id, ...advice"; frees the list in either case. */
+/* Ids of images for a message: the first five and their number. Zero-initialise. fail: 0 when there are none, else -1 with the
+ * error "path: 1 image ONE: id" or "path: N images MANY: id, id, ...", then the advice; frees the list in either case. */
 typedef struct capt_id_list { capt_str s; size_t n; } capt_id_list;
 void capt_id_list_add(capt_id_list *l, const capt_id *id);
-int capt_id_list_fail(capt_id_list *l, const char *path, const char *what, const char *advice, capt_err *err);
+int capt_id_list_fail(capt_id_list *l, const char *path, const char *one, const char *many, const char *advice, capt_err *err);
 #endif

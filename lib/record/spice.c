@@ -38,7 +38,7 @@ static int all_seen(const char *path, const capt_id *const *ids, size_t n, const
     for (size_t i = 0; i < n; i++)
         if (!seen[i])
             capt_id_list_add(&missing, ids[i]);
-    return capt_id_list_fail(&missing, path, "images are missing", "", err);
+    return capt_id_list_fail(&missing, path, "is missing", "are missing", "", err);
 }
 
 static int read_score(const json_t *v, const char *where, double *f, capt_err *err)

@@ -34,8 +34,9 @@ score()
 # counts: by hand from the definition of BLEU
 ok 'caption records' score --json "$T/hyps.ndjson"
 first=$(cat "$OUT")
+like 'what METEOR lacks is said' "$(cat "$ERR")" 'METEOR is left out, its data are not there'
 like 'trained images are counted' "$(cat "$ERR")" '1 of 3 captions are of images the model was trained on'
-like 'few images with their own document frequencies' "$(cat "$ERR")" 'these 3 images alone; give --df'
+like 'few images with their own document frequencies' "$(cat "$ERR")" 'from 3 images alone; give --df'
 is 'keys of --json' "$(printf %s "$first" | jq -c 'keys_unsorted[:9]')" \
     '["n","Bleu_1","Bleu_2","Bleu_3","Bleu_4","ROUGE_L","CIDEr","signature","meteor"]'
 is 'counts' "$(printf %s "$first" | jq -c '[.n, .meteor, .bleu_counts]')" \
@@ -69,6 +70,7 @@ is 'names with blanks give the same' "$(cat "$OUT")" "$first"
 
 ok 'a table' score --metrics cider-plain,bleu "$T/hyps.ndjson"
 like 'the table has BLEU' "$(cat "$OUT")" '^Bleu_1 +0\.9375$'
+like 'and its counts' "$(cat "$OUT")" '^lengths 16 to 16, ratio 1\.0000; n-grams correct 15/16 10/13 5/10 1/7$'
 like 'and ends with the signature' "$(tail -n 1 "$OUT")" '^images:3\|refs:2\|split:test\|.*df:corpus,N=3'
 is 'no METEOR in it' "$(grep -ci meteor "$OUT")" 0
 ok 'per image' score --per-image "$T/each.ndjson" "$T/hyps.ndjson"
@@ -83,13 +85,13 @@ is 'one object a file and one of differences' "$(jq -c 'has("difference")' "$OUT
 # joins
 head -n 2 "$T/hyps.ndjson" >"$T/part.ndjson"
 status 1 'an image without a hypothesis' score "$T/part.ndjson"
-like 'is named' "$(cat "$ERR")" 'part.ndjson: 1 images have no hypothesis: 2 \(--subset'
+like 'is named' "$(cat "$ERR")" 'part.ndjson: 1 image has no hypothesis: 2 \(--subset'
 is 'and no number is printed' "$(cat "$OUT")" ''
 ok '--subset' score --subset --json "$T/part.ndjson"
 is '--subset scores the others' "$(jq .n "$OUT")" 2
 echo '{"id":9,"caption":"what"}' | cat "$T/hyps.ndjson" - >"$T/bad.ndjson"
 status 1 'an unknown image' score --subset "$T/bad.ndjson"
-like 'unknown: named' "$(cat "$ERR")" '1 images are not among the references: 9'
+like 'unknown: named' "$(cat "$ERR")" '1 image is not among the references: 9'
 echo '{"id":4,"caption":"what"}' | cat "$T/hyps.ndjson" - >"$T/bad.ndjson"
 status 1 'an image of another split' score "$T/bad.ndjson"
 like 'other split: named' "$(cat "$ERR")" 'another split than --split names: 4'
@@ -169,7 +171,7 @@ head -n 1 "$T/refs.ndjson" >"$T/one.ndjson"
 echo '{"id":1,"caption":"A man rides a horse."}' >"$T/hyp1.ndjson"
 ok 'one image' coco-score --refs "$T/one.ndjson" --json "$T/hyp1.ndjson"
 is 'one image has CIDEr 0' "$(jq .CIDEr "$OUT")" 0
-like 'and a warning' "$(cat "$ERR")" 'these 1 images alone'
+like 'and a warning' "$(cat "$ERR")" 'from 1 image alone'
 
 # tokens, repeats
 ok '--tokenize none' score --tokenize none --json "$T/hyps.ndjson"
@@ -318,7 +320,7 @@ is 'F by synonyms, under a name of its own' "$(jq -c '[.["SPICE-tuples-exact"], 
 like 'the signature names the synonyms' "$(jq -r .signature "$OUT")" '[|]synsets:[0-9a-f]{8}[|]version'
 head -n 2 "$T/tuples.ndjson" >"$T/bad.ndjson"
 status 1 'tuples of some images' score --tuples "$T/bad.ndjson" "$T/hyps.ndjson"
-like 'which are missing' "$(cat "$ERR")" 'bad.ndjson: 1 images are missing: 3'
+like 'which are missing' "$(cat "$ERR")" 'bad.ndjson: 1 image is missing: 3'
 
 # a caption of 10 MB, in both layouts
 big()

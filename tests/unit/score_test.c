@@ -218,7 +218,7 @@ static void spice(void **state)
     assert_int_equal(rc, 0);
     assert_true(f[0] == 0 && f[1] == 0.25);
     static const struct { const char *text, *error; } bad[] = {
-        {"[{\"image_id\":5,\"scores\":{\"All\":{\"f\":0}}}]", "1 images are missing: 6"},
+        {"[{\"image_id\":5,\"scores\":{\"All\":{\"f\":0}}}]", "1 image is missing: 6"},
         {"[{\"image_id\":7,\"scores\":{\"All\":{\"f\":0}}}]", "image 7 is not among"},
         {"[{\"image_id\":5,\"scores\":{\"All\":{\"f\":7}}}]", "between 0 and 1"},
         {"[{\"image_id\":5,\"scores\":{}}]", "\"All\" is missing"}, {"[{", "file ends"}, {"x", "bad JSON"}};
