@@ -85,6 +85,11 @@ $(B)/fuzz/%: $(B)/tests/fuzz/%.o $(FUZZ_MAIN) $(B)/libcapt.a
 	$(call say,LD $@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(B)/libcapt.a $(LDLIBS)
 
+# loaded before the C library by the reliability tests
+$(B)/shim.so: tests/reliability/shim.c $(B)/flags
+	$(call say,LD $@)
+	$(Q)$(CC) -O2 -g -D_GNU_SOURCE $(WARN) -shared -fPIC -o $@ $< -ldl
+
 # each target for FUZZ_SECONDS from small inputs; what it finds lies in build/fuzz/found
 FUZZ_SECONDS ?= 30
 FUZZ_CC ?= $(shell command -v clang-14 || command -v clang)
@@ -155,14 +160,14 @@ GRAD_TEST := build/real64/unit/grad_test build/real64/unit/model_test
 grad-test:
 	@+$(MAKE) --no-print-directory CONF=real64 $(GRAD_TEST)
 
-check-built: all $(UNIT_BIN) $(FUZZ_BIN) grad-test
+check-built: all $(UNIT_BIN) $(FUZZ_BIN) $(B)/shim.so grad-test
 	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(PROVE_FLAGS) $(filter-out %/unit/grad_test,$(UNIT_BIN)) $(GRAD_TEST) $(sort $(wildcard tests/*.t tests/cli/*.t)) $(RELIABILITY)
 
 # what programs do on bad disks, bad files, bad days: with small numbers in `make check`, here with large ones (hours; CONTRIBUTING.md)
 RELIABILITY := $(sort $(wildcard tests/reliability/*.t))
 soak: deps-check
 	@+$(AGAIN) soak-built
-soak-built: all $(FUZZ_BIN)
+soak-built: all $(FUZZ_BIN) $(B)/shim.so
 	CAPT_SOAK=1 CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' --timer $(PROVE_FLAGS) $(SOAK)
 SOAK ?= $(RELIABILITY)
 

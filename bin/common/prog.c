@@ -336,6 +336,28 @@ static int print_text(capt_prog *p, void (*make)(const capt_prog *, capt_str *))
     return 0;
 }
 
+/* ---- memory */
+
+static const char *program_name = "capt";
+
+/* Of a small request: there is nothing to go on with. Large ones are reported by those who make them. */
+void capt_on_no_memory(void)
+{
+    static const char text[] = ": out of memory\n";
+    if (write(2, program_name, strlen(program_name)) < 0 || write(2, text, sizeof text - 1) < 0)
+        _exit(1);
+    _exit(1);
+}
+
+/* jansson's own checks lead to objects that lack what could not be stored. */
+static void *json_memory(size_t n)
+{
+    void *p = malloc(n ? n : 1);
+    if (!p)
+        capt_no_memory();
+    return p;
+}
+
 static int parse_and_run(capt_prog *p, int argc, char **argv)
 {
     capt_prog_state *st = p->state;
@@ -361,6 +383,8 @@ static int parse_and_run(capt_prog *p, int argc, char **argv)
 int capt_prog_main(capt_prog *p, int argc, char **argv)
 {
     guard_std_fds();
+    program_name = p->name;
+    json_set_alloc_funcs(json_memory, free);
     signal(SIGPIPE, SIG_DFL); /* some parents leave it ignored */
     signal(SIGXFSZ, SIG_IGN); /* a limit of the file size is an error of write */
     p->state = capt_alloc(sizeof *p->state);

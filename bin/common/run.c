@@ -79,15 +79,21 @@ int capt_run_finish(capt_run *r, capt_model *m)
 {
     if (m->encoder && capt_params_hash(&m->params, "encoder.", m->encoder_hash, &r->p->err)) /* the name its features will have */
         return -1;
-    if (publish(r, m))
-        return -1;
-    if (unlink(r->part) && capt_file_exists(r->part))
-        return capt_fail_errno(&r->p->err, "%s", r->part);
+    /* what needs memory comes before the last step, so that a run that fails has no OUT */
+    json_t *end = json_pack("{s:s, s:I, s:I}", "event", "end", "step", (json_int_t)r->state.step, "epoch", (json_int_t)r->state.epoch);
     capt_str half = {0}; /* of a save that was killed */
     capt_str_printf(&half, "%s.part", r->part);
-    unlink(half.s);
+    int rc = publish(r, m);
+    if (rc == 0 && unlink(r->part) && errno != ENOENT)
+        rc = capt_fail_errno(&r->p->err, "%s", r->part);
+    if (rc == 0) {
+        unlink(half.s);
+        rc = capt_prog_log(r->p, end);
+        end = NULL;
+    }
+    json_decref(end);
     capt_str_free(&half);
-    return capt_prog_log(r->p, json_pack("{s:s, s:I, s:I}", "event", "end", "step", (json_int_t)r->state.step, "epoch", (json_int_t)r->state.epoch));
+    return rc;
 }
 
 void capt_run_close(capt_run *r)

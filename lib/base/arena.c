@@ -36,7 +36,7 @@ void capt_arena_free(capt_arena *a)
 void *capt_arena_alloc(capt_arena *a, size_t n)
 {
     if (n > (size_t)1 << 62)
-        abort();
+        capt_no_memory();
     n = (n + 15) & ~(size_t)15;
     while (a->now && a->now->size - a->now->used < n && a->now->next)
         a->now = a->now->next;

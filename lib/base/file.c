@@ -215,7 +215,11 @@ int capt_file_publish(const char *path, const char *to, capt_err *err)
         return -1;
     if (rename(path, to) != 0)
         return capt_fail_errno(err, "%s", to);
-    return capt_file_sync_dir(to, err);
+    if (capt_file_sync_dir(to, err) != 0) {
+        (void)rename(to, path); /* nothing stands under the name unless it is sure to stay */
+        return -1;
+    }
+    return 0;
 }
 
 int capt_file_exists(const char *path)

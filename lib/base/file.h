@@ -19,7 +19,7 @@ capt_out *capt_out_open(const char *path, capt_err *err);
 FILE *capt_out_file(capt_out *o);
 int capt_out_finish(capt_out *o, capt_err *err);
 void capt_out_abandon(capt_out *o);
-/* fsync(path), rename(path, to), fsync of the folder. */
+/* fsync(path), rename(path, to), fsync of the folder. On failure path is there and to is not. */
 int capt_file_publish(const char *path, const char *to, capt_err *err);
 int capt_file_sync_dir(const char *path, capt_err *err); /* fsync of the folder path lies in: makes its name last */
 int capt_file_exists(const char *path);

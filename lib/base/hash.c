@@ -26,7 +26,7 @@ capt_hasher *capt_hasher_new(void)
     capt_hasher *h = capt_alloc(sizeof *h);
     h->x = XXH3_createState();
     if (!h->x)
-        abort();
+        capt_no_memory();
     XXH3_128bits_reset(h->x);
     return h;
 }

@@ -3,11 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+void capt_no_memory(void)
+{
+    if (capt_on_no_memory)
+        capt_on_no_memory();
+    abort();
+}
+
 void *capt_alloc(size_t n)
 {
     void *p = calloc(1, n ? n : 1);
     if (!p)
-        abort();
+        capt_no_memory();
     return p;
 }
 
@@ -15,7 +22,7 @@ void *capt_realloc(void *p, size_t n)
 {
     p = realloc(p, n ? n : 1);
     if (!p)
-        abort();
+        capt_no_memory();
     return p;
 }
 
@@ -64,7 +71,7 @@ void capt_vec_grow_(void **v, size_t *cap, size_t need, size_t elem)
     if (want < need)
         want = need;
     if (capt_mul_size(want, elem, &bytes) != 0)
-        abort();
+        capt_no_memory();
     *v = capt_realloc(*v, bytes);
     *cap = want;
 }

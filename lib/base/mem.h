@@ -1,10 +1,14 @@
-/* Host memory. capt_alloc and friends never return NULL for lack of memory: they print nothing and abort(3)
- * the process only when the C library itself has none left for a small request; large, input-driven sizes go
- * through capt_try_alloc, which reports. Freed with free(3) (capt_try_alloc64: 64-byte aligned, also free(3)). */
+/* Host memory. capt_alloc and friends never return NULL: when the C library itself has none left for a small request, they end the
+ * process by capt_no_memory; large, input-driven sizes go through capt_try_alloc, which reports. Freed with free(3) (capt_try_alloc64:
+ * 64-byte aligned, also free(3)). */
 #ifndef CAPT_BASE_MEM_H
 #define CAPT_BASE_MEM_H
 #include <stddef.h>
 #include "base/err.h"
+
+/* Does not return: calls the program's capt_on_no_memory where it defines one, which must not return either, else abort(3). */
+_Noreturn void capt_no_memory(void);
+void capt_on_no_memory(void) __attribute__((weak));
 
 void *capt_alloc(size_t n);              /* zeroed */
 void *capt_realloc(void *p, size_t n);

@@ -7,7 +7,7 @@
 static void reserve(capt_str *b, size_t more)
 {
     if (more >= SIZE_MAX - b->n)
-        abort();
+        capt_no_memory();
     capt_vec_grow_((void **)&b->s, &b->cap, b->n + more + 1, 1);
 }
 

@@ -126,7 +126,7 @@ capt_pool *capt_pool_new(int threads, capt_err *err)
     }
     capt_pool *p = NULL;
     if (posix_memalign((void **)&p, 64, sizeof *p) != 0)
-        abort();
+        capt_no_memory();
     memset(p, 0, sizeof *p);
     int size = threads ? threads : cpus;
     p->size = 1;

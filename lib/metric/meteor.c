@@ -213,7 +213,9 @@ static int look_up_words(run *r, capt_err *err)
         const key *k = &r->key.v[i];
         meteor_word w = {.hash = meteor_word_hash(k->s, k->n)};
         const sb_symbol *stem = sb_stemmer_stem(stemmer, (const sb_symbol *)k->s, (int)k->n);
-        w.stem = stem ? meteor_word_hash((const char *)stem, (size_t)sb_stemmer_length(stemmer)) : w.hash;
+        if (!stem)
+            capt_no_memory();
+        w.stem = meteor_word_hash((const char *)stem, (size_t)sb_stemmer_length(stemmer));
         const meteor_lex *x = meteor_lex_find(m, k->s, k->n);
         w.lex = x ? (uint32_t)(x - m->lex) : METEOR_NONE;
         w.function = x && (x->flags & LEX_FUNCTION);

@@ -1,5 +1,6 @@
 /* METEOR's normaliser for English with punctuation kept: sets symbols apart, opens hyphens, parts clitics, resolves final
  * dots. Each pass goes left to right, and what one replacement read as its surroundings no other one of that pass reads. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unicase.h>
@@ -273,8 +274,11 @@ void meteor_normalise(const capt_meteor *m, meteor_norm *n, const char *line, ca
     uint8_t *lower = NULL;
     size_t len = n->word.n;
     const char *s = n->word.s;
-    if (!ascii)
+    if (!ascii) {
         lower = u8_tolower((const uint8_t *)s, len, "en", NULL, NULL, &len);
+        if (!lower && errno == ENOMEM)
+            capt_no_memory();
+    }
     if (lower)
         s = (const char *)lower;
     for (size_t i = 0; i < len; i++)

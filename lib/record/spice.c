@@ -90,6 +90,8 @@ static int add_tuple(const json_t *t, spice_tuples *to, const char *where, capt_
         }
         size_t m = 0;
         uint8_t *low = u8_tolower((const uint8_t *)w, strlen(w), "en", NULL, NULL, &m);
+        if (!low)
+            capt_no_memory();
         size_t skip = n == 3 && i == 1 && m > 3 && !memcmp(low, "be ", 3) ? 3 : 0;
         if (i)
             capt_str_putc(&s, SPICE_BETWEEN);

@@ -55,7 +55,7 @@ int capt_store_fail_write(const char *path, int rc, const char *what, capt_err *
 
 /* As much address space as there is: the map size is the most a store can grow to
  * without a stop, and the file stays as large as its data. LMDB stamps the size into a new file before it maps it and never
- * lowers the stamp, so the first try decides these bytes wherever the map ends up. */
+ * lowers the stamp, so the first try decides these bytes wherever the map ends up; one that fails before the stamp has failed. */
 int capt_store_env_create(const char *path, MDB_env **env, unsigned flags, capt_err *err)
 {
     static const int bits[] = {40, 36, 32, 30, 28};
@@ -71,7 +71,8 @@ int capt_store_env_create(const char *path, MDB_env **env, unsigned flags, capt_
         if (rc == 0)
             return 0;
         mdb_env_close(*env);
-        if (rc != ENOMEM && rc != EINVAL && rc != EFBIG)
+        struct stat st;
+        if ((rc != ENOMEM && rc != EINVAL && rc != EFBIG) || stat(path, &st) || st.st_size == 0)
             break;
     }
     return capt_store_fail_write(path, rc, "open", err);

@@ -1,5 +1,6 @@
 /* The metric tokenizer's frame: decoding, the lexing loop, what a token becomes, lines. */
 #include "text/ptb.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unicase.h>
@@ -79,6 +80,8 @@ static int put_lower(capt_str *out, const char *s, size_t n)
     }
     size_t len = 0, k = 0;
     uint32_t *u = u8_to_u32((const uint8_t *)s, n, NULL, &len);
+    if (!u && errno == ENOMEM)
+        capt_no_memory();
     if (!u)
         return -1;
     for (i = 0; i < len; i++)
@@ -88,7 +91,9 @@ static int put_lower(capt_str *out, const char *s, size_t n)
             uint32_t buf[8], *low;
             k = sizeof buf / sizeof *buf;
             low = u32_tolower(u + i, 1, "en", NULL, buf, &k);
-            for (size_t j = 0; low && j < k; j++)
+            if (!low)
+                capt_no_memory();
+            for (size_t j = 0; j < k; j++)
                 capt_utf8_put(out, low[j]);
             if (low != buf)
                 free(low);

@@ -125,7 +125,6 @@ long='--batch 5 --epochs 4 --checks 2 --quiet'
     ok 'resumed' run t.ckpt $long --resume
     ok 'the same bytes' cmp t.ckpt t.ckpt.want
     stops 8 TERM 'features' t.ckpt run t.ckpt $long --threads 2
-    stops 6 KILL 'features' t.ckpt run t.ckpt $long --save-minutes 0
     pictures rn n.ckpt.want $long --tune-encoder
     stops 4 TERM 'encoder' n.ckpt pictures rn n.ckpt $long --tune-encoder --threads 2
 }

@@ -256,7 +256,6 @@ is 'no failed run left a checkpoint' "$(ls x.ckpt* 2>/dev/null)" ''
 # stopped, killed: the same bytes. --threads 1 above and 2 here
 run t.ckpt.want --batch 5 --accum 3 --epochs 60 --set dropout=0.2 --quiet
 stops 20 TERM 'features' t.ckpt run t.ckpt --batch 5 --accum 3 --epochs 60 --set dropout=0.2 --quiet --threads 2
-stops 10 KILL 'features' t.ckpt run t.ckpt --batch 5 --accum 3 --epochs 60 --set dropout=0.2 --quiet --save-minutes 0
 pictures n.ckpt.want rn.json --batch 5 --accum 3 --epochs 10 --flip --crop --quiet
 stops 6 TERM 'pictures, batch statistics' n.ckpt pictures n.ckpt rn.json --batch 5 --accum 3 --epochs 10 --flip --crop --quiet --threads 2
 stops 4 KILL 'pictures, batch statistics' n.ckpt pictures n.ckpt rn.json --batch 5 --accum 3 --epochs 10 --flip --crop --quiet --save-minutes 0

@@ -19,7 +19,7 @@ from collections import namedtuple
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.abspath(os.environ.get('CAPT_BIN') or TOP + '/build/release/bin')
 DEBUG = '/debug/' in BIN + '/'
-SHIMS = os.path.dirname(BIN) + '/shim'
+SHIM = os.path.dirname(BIN) + '/shim.so' # shim.c
 soak = bool(os.environ.get('CAPT_SOAK'))
 T = tempfile.mkdtemp(prefix='capt-test.')
 atexit.register(shutil.rmtree, T, True)
