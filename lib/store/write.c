@@ -29,20 +29,21 @@ static size_t min_value(void) /* larger values get pages of their own, and so th
     return page > 1024 && page <= 65536 ? (size_t)page / 2 : 2048;
 }
 
-/* Why a write to a file of ours came back short, which LMDB reports as EIO: tries another one behind its end. */
+/* Why a write to a file of ours came back short, which LMDB reports as EIO: asks for room for another batch behind its end. */
 static int why_short(const char *path)
 {
-    static const char zeros[1 << 16];
     int fd = open(path, O_WRONLY | O_CLOEXEC), why = EIO;
     struct stat st;
     if (fd < 0)
         return why;
     if (fstat(fd, &st) == 0) {
-        errno = 0;
-        ssize_t n = pwrite(fd, zeros, sizeof zeros, st.st_size);
-        why = n == (ssize_t)sizeof zeros ? EIO : n >= 0 ? ENOSPC : errno;
-        if (ftruncate(fd, st.st_size))
-            why = EIO;
+        int full = fallocate(fd, 0, st.st_size, (off_t)BATCH_BYTES) ? errno : 0;
+        if (full == EOPNOTSUPP) {
+            static const char zeros[1 << 16];
+            ssize_t n = pwrite(fd, zeros, sizeof zeros, st.st_size);
+            full = n < 0 ? errno : n < (ssize_t)sizeof zeros ? ENOSPC : 0;
+        }
+        why = ftruncate(fd, st.st_size) || !full ? EIO : full;
     }
     close(fd);
     return why;
