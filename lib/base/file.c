@@ -213,13 +213,14 @@ int capt_file_publish(const char *path, const char *to, capt_err *err)
 {
     if (sync_path(path, 0, err) != 0)
         return -1;
-    if (rename(path, to) != 0)
-        return capt_fail_errno(err, "%s", to);
-    if (capt_file_sync_dir(to, err) != 0) {
+    char *copy = capt_strdup(to), *folder = dirname(copy); /* what needs memory comes before the last step */
+    int rc = rename(path, to) ? capt_fail_errno(err, "%s", to) : 0;
+    if (rc == 0 && sync_path(folder, O_DIRECTORY, err) != 0) {
         (void)rename(to, path); /* nothing stands under the name unless it is sure to stay */
-        return -1;
+        rc = -1;
     }
-    return 0;
+    free(copy);
+    return rc;
 }
 
 int capt_file_exists(const char *path)

@@ -40,10 +40,9 @@ static int check_file(const char *path, size_t *size, capt_err *err)
     close(fd);
     if (!regular)
         return capt_fail(err, CAPT_EDATA, "%s: not a regular file", path);
-    const uint32_t lmdb = 0xBEEFC0DE;
-    if (got == sizeof head && head[4] == __builtin_bswap32(lmdb))
+    if (got == sizeof head && head[4] == __builtin_bswap32(CAPT_STORE_LMDB))
         return capt_fail(err, CAPT_EDATA, "%s: a store of the other byte order", path);
-    if (got < (ssize_t)sizeof head || head[4] != lmdb)
+    if (got < (ssize_t)sizeof head || head[4] != CAPT_STORE_LMDB)
         return capt_fail(err, CAPT_EDATA, "%s: not a feature store", path);
     uint32_t page = head[10];
     if (page < 512 || page > 65536 || (page & (page - 1)))

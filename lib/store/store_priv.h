@@ -7,6 +7,8 @@
 #include "store/fingerprint.h"
 #include "store/store.h"
 
+#define CAPT_STORE_LMDB 0xBEEFC0DEu /* LMDB's magic, at byte 16 of its first two pages */
+
 struct capt_store {
     MDB_env *env;
     MDB_dbi dbi;

@@ -37,7 +37,7 @@ static int why_short(const char *path)
     if (fd < 0)
         return why;
     if (fstat(fd, &st) == 0) {
-        int full = fallocate(fd, 0, st.st_size, (off_t)BATCH_BYTES) ? errno : 0;
+        int full = fallocate(fd, 0, st.st_size, (off_t)CAPT_STORE_BATCH_BYTES) ? errno : 0;
         if (full == EOPNOTSUPP) {
             static const char zeros[1 << 16];
             ssize_t n = pwrite(fd, zeros, sizeof zeros, st.st_size);
@@ -151,6 +151,25 @@ int capt_store_lock_part(capt_store *s, int resume, off_t *size, capt_err *err)
     return 0;
 }
 
+/* Whether fd is what a loss of power leaves of a part before its first transaction is on the disk: LMDB does not sync the two pages
+ * with which a file begins. Each of them is there or is not; nothing was stored yet. */
+static int barely_begun(int fd, off_t size)
+{
+    if (size > 1 << 20)
+        return 0;
+    for (off_t at = 0; at <= sysconf(_SC_PAGESIZE); at += sysconf(_SC_PAGESIZE)) {
+        uint32_t head[6] = {0}; /* of a page: 16 bytes, LMDB's magic, version */
+        if (pread(fd, head, sizeof head, at) < 0)
+            return 0;
+        int any = 0;
+        for (size_t i = 0; i < sizeof head / sizeof *head; i++)
+            any |= head[i] != 0;
+        if (any && head[4] != CAPT_STORE_LMDB)
+            return 0;
+    }
+    return 1;
+}
+
 static int start(capt_store *s, json_t *manifest, capt_err *err)
 {
     if (begin(s, 0, err))
@@ -193,9 +212,13 @@ capt_store *capt_store_create(const char *path, const capt_store_meta *meta, int
     int rc = capt_store_lock_part(s, resume, &size, err);
     int fresh = rc == 0 && size == 0;
     if (rc == 0 && size) { /* a cut file would be a SIGBUS later */
-        rc = capt_store_env_open(s->part, &s->env, err);
-        if (rc == 0)
+        capt_err e = CAPT_ERR_INIT;
+        if (capt_store_env_open(s->part, &s->env, &e) == 0)
             mdb_env_close(s->env);
+        else if (!barely_begun(s->lock, size))
+            rc = capt_fail(err, e.code, "%s", e.text);
+        else if (ftruncate(s->lock, 0))
+            rc = capt_fail_errno(err, "%s", s->part);
         s->env = NULL;
     }
     if (rc == 0)

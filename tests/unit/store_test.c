@@ -287,6 +287,50 @@ static void killed(void **state)
     assert_same_file(at(1, "a"), names[0]);
 }
 
+/* What a loss of power leaves before anything was stored is begun again; what is not of a store is left alone. */
+static void barely_begun(void **state)
+{
+    size_t n, k;
+    char *whole = capt_file_read(at(0, "a"), 0, &n, NULL), part[80];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    capt_store_meta m = meta();
+    snprintf(part, sizeof part, "%s.part", at(1, "begun"));
+    for (int i = 0; i < 6; i++) { /* pages of zeros, one of the two first pages, a cut one, text */
+        char begin[4 * 65536] = {0};
+        size_t size = 3 * page;
+        if (i == 1)
+            memcpy(begin, whole, page);
+        if (i == 2)
+            memcpy(begin + page, whole + page, page);
+        if (i == 3) {
+            memcpy(begin, whole, page);
+            size = page / 2;
+        }
+        if (i > 3)
+            memset(begin + (i == 4 ? 0 : page), 'x', page);
+        FILE *f = fopen(part, "wb");
+        fwrite(begin, 1, size, f);
+        fclose(f);
+        capt_err err = CAPT_ERR_INIT;
+        capt_store *s = capt_store_create(names[1], &m, 1, &err);
+        if (i > 3) {
+            assert_null(s);
+            char *left = capt_file_read(part, 0, &k, NULL);
+            assert_int_equal(k, size);
+            assert_memory_equal(left, begin, size);
+            free(left);
+            continue;
+        }
+        if (!s)
+            fail_msg("%d: %s", i, err.text);
+        for (int r = 0; r < N; r++)
+            put(s, r);
+        assert_int_equal(capt_store_finish(s, &err), 0);
+        assert_same_file(names[0], names[1]);
+    }
+    free(whole);
+}
+
 static void reading(void **state)
 {
     capt_err err = CAPT_ERR_INIT;
@@ -484,7 +528,8 @@ int main(void)
     if (!mkdtemp(dir))
         return 1;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_bytes), cmocka_unit_test(in_order), cmocka_unit_test(fingerprints), cmocka_unit_test(small_address_space), cmocka_unit_test(killed),  cmocka_unit_test(reading),
+        cmocka_unit_test(same_bytes), cmocka_unit_test(in_order), cmocka_unit_test(fingerprints), cmocka_unit_test(small_address_space), cmocka_unit_test(killed),
+        cmocka_unit_test(barely_begun), cmocka_unit_test(reading),
         cmocka_unit_test(threads),    cmocka_unit_test(refuses),             cmocka_unit_test(damage), cmocka_unit_test(numbers)};
     return cmocka_run_group_tests(tests, NULL, clean);
 }
