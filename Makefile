@@ -80,10 +80,10 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(PROG_COMMON) $(B)/libcapt.a
 
 # fuzz targets: with libFuzzer under CONF=fuzz, else a main that replays files
 FUZZ_MAIN := $(if $(filter fuzz,$(CONF)),,$(B)/tests/fuzz/main.o)
-$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(FUZZ_MAIN) $(B)/libcapt.a
+$(B)/fuzz/%: $(B)/tests/fuzz/%.o $(FUZZ_MAIN) $(PROG_COMMON) $(B)/libcapt.a
 	@mkdir -p $(@D)
 	$(call say,LD $@)
-	$(Q)$(CC) $(ALL_CFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(B)/libcapt.a $(LDLIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(if $(FUZZ_MAIN),,-fsanitize=fuzzer) $(LDFLAGS) -o $@ $< $(FUZZ_MAIN) $(PROG_COMMON) $(B)/libcapt.a $(LDLIBS)
 
 # loaded before the C library by the reliability tests
 $(B)/shim.so: tests/reliability/shim.c $(B)/flags
@@ -101,7 +101,7 @@ fuzz: deps-build
 	@mkdir -p build/fuzz/found
 	for t in $(FUZZ_TARGETS); do \
 	    echo "== $$t"; \
-	    build/fuzz/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -max_len=65536 -verbosity=0 -print_final_stats=1 \
+	    build/fuzz/fuzz/$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=256 -max_len=65536 -verbosity=0 -print_final_stats=1 \
 	        -artifact_prefix=build/fuzz/found/$$t- build/fuzz/corpus/$$t || exit 1; \
 	done
 fuzz-targets: $(FUZZ_BIN)
