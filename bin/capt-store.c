@@ -406,27 +406,34 @@ static int diff_stores(capt_prog *p)
 {
     capt_err *err = &p->err;
     capt_store *a = capt_store_open(p->argv[1], err), *b = a ? capt_store_open(p->argv[2], err) : NULL;
-    capt_store_iter *it = b ? capt_store_iter_new(a, err) : NULL;
+    capt_store_iter *in_a = b ? capt_store_iter_new(a, err) : NULL, *in_b = in_a ? capt_store_iter_new(b, err) : NULL;
     struct difference d = {.min_cosine = 1};
-    capt_id id;
+    capt_id x, y;
     capt_feature f, g;
-    int got = it ? 1 : -1, comparable = it && capt_store_meta_of(a)->int_ids == capt_store_meta_of(b)->int_ids;
-    while (got == 1) {
-        got = capt_store_iter_next(it, &id, &f, err);
-        if (got != 1)
-            break;
-        int there = comparable ? capt_store_get(b, &id, &g, err) : 0;
-        d.only_a += there == 0;
-        got = there < 0 || (there == 1 && compare_images(&f, &g, &d, err)) ? -1 : 1;
+    int more_a = in_b ? capt_store_iter_next(in_a, &x, &f, err) : -1, more_b = in_b ? capt_store_iter_next(in_b, &y, &g, err) : -1;
+    int comparable = in_b && capt_store_meta_of(a)->int_ids == capt_store_meta_of(b)->int_ids, rc = 0;
+    while (rc == 0 && more_a >= 0 && more_b >= 0 && (more_a || more_b)) { /* both are in the order of their keys */
+        char key_a[CAPT_ID_KEY], key_b[CAPT_ID_KEY];
+        if (more_a)
+            capt_id_key(&x, key_a);
+        if (more_b)
+            capt_id_key(&y, key_b);
+        int order = !more_a ? 1 : !more_b || !comparable ? -1 : strcmp(key_a, key_b);
+        d.only_a += order < 0;
+        d.only_b += order > 0;
+        if (order == 0)
+            rc = compare_images(&f, &g, &d, err);
+        if (rc == 0 && order <= 0)
+            more_a = capt_store_iter_next(in_a, &x, &f, err);
+        if (rc == 0 && order >= 0)
+            more_b = capt_store_iter_next(in_b, &y, &g, err);
     }
-    if (got == 0) {
-        d.only_b = capt_store_count(b) - d.both;
-        got = print_diff(p, "images", "an image", &d);
-    }
-    capt_store_iter_free(it);
+    rc = rc || more_a || more_b ? -1 : print_diff(p, "images", "an image", &d);
+    capt_store_iter_free(in_a);
+    capt_store_iter_free(in_b);
     capt_store_close(a);
     capt_store_close(b);
-    return got;
+    return rc;
 }
 
 static int compare_tensors(const capt_st_tensor *x, const capt_st_tensor *y, struct difference *d, capt_err *err)

@@ -91,6 +91,20 @@ static int append(MDB_txn *txn, MDB_dbi dbi, capt_store_input *s, const char *to
     return 0;
 }
 
+/* The kernel maps neighbours of the pages that LMDB looks at again; these are let go of, too. */
+static void pass_written(MDB_txn *txn, MDB_dbi dbi, capt_store_passed *p, size_t bytes)
+{
+    MDB_cursor *c;
+    MDB_val k, v;
+    if (mdb_cursor_open(txn, dbi, &c))
+        return;
+    if (mdb_cursor_get(c, &k, &v, MDB_LAST) == 0 && !capt_store_is_manifest_key(&k)) {
+        capt_store_pass(p, &v, CAPT_STORE_KEEP);
+        p->bytes += bytes;
+    }
+    mdb_cursor_close(c);
+}
+
 /* Fills an empty environment by the transactions that a first writing in this order has; syncs are left to the end, they
  * change no byte. The same records give the same file. */
 static int fill(MDB_env *env, const char *to, capt_store_input *src, int n, capt_store_meta *m, capt_moments *moments, capt_err *err)
@@ -107,6 +121,7 @@ static int fill(MDB_env *env, const char *to, capt_store_input *src, int n, capt
         rc = commit(&txn, to, err);
     json_decref(manifest);
     size_t bytes = 0;
+    capt_store_passed written = {0};
     while (rc == 0) {
         capt_err e = CAPT_ERR_INIT;
         capt_store_input *s = least(src, n, &e);
@@ -118,6 +133,8 @@ static int fill(MDB_env *env, const char *to, capt_store_input *src, int n, capt
             rc = commit(&txn, to, err);
         if (rc == 0 && !txn) {
             rc = start(env, &txn, &dbi, to, err);
+            if (rc == 0)
+                pass_written(txn, dbi, &written, bytes);
             in_batch = 0;
             bytes = 0;
         }
@@ -125,6 +142,7 @@ static int fill(MDB_env *env, const char *to, capt_store_input *src, int n, capt
             rc = append(txn, dbi, s, to, m, moments, err);
         in_batch++;
         bytes += s->v.mv_size;
+        capt_store_pass(&s->passed, &s->v, n > 16 ? CAPT_STORE_KEEP / 16 : CAPT_STORE_KEEP);
         if (rc == 0)
             rc = advance(s, err);
     }

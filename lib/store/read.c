@@ -159,6 +159,18 @@ const capt_store_section *capt_store_section_of(const capt_store *s, const char 
     return NULL;
 }
 
+void capt_store_pass(capt_store_passed *p, const MDB_val *v, size_t keep)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)v->mv_data & ~(page - 1), end = (uintptr_t)v->mv_data + v->mv_size;
+    if (p->bytes >= keep) { /* before the new value counts: it is still wanted */
+        (void)madvise((void *)p->from, p->to - p->from, MADV_DONTNEED); /* the map is shared and only read */
+        p->bytes = 0;
+    }
+    p->from = p->bytes == 0 || at < p->from ? at : p->from;
+    p->to = p->bytes == 0 || end > p->to ? end : p->to;
+    p->bytes += (end - at + page - 1) / page * page;
+}
+
 /* Whether the value at p was found right before; with add, remembers it. A full neighbourhood only costs another check. */
 static int checked(capt_store *s, const void *p, int add)
 {
@@ -244,6 +256,7 @@ struct capt_store_iter {
     MDB_txn *txn;
     MDB_cursor *cursor;
     char key[CAPT_ID_KEY];
+    capt_store_passed passed;
 };
 
 capt_store_iter *capt_store_iter_new(capt_store *s, capt_err *err)
@@ -283,7 +296,10 @@ static int step(capt_store_iter *it, MDB_cursor_op op, capt_id *id, capt_feature
         return capt_store_fail_mdb(it->s->path, rc, "read", err);
     if (capt_id_from_key(k.mv_data, k.mv_size, it->s->meta.int_ids == 1, it->key, id, err))
         return capt_err_prefix(err, "%s", it->s->path);
-    return f && examine(it->s, &k, &v, f, err) ? -1 : 1;
+    if (!f)
+        return 1;
+    capt_store_pass(&it->passed, &v, CAPT_STORE_KEEP);
+    return examine(it->s, &k, &v, f, err) ? -1 : 1;
 }
 
 int capt_store_iter_next(capt_store_iter *it, capt_id *id, capt_feature *f, capt_err *err)

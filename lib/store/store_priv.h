@@ -20,7 +20,7 @@ struct capt_store {
     /* writing */
     MDB_txn *txn;
     int lock, batch;
-    size_t batch_bytes;
+    size_t batch_bytes, unmapped; /* of this transaction; since the map was let go of */
     capt_packed *packed;
     int in_order; /* since the first: every key behind the one before, of one kind known from the start */
     char last[CAPT_ID_KEY];
@@ -32,7 +32,7 @@ struct capt_store {
     size_t checked_size;
 };
 
-enum { CAPT_STORE_BATCH = 128 };
+enum { CAPT_STORE_BATCH = 128, CAPT_STORE_KEEP = 16 << 20 }; /* records a transaction; bytes a walk keeps mapped */
 #define CAPT_STORE_BATCH_BYTES ((size_t)32 << 20)
 /* Whether a batch of n records and so many bytes is complete before the next one of size bytes: the same rule in a first
  * writing and in the copy, for the same bytes. */
@@ -41,8 +41,13 @@ static inline int capt_store_batch_ends(int n, size_t bytes, size_t size)
     return n == CAPT_STORE_BATCH || (n && bytes + size > CAPT_STORE_BATCH_BYTES);
 }
 
+/* A walk over all values lets go of the pages it has passed, `keep` bytes of them at a time: they stay in the system's cache, but a
+ * program that walks needs no more memory for a large store than for a small one. */
+typedef struct capt_store_passed { uintptr_t from, to; size_t bytes; } capt_store_passed;
+void capt_store_pass(capt_store_passed *p, const MDB_val *v, size_t keep);
+
 /* What a copy in key order reads: a store's records without its manifest. */
-typedef struct capt_store_input { const char *path; MDB_txn *txn; MDB_cursor *cursor; MDB_val k, v; int end; } capt_store_input;
+typedef struct capt_store_input { const char *path; MDB_txn *txn; MDB_cursor *cursor; MDB_val k, v; int end; capt_store_passed passed; } capt_store_input;
 int capt_store_input_open(capt_store_input *in, MDB_env *env, const char *path, capt_err *err);
 void capt_store_input_close(capt_store_input *in);
 /* n inputs -> to, a file that does not exist yet; removed again on failure. bytes: of all inputs, for the size of the map.

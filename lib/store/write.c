@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
@@ -100,6 +101,23 @@ static void set_manifest(capt_store *s, json_t *j) /* steals j */
     capt_store_manifest_read(j, &s->meta, s->part, &none);
 }
 
+/* LMDB looks again at pages it wrote, and the kernel maps their neighbours: all of the map is let go of now and then. Its start follows
+ * from any value, which stands 16 bytes behind the start of a page that begins with its own number. */
+static void let_go(capt_store *s, size_t page, size_t used)
+{
+    MDB_cursor *c;
+    MDB_val k, v;
+    if (s->unmapped < CAPT_STORE_KEEP || mdb_cursor_open(s->txn, s->dbi, &c))
+        return;
+    if (mdb_cursor_get(c, &k, &v, MDB_LAST) == 0 && !capt_store_is_manifest_key(&k) && ((uintptr_t)v.mv_data - 16) % page == 0) {
+        uint64_t number;
+        memcpy(&number, (const char *)v.mv_data - 16, sizeof number);
+        (void)madvise((char *)v.mv_data - 16 - number * page, used, MADV_DONTNEED); /* shared, and only read */
+        s->unmapped = 0;
+    }
+    mdb_cursor_close(c);
+}
+
 /* Opens a write transaction when there is none, with room in the map for a whole batch. */
 static int begin(capt_store *s, size_t more, capt_err *err)
 {
@@ -119,6 +137,8 @@ static int begin(capt_store *s, size_t more, capt_err *err)
         s->txn = NULL;
         return capt_store_fail_write(s->part, rc, "write", err);
     }
+    s->unmapped += s->batch_bytes;
+    let_go(s, st.ms_psize, used);
     s->batch = 0;
     s->batch_bytes = 0;
     return 0;

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # R7. The n-th allocation, read, write or sync fails (shim.c), in every program of a tiny pipeline: no signal, exit status 1 and a
 # message, nothing under the final name; or, where the program can do without, 0 and the bytes it writes otherwise. After it the same
 # command completes. Budget: two minutes.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # R4. Damage to stores and checkpoints: `capt-store verify` finds every bit that is turned in a record or a checkpoint, cut files are
 # refused when they are opened, and whatever is damaged, nothing ends by a signal or takes 10 s. Budget: a minute on a busy machine.
 # FLIPS, CUTS, PAGES: how many bits anywhere in a store and in a checkpoint, cuts, and wrecked pages that hold the store's tree.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # R6. Hostile files, made here: each gets the right exit status and a message that names file and line or key, within 1 s of processor
 # time and 256 MiB. Budget: half a minute.
 import json

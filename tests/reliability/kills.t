@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # R1. Every long-running program is killed by signal 9 at random moments and run again with --resume (those that begin anew: run again):
 # no half file stands under the final name, and in the end the bytes are those of an undisturbed run, with nothing left beside them.
 # Budget: two minutes. KILLS: how many a program. SEED: other moments.

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # R2. Power cuts, simulated: shim.c records what a program writes, syncs and renames; then, for a moment of it, a state is built that a
 # disk could be found in after the power failed there. What was synced is there. What was not is there, or not, or torn at 512 bytes,
 # each write for itself; of the folder's changes some first ones are there. From every such state the same command goes on to the bytes of
