@@ -163,13 +163,15 @@ grad-test:
 check-built: all $(UNIT_BIN) $(FUZZ_BIN) $(B)/shim.so grad-test
 	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(PROVE_FLAGS) $(filter-out %/unit/grad_test,$(UNIT_BIN)) $(GRAD_TEST) $(sort $(wildcard tests/*.t tests/cli/*.t)) $(RELIABILITY)
 
-# what programs do on bad disks, bad files, bad days: with small numbers in `make check`, here with large ones (hours; CONTRIBUTING.md)
+# what programs do on bad disks, bad files, bad days: with small numbers in `make check`, here with large ones (CONTRIBUTING.md)
 RELIABILITY := $(sort $(wildcard tests/reliability/*.t))
 soak: deps-check
 	@+$(AGAIN) soak-built
 soak-built: all $(FUZZ_BIN) $(B)/shim.so
 	CAPT_SOAK=1 CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' --timer $(PROVE_FLAGS) $(SOAK)
+	@+$(if $(FUZZ_CC),$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=$(SOAK_FUZZ),echo 'no clang: nothing was fuzzed')
 SOAK ?= $(RELIABILITY)
+SOAK_FUZZ ?= 3600
 
 # the unit tests alone, in any CONF
 check-unit: deps-check
@@ -192,7 +194,7 @@ lint-code:
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr $(CPPCHECK_OFF:%=--suppress=%) \
 	    --error-exitcode=1 --include=tests/lint.h -DCAPT_VERSION='"x"' -Ilib -Ibin lib bin
 lint-shell:
-	shellcheck -x -S warning -e SC2209 $(wildcard tests/*.sh tests/*.t tests/cli/*.t) $(shell grep -lE '^#!.*sh$$' pipelines/* .ci/* 2>/dev/null)
+	shellcheck -x -S warning -e SC2209 $(wildcard tests/*.sh tests/*.t tests/cli/*.t) tests/reliability/full.t $(shell grep -lE '^#!.*sh$$' pipelines/* .ci/* 2>/dev/null)
 lint-man:
 	$(if $(wildcard man/*.[1-8]),mandoc -T lint -W warning $(wildcard man/*.[1-8]),@:)
 
@@ -231,7 +233,7 @@ help:
 	@echo 'make [all]         programs and library in build/$$CONF (CONF=release, debug or real64; CI=1: -Werror)'
 	@echo 'make check         installs what is missing, builds, runs all tests'
 	@echo 'make check-unit    the unit tests alone; with CONF=debug under sanitizers'
-	@echo 'make soak          the reliability tests with large numbers (hours); SOAK=FILE.. some of them'
+	@echo 'make soak          the reliability tests with large numbers and an hour of every fuzz target: days; SOAK=FILE.. SOAK_FUZZ=SECONDS'
 	@echo 'make demo          builds, then trains, captions and scores a toy data set: at most 5 minutes, a page at the end'
 	@echo 'make lint          cppcheck, shellcheck, mandoc'
 	@echo 'make fuzz          every parser by libFuzzer, FUZZ_SECONDS=30 each (needs clang)'

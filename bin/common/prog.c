@@ -14,7 +14,8 @@ const char *capt_choice_name(const char *list, int i, size_t *n)
 {
     for (; list && i > 0; i--) {
         list = strchr(list, '|');
-        list += list != NULL;
+        if (list)
+            list++;
     }
     if (!list || i < 0)
         return NULL;

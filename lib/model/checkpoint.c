@@ -136,8 +136,18 @@ static int check_crc(const void *data, size_t n, const char *name, const json_t 
     return 0;
 }
 
+static int check_format(const capt_st *st, const char *path, capt_err *err)
+{
+    const char *format = capt_st_meta(st, "format");
+    if (format && !strcmp(format, FORMAT))
+        return 0;
+    return capt_fail(err, CAPT_EDATA, "%s is no checkpoint of this toolkit (format %s)", path, format ? format : "absent");
+}
+
 int capt_checkpoint_check(capt_st *st, const char *prefix, const char *path, capt_err *err)
 {
+    if (check_format(st, path, err))
+        return -1;
     json_t *crc = meta(st, "crc32c", path, 1, err);
     int rc = crc ? 0 : -1;
     for (size_t i = 0; i < capt_st_n(st) && !rc; i++) {
@@ -239,11 +249,6 @@ capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype 
     if (!st)
         return NULL;
     json_t *config = NULL, *vocab = NULL;
-    const char *format = capt_st_meta(st, "format");
-    if (!format || strcmp(format, FORMAT)) {
-        capt_fail(err, CAPT_EDATA, "%s is no checkpoint of this toolkit (format %s)", path, format ? format : "absent");
-        goto end;
-    }
     if (capt_checkpoint_check(st, "", path, err))
         goto end;
     config = meta(st, "config", path, 1, err);

@@ -5,6 +5,7 @@
 import json
 import os
 import random
+import re
 import struct
 import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -88,8 +89,10 @@ ok(look(bytes(swapped), 'verify') == 1, 'two records that changed places are fou
 # checkpoints
 ckpt, missed, signals = read('a.ckpt'), [], []
 head = 8 + struct.unpack('<Q', ckpt[:8])[0]
+names = [m.start() + k for m in re.finditer(rb'"(format|config|vocab|provenance|crc32c)"', ckpt[:head]) for k in range(1, 8)]
+names += [m.start() + k for m in re.finditer(b'capt-checkpoint-', ckpt[:head]) for k in range(17)]
 for i in range(FLIPS):
-    at, bit = random.randrange(head if i % 2 else len(ckpt)), random.randrange(8)
+    at, bit = random.choice(names) if i % 5 == 0 else random.randrange(head if i % 2 else len(ckpt)), random.randrange(8)
     status = look(flipped(ckpt, at, bit), 'verify')
     if status == 0:
         missed.append((at, bit, ckpt[at - 20:at + 20]))

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # R10. Memory at its highest (resident, mapped files counted): programs that read a stream, and capt-store whatever the size of a store,
-# at most 64 MiB, coco-split also for files of COCO's size; coco-score, which keeps the references, 3 KiB an image; clip-featurize its
+# at most 64 MiB, coco-split also for files of COCO's size; coco-score, which keeps the references, 2 KiB an image; clip-featurize its
 # weights and 256 MiB. Budget: a minute.
 # LINES: of the streams.
 import json
@@ -39,7 +39,7 @@ with open('r', 'w') as f, open('h', 'w') as h:
         f.write('{"id":%d,"file":"COCO_val2014_%012d.jpg","split":"%s","captions":["%s"]}\n' % (i, i, 'train' if i % 2 else 'val', '","'.join(pick.choices(some, k=2))))
         h.write('{"id":%d,"caption":"%s","logprob":-1.5}\n' % (i, pick.choice(some)))
 stays('vocab-build', 64 * MIB, ['vocab-build', '--quiet', '--type', 'word', '--out', 'v', 'r'])
-stays('coco-score', 3 * LINES, ['coco-score', '--quiet', '--refs', 'r', '--split', 'all', 'h'])
+stays('coco-score', 2 * LINES, ['coco-score', '--quiet', '--refs', 'r', '--split', 'all', 'h'])
 with open('text', 'w') as f:
     for i in range(LINES):
         f.write('{"id":%d,"sections":[{"name":"g","dtype":"f16","dim":4,"rows":[[%d,1,2,3]]}]}\n' % (i, i % 1000))
