@@ -1,411 +1,296 @@
-/* vinvl-import: features made by other programs -> feature store. */
-#include <dirent.h>
-#include <math.h>
-#include <stdio.h>
+/* vinvl-import: features made by other programs -> feature store, and the tags that came with them. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "base/prov.h"
-#include "base/str.h"
 #include "common/prog.h"
-#include "store/store.h"
-#include "tensor/npy.h"
+#include "data/detector.h"
+#include "data/npyset.h"
+#include "store/fingerprint.h"
 
-enum { NPY = 5 };
-static int format = -1, dtype_choice, int_ids, resume;
-static const char *store_path, *names_path, *boxes_path, *section_name, *encoder = "imported", *encoder_hash;
+enum { AUTO, BUTD, VINVL, OSCAR, SGB, NPY };
+static const capt_regions_form forms[] = {CAPT_REGIONS_NONE, CAPT_REGIONS_BUTD, CAPT_REGIONS_VINVL, CAPT_REGIONS_VINVL, CAPT_REGIONS_SGB};
+static const capt_dtype dtypes[] = {CAPT_F16, CAPT_BF16, CAPT_F32};
+
+static int format, dtype_choice, ids, resume;
+static int64_t dim;
+static const char *store_path, *names_path, *boxes_path, *section_name, *tags_path, *hw_path, *encoder = "imported", *encoder_hash;
+static capt_strs predictions;
 
 static const capt_opt options[] = {
-    {"format", CAPT_O_CHOICE, &format, "auto|butd-tsv|vinvl-tsv|oscar-tsv|sgb-tsv|npy", "layout of the features; npy is the one built in", 0, 0, 0, 1},
+    {"format", CAPT_O_CHOICE, &format, "auto|butd-tsv|vinvl-tsv|oscar-tsv|sgb-tsv|npy", "layout of the features; auto looks at the first row", 0, 0, 0, 0},
     {"store", CAPT_O_STR, &store_path, "OUT", "feature store to write", 0, 0, 1, 1},
+    {"tags", CAPT_O_STR, &tags_path, "FILE", "tag records to write: classes, confidences and boxes of the objects", 0, 0, 1, 0},
+    {"predictions", CAPT_O_STRS, &predictions, "FILE", "TSV file of the images' objects (labels or predictions); may be repeated", 0, 0, 1, 0},
+    {"hw", CAPT_O_STR, &hw_path, "FILE", "TSV file of the pictures' heights and widths", 0, 0, 1, 0},
     {"names", CAPT_O_STR, &names_path, "FILE", "picture names of the rows of one .npy, a line each", 0, 0, 1, 0},
     {"boxes", CAPT_O_STR, &boxes_path, "DIR", "folder of ID.npy (n,4): boxes of the regions, kept as f32", 0, 0, 1, 0},
     {"section", CAPT_O_STR, &section_name, "NAME", "name of the section; default by shape: global, grid or regions", 0, 0, 0, 0},
-    {"ids", CAPT_O_CHOICE, &int_ids, "string|int", "ids are names without extension, or the number these end with", 0, 0, 0, 0},
+    {"ids", CAPT_O_CHOICE, &ids, "auto|string|int", "ids are names without extension, or the number these end with; auto: numbers where a TSV file has only such", 0, 0, 0, 0},
+    {"dim", CAPT_O_INT, &dim, "N", "numbers a box, where the bytes do not tell; 0: they do", 0, CAPT_SIDE_MAX, 0, 0},
     {"dtype", CAPT_O_CHOICE, &dtype_choice, "f16|bf16|f32", "how numbers are kept", 0, 0, 0, 0},
     {"encoder", CAPT_O_STR, &encoder, "NAME", "what made the features, for the manifest", 0, 0, 0, 0},
     {"encoder-hash", CAPT_O_STR, &encoder_hash, "HEX", "hash of its weights, for the manifest", 0, 0, 0, 0},
     {"resume", CAPT_O_FLAG, &resume, NULL, "continue OUT.part", 0, 0, 1, 0},
     {0}};
 
-static const capt_dtype dtypes[] = {CAPT_F16, CAPT_BF16, CAPT_F32};
-
-struct job {
+typedef struct job {
     capt_prog *p;
-    capt_arena *arena;
+    capt_pool *pool;
     capt_store_meta meta;
-    capt_store *store;
-    CAPT_VEC(capt_id) id;      /* one an image, in the order of work */
-    CAPT_VEC(const char *) file; /* of a folder: the files' names */
-    capt_npy all;              /* the one file */
-    const char *dir;           /* or the folder */
-    capt_str x, packed, boxes; /* scratch */
-    /* fingerprint */
-    int64_t numbers, images, min_rows, max_rows;
-    double sum, squares, min_norm, max_norm;
-};
+    capt_detector_files files;
+    capt_detector *detector; /* one of the two */
+    capt_npyset *npy;
+    capt_out *tags;
+    capt_progress progress;
+} job;
 
-/* ---- ids ---- */
+/* ---- the import ---- */
 
-/* "COCO_val2014_000000391895.jpg" -> 391895. */
-static int number_of(const char *name, capt_id *id, capt_arena *arena, capt_err *err)
+static int bad(void *arg, capt_err *err)
 {
-    if (capt_id_from_file(name, id, arena, err))
-        return -1;
-    if (!int_ids)
+    job *j = arg;
+    if (capt_prog_bad(j->p, err) == 0)
         return 0;
-    const char *s = id->s + strlen(id->s);
-    while (s > id->s && s[-1] >= '0' && s[-1] <= '9')
-        s--;
-    size_t n = strlen(s);
-    if (n == 0 || n > 18 || (s > id->s && s[-1] != '_'))
-        return capt_fail(err, CAPT_EDATA, "%s: the name does not end with a number (--ids int)", name);
-    *id = capt_id_int(strtoll(s, NULL, 10));
-    return 0;
+    return j->p->err.code ? -1 : capt_fail(&j->p->err, err->code, "%s", err->text);
 }
 
-static int read_names(struct job *j, int64_t want)
+static int put_text(void *arg, const char *s, size_t n)
 {
-    capt_err *err = &j->p->err;
-    size_t n;
-    char *text = capt_file_read(names_path, (size_t)1 << 30, &n, err);
-    if (!text)
+    job *j = arg;
+    return !j->tags || fwrite(s, 1, n, capt_out_file(j->tags)) == n ? 0 : -1;
+}
+
+static int each_round(void *arg, int64_t done)
+{
+    job *j = arg;
+    capt_progress_at(&j->progress, done, NULL);
+    return capt_prog_stopping();
+}
+
+static void print_fingerprint(const job *j)
+{
+    capt_err none = CAPT_ERR_INIT;
+    capt_store *s = capt_store_open(store_path, &none);
+    if (!s)
+        return;
+    const capt_store_meta *m = capt_store_meta_of(s);
+    capt_str b = {0}, missing = {0};
+    for (int i = 0; i < m->n_sections; i++) {
+        capt_str_clear(&b);
+        capt_fingerprint_text(capt_fingerprint_section(m->fingerprint, m->section[i].name), &b);
+        capt_prog_note(j->p, "%s%lld images, section \"%s\" %s: %s", i ? "" : "fingerprint: ", (long long)m->count, m->section[i].name,
+                       capt_dtype_name(m->section[i].dtype), b.s);
+    }
+    if (j->detector) {
+        capt_detector_report(j->detector, &b, &missing);
+        if (b.n && m->geometry)
+            capt_prog_note(j->p, "geometry: %s", b.s);
+        else if (b.n)
+            capt_prog_warn(j->p, "geometry: %s", b.s);
+        if (missing.n)
+            capt_prog_warn(j->p, "%s", missing.s);
+    } else if (m->geometry) {
+        capt_prog_note(j->p, "geometry: the last six columns are stored as " CAPT_GEOMETRY);
+    }
+    capt_str_free(&b);
+    capt_str_free(&missing);
+    capt_store_close(s);
+}
+
+/* Tags get their name before the store: a complete store has its tags. */
+static int publish(job *j, capt_store *s)
+{
+    capt_out *tags = j->tags;
+    j->tags = NULL;
+    if (tags && capt_out_finish(tags, &j->p->err)) {
+        capt_store_abandon(s);
         return -1;
-    int rc = 0;
-    for (char *s = text; *s && rc == 0;) {
-        size_t line = strcspn(s, "\n"), k = line;
-        while (k && (s[k - 1] == '\r' || s[k - 1] == ' '))
-            k--;
-        char *name = capt_strndup(s, k);
-        capt_id id;
-        rc = number_of(name, &id, j->arena, err);
-        if (rc)
-            capt_err_prefix(err, "%s:%zu", names_path, j->id.n + 1);
-        free(name);
-        capt_vec_push(&j->id, id);
-        s += line + (s[line] == '\n');
     }
-    free(text);
-    if (rc == 0 && (int64_t)j->id.n != want)
-        rc = capt_fail(err, CAPT_EDATA, "%s: %zu names for %lld rows", names_path, j->id.n, (long long)want);
-    return rc;
+    return capt_store_finish(s, &j->p->err);
 }
 
-static int by_name(const void *a, const void *b)
+static int import_all(job *j)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static int read_folder(struct job *j)
-{
-    capt_err *err = &j->p->err;
-    DIR *d = opendir(j->dir);
-    if (!d)
-        return capt_fail_errno(err, "%s", j->dir);
-    for (struct dirent *e = readdir(d); e; e = readdir(d)) {
-        size_t n = strlen(e->d_name);
-        if (n > 4 && e->d_name[0] != '.' && strcmp(e->d_name + n - 4, ".npy") == 0)
-            capt_vec_push(&j->file, capt_arena_strndup(j->arena, e->d_name, n));
-    }
-    closedir(d);
-    if (j->file.n == 0)
-        return capt_fail(err, CAPT_EDATA, "%s: no .npy file in this folder", j->dir);
-    qsort(j->file.v, j->file.n, sizeof *j->file.v, by_name);
-    for (size_t i = 0; i < j->file.n; i++) {
-        capt_id id;
-        if (number_of(j->file.v[i], &id, j->arena, err))
-            return -1;
-        capt_vec_push(&j->id, id);
-    }
-    return 0;
-}
-
-/* ---- shapes ---- */
-
-/* What one image's array is: rows, dim and the usual name. first: 1 when the first axis counts images. */
-static int shape_of(const capt_npy *a, int first, const char *path, int *rows, int *dim, const char **name, capt_err *err)
-{
-    int64_t r = 1;
-    int axes = a->ndim - first;
-    if (axes < 1 || axes > 3 || a->n == 0)
-        return capt_fail(err, CAPT_EDATA, "%s: an array of %d axes: want %s", path, a->ndim,
-                         first ? "(N,D), (N,R,D) or (N,H,W,D)" : "(D), (n,D) or (H,W,D)");
-    for (int i = first; i < a->ndim - 1; i++)
-        r *= a->shape[i];
-    if (r > 1 << 20 || a->shape[a->ndim - 1] > 1 << 20)
-        return capt_fail(err, CAPT_EDATA, "%s: more than 1048576 rows or columns an image", path);
-    *rows = (int)r;
-    *dim = (int)a->shape[a->ndim - 1];
-    *name = axes == 1 ? "global" : axes == 3 || first ? "grid" : "regions";
-    return 0;
-}
-
-static char *in_folder(const char *dir, const char *file)
-{
-    capt_str b = {0};
-    capt_str_printf(&b, "%s/%s", dir, file);
-    return b.s;
-}
-
-static int set_meta(struct job *j, const char *operand)
-{
-    capt_err *err = &j->p->err;
-    capt_store_meta *m = &j->meta;
-    const char *name;
-    int rows = 0, dim = 0, rc;
-    if (j->dir) {
-        char *path = in_folder(j->dir, j->file.v[0]);
-        capt_npy a;
-        rc = capt_npy_open(&a, path, err);
-        if (rc == 0) {
-            rc = shape_of(&a, 0, path, &rows, &dim, &name, err);
-            capt_npy_close(&a);
-        }
-        free(path);
-        rows = rc == 0 && strcmp(name, "global") == 0 ? 1 : 0;
-    } else {
-        rc = shape_of(&j->all, 1, operand, &rows, &dim, &name, err);
-    }
-    if (rc)
-        return rc;
-    m->int_ids = int_ids;
-    m->dtype = dtypes[dtype_choice];
-    m->n_sections = boxes_path ? 2 : 1;
-    m->section[0] = (capt_store_section){"", m->dtype, rows, dim};
-    snprintf(m->section[0].name, sizeof m->section[0].name, "%s", section_name ? section_name : name);
-    m->section[1] = (capt_store_section){"boxes", CAPT_F32, 0, 4};
-    m->encoder = encoder;
-    m->encoder_hash = encoder_hash;
-    return 0;
-}
-
-/* A file is named by its contents; a folder, which may hold a hundred gigabytes, by its files' names and sizes. */
-static int set_provenance(struct job *j, const char *operand)
-{
-    capt_err *err = &j->p->err;
-    char hex[33];
-    json_t *entry = capt_prov_entry(j->p->name, NULL), *input = json_object();
-    json_object_set_new(entry, "options", capt_prog_options(j->p));
-    json_object_set_new(entry, "input", input);
-    j->meta.provenance = capt_prov_append(NULL, entry);
-    if (!j->dir) {
-        if (capt_hash_file(operand, hex, err))
-            return -1;
-        json_object_set_new(input, "features", json_string(hex));
-        if (capt_hash_file(names_path, hex, err))
-            return -1;
-        json_object_set_new(input, "names", json_string(hex));
-        return 0;
-    }
-    capt_hasher *h = capt_hasher_new();
-    for (size_t i = 0; i < j->file.n; i++) {
-        char *path = in_folder(j->dir, j->file.v[i]);
-        struct stat st = {0};
-        (void)stat(path, &st); /* a missing file fails when it is read */
-        free(path);
-        int64_t size = st.st_size;
-        capt_hasher_add(h, j->file.v[i], strlen(j->file.v[i]) + 1);
-        capt_hasher_add(h, &size, sizeof size);
-    }
-    capt_hasher_end(h, hex);
-    json_object_set_new(input, "names_and_sizes", json_string(hex));
-    return 0;
-}
-
-/* ---- work ---- */
-
-static void *scratch(capt_str *b, size_t n)
-{
-    if (n > b->cap) {
-        b->s = capt_realloc(b->s, n);
-        b->cap = n;
-    }
-    return b->s;
-}
-
-static void add_fingerprint(struct job *j, const float *x, int rows, int dim)
-{
-    for (int r = 0; r < rows; r++) {
-        double squares = 0;
-        for (int c = 0; c < dim; c++) {
-            double v = x[(int64_t)r * dim + c];
-            j->sum += v;
-            squares += v * v;
-        }
-        double norm = sqrt(squares);
-        j->min_norm = j->numbers == 0 || norm < j->min_norm ? norm : j->min_norm;
-        j->max_norm = norm > j->max_norm ? norm : j->max_norm;
-        j->squares += squares;
-        j->numbers += dim;
-    }
-    j->min_rows = j->images == 0 || rows < j->min_rows ? rows : j->min_rows;
-    j->max_rows = rows > j->max_rows ? rows : j->max_rows;
-    j->images++;
-}
-
-/* One array into a section; s->data points into packed. */
-static int pack(struct job *j, const capt_npy *a, int64_t from, capt_section *s, capt_str *packed, const char *who, int count)
-{
-    int64_t n = (int64_t)s->rows * s->dim;
-    float *x = scratch(&j->x, (size_t)n * sizeof *x + 1);
-    capt_npy_f32(a, from, n, x);
-    s->data = scratch(packed, (size_t)n * capt_dtype_size(s->dtype) + 1);
-    int64_t bad = capt_feature_from_f32(x, n, s->dtype, (void *)(uintptr_t)s->data);
-    if (bad >= 0 && isfinite(x[bad]))
-        return capt_fail(&j->p->err, CAPT_EDATA, "%s: %g at row %lld, column %lld does not fit %s: use --dtype bf16 or f32", who, (double)x[bad],
-                         (long long)(bad / s->dim), (long long)(bad % s->dim), capt_dtype_name(s->dtype));
-    if (bad >= 0)
-        return capt_fail(&j->p->err, CAPT_EDATA, "%s: NaN or infinity at row %lld, column %lld", who, (long long)(bad / s->dim), (long long)(bad % s->dim));
-    if (count)
-        add_fingerprint(j, x, s->rows, s->dim);
-    return 0;
-}
-
-static int pack_boxes(struct job *j, const char *who, const char *file, int rows, capt_section *s)
-{
-    char *path = in_folder(boxes_path, file);
-    capt_npy a;
-    int rc = capt_npy_open(&a, path, &j->p->err);
-    if (rc == 0) {
-        if (a.ndim != 2 || a.shape[1] != 4 || a.shape[0] != rows)
-            rc = capt_fail(&j->p->err, CAPT_EDATA, "%s: not (%d,4), one box a region", path, rows);
-        else
-            rc = pack(j, &a, 0, s, &j->boxes, who, 0);
-        capt_npy_close(&a);
-    }
-    free(path);
-    return rc;
-}
-
-static int import_one(struct job *j, int64_t i)
-{
-    capt_err *err = &j->p->err;
-    const capt_id *id = &j->id.v[i];
-    char key[CAPT_ID_KEY], who[CAPT_ID_KEY + 8];
-    capt_id_key(id, key);
-    snprintf(who, sizeof who, "id %s", key);
-    capt_section s[2] = {{.dtype = j->meta.dtype, .rows = j->meta.section[0].rows, .dim = j->meta.section[0].dim},
-                         {.name = "boxes", .dtype = CAPT_F32, .dim = 4}};
-    memcpy(s[0].name, j->meta.section[0].name, sizeof s[0].name);
-    int rc;
-    if (!j->dir) {
-        rc = pack(j, &j->all, i * s[0].rows * s[0].dim, &s[0], &j->packed, who, 1);
-    } else {
-        char *path = in_folder(j->dir, j->file.v[i]);
-        capt_npy a;
-        const char *name;
-        rc = capt_npy_open(&a, path, err);
-        if (rc == 0) {
-            rc = shape_of(&a, 0, path, &s[0].rows, &s[0].dim, &name, err);
-            if (rc == 0 && s[0].dim != j->meta.section[0].dim)
-                rc = capt_fail(err, CAPT_EDATA, "%s: %d columns, the files before have %d", path, s[0].dim, j->meta.section[0].dim);
-            if (rc == 0)
-                rc = pack(j, &a, 0, &s[0], &j->packed, who, 1);
-            capt_npy_close(&a);
-        }
-        free(path);
-    }
-    if (rc == 0 && boxes_path) {
-        s[1].rows = s[0].rows;
-        rc = pack_boxes(j, who, j->file.v[i], s[0].rows, &s[1]);
-    }
-    if (rc)
-        return rc;
-    return resume && capt_store_has(j->store, id) ? 0 : capt_store_put(j->store, id, s, j->meta.n_sections, err);
-}
-
-static void print_fingerprint(const struct job *j)
-{
-    double n = (double)j->numbers, mean = j->sum / n, var = j->squares / n - mean * mean;
-    capt_prog_note(j->p, "%lld images, section \"%s\": %lld to %lld rows of %d, %s", (long long)j->images, j->meta.section[0].name, (long long)j->min_rows,
-                   (long long)j->max_rows, j->meta.section[0].dim, capt_dtype_name(j->meta.dtype));
-    capt_prog_note(j->p, "fingerprint: mean %.6g, sd %.6g, norm of a row %.6g to %.6g", mean, sqrt(var > 0 ? var : 0), j->min_norm, j->max_norm);
-}
-
-static int import_all(struct job *j)
-{
+    capt_prog *p = j->p;
     if (resume && capt_store_is_done(store_path, &j->meta)) {
-        capt_prog_note(j->p, "%s is complete: nothing to do", store_path);
+        if (tags_path && !capt_file_exists(tags_path))
+            return capt_fail(&p->err, CAPT_EDATA, "%s is complete, but %s is not there: without --resume both are made anew", store_path, tags_path);
+        capt_prog_note(p, "%s is complete: nothing to do", store_path);
         return 0;
     }
-    j->store = capt_store_create(store_path, &j->meta, resume, &j->p->err);
-    if (!j->store)
+    capt_store *s = capt_store_create(store_path, &j->meta, resume, &p->err);
+    if (s && tags_path)
+        j->tags = capt_out_open(tags_path, &p->err);
+    if (!s || (tags_path && !j->tags)) {
+        capt_store_abandon(s);
         return -1;
-    capt_prog_catch();
-    capt_progress g;
-    capt_progress_start(&g, j->p, "images", (int64_t)j->id.n);
-    int rc = 0;
-    for (int64_t i = 0; i < (int64_t)j->id.n && rc == 0; i++) {
-        rc = capt_prog_stopping() ? capt_prog_stopped(j->p, "import") : import_one(j, i);
-        capt_progress_at(&g, i + 1, NULL);
     }
-    capt_progress_end(&g);
-    if (rc && j->p->err.code == CAPT_EDATA && !resume)
-        capt_store_discard(j->store);
+    capt_prog_catch();
+    capt_intake in = j->detector ? capt_detector_intake(j->detector) : capt_npyset_intake(j->npy);
+    capt_import_hooks hooks = {.arg = j, .bad = bad, .text = put_text, .round = each_round};
+    capt_progress_start(&j->progress, p, "images", in.n);
+    int rc = capt_import_run(&in, &hooks, s, resume, j->pool, &p->err);
+    capt_progress_end(&j->progress);
+    if (rc > 0)
+        rc = capt_prog_stopped(p, "import");
+    if (rc && p->err.code == CAPT_EDATA && !resume)
+        capt_store_discard(s);
     else if (rc)
-        capt_store_abandon(j->store);
+        capt_store_abandon(s);
     else
-        rc = capt_store_finish(j->store, &j->p->err);
+        rc = publish(j, s);
     if (rc == 0)
         print_fingerprint(j);
     return rc;
 }
 
-static int run_npy(struct job *j)
+/* ---- what is imported ---- */
+
+static int is_npy_file(const char *path)
 {
-    const char *operand = j->p->argv[0];
+    char head[6] = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    ssize_t n = fd < 0 ? 0 : pread(fd, head, sizeof head, 0);
+    if (fd >= 0)
+        close(fd);
+    return n == sizeof head && memcmp(head, "\x93NUMPY", 6) == 0;
+}
+
+/* Rows are read in another order than they come in: what a pipe brings is first copied to a file without a name beside OUT. */
+static int stdin_as_file(job *j)
+{
     struct stat st;
-    if (stat(operand, &st))
-        return capt_fail_errno(&j->p->err, "%s", operand);
-    if (S_ISDIR(st.st_mode)) {
-        j->dir = operand;
-        if (names_path)
-            return capt_prog_usage(j->p, "--names goes with one .npy file, not with a folder");
-        if (read_folder(j))
-            return -1;
-    } else {
-        if (!names_path)
-            return capt_prog_usage(j->p, "one .npy file needs --names FILE");
-        if (boxes_path)
-            return capt_prog_usage(j->p, "--boxes goes with a folder of one .npy an image");
-        if (capt_npy_open(&j->all, operand, &j->p->err) || read_names(j, j->all.ndim ? j->all.shape[0] : 0))
+    if (fstat(0, &st) == 0 && S_ISREG(st.st_mode))
+        return 0;
+    capt_err *err = &j->p->err;
+    char *dir = capt_strdup(store_path), *slash = strrchr(dir, '/');
+    strcpy(slash ? slash + (slash == dir) : dir, slash ? "" : "."); /* NAME, or the folder of PATH */
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), rc = 0;
+    if (fd < 0)
+        rc = capt_fail_errno(err, "%s: a temporary file for standard input", dir);
+    char *buf = capt_alloc(1 << 20);
+    for (ssize_t n = 1; n && rc == 0;) {
+        n = read(0, buf, 1 << 20);
+        if (n < 0 && errno != EINTR)
+            rc = capt_fail_errno(err, "stdin");
+        for (ssize_t at = 0; at < n && rc == 0;) {
+            ssize_t k = write(fd, buf + at, (size_t)(n - at));
+            if (k < 0 && errno != EINTR)
+                rc = capt_fail_errno(err, "%s: standard input", dir);
+            at += k > 0 ? k : 0;
+        }
+    }
+    if (rc == 0 && dup2(fd, 0) < 0)
+        rc = capt_fail_errno(err, "stdin");
+    if (fd >= 0)
+        close(fd);
+    free(buf);
+    free(dir);
+    return rc;
+}
+
+static int open_npy(job *j, const char *path)
+{
+    capt_prog *p = j->p;
+    struct stat st;
+    if (stat(path, &st))
+        return capt_fail_errno(&p->err, "%s", path);
+    if (p->argc != 1)
+        return capt_prog_usage(p, "NumPy arrays: one file or one folder");
+    if (tags_path || predictions.n || hw_path || dim)
+        return capt_prog_usage(p, "--tags, --predictions, --hw and --dim go with TSV files");
+    if (S_ISDIR(st.st_mode) && names_path)
+        return capt_prog_usage(p, "--names goes with one .npy file, not with a folder");
+    if (!S_ISDIR(st.st_mode) && !names_path)
+        return capt_prog_usage(p, "one .npy file needs --names FILE");
+    if (!S_ISDIR(st.st_mode) && boxes_path)
+        return capt_prog_usage(p, "--boxes goes with a folder of one .npy an image");
+    capt_npyset_opts o = {.names = names_path, .boxes = boxes_path, .section = section_name, .int_ids = ids == CAPT_IDS_INT, .dtype = dtypes[dtype_choice]};
+    j->npy = capt_npyset_open(path, &o, j->pool, &j->meta, &p->err);
+    return j->npy ? 0 : -1;
+}
+
+static int open_detector(job *j)
+{
+    capt_prog *p = j->p;
+    if (names_path || boxes_path)
+        return capt_prog_usage(p, "--names and --boxes go with NumPy arrays");
+    for (int i = 0; i < p->argc; i++) {
+        int std = strcmp(p->argv[i], "-") == 0;
+        if ((std && stdin_as_file(j)) || capt_detector_find(&j->files, std ? "/dev/stdin" : p->argv[i], &p->err))
             return -1;
     }
-    return set_meta(j, operand) || set_provenance(j, operand) || import_all(j) ? -1 : 0;
+    if (predictions.n)
+        j->files.objects.n = 0; /* what is named takes the place of what was found */
+    for (size_t i = 0; i < predictions.n; i++)
+        capt_vec_push(&j->files.objects, predictions.v[i]);
+    if (hw_path) {
+        j->files.sizes.n = 0;
+        capt_vec_push(&j->files.sizes, hw_path);
+    }
+    capt_detector_opts o = {.form = forms[format], .ids = ids, .dim = (int)dim, .dtype = dtypes[dtype_choice], .section = section_name ? section_name : "regions",
+                            .tags = tags_path != NULL};
+    j->detector = capt_detector_open(&j->files, &o, j->pool, &j->meta, &p->err);
+    if (j->detector && tags_path && !capt_detector_has_objects(j->detector))
+        return capt_prog_usage(p, "--tags: these files have no objects; --predictions FILE names one that has");
+    return j->detector ? 0 : -1;
+}
+
+static int describe(job *j)
+{
+    json_t *input = j->detector ? capt_detector_inputs(j->detector) : capt_npyset_inputs(j->npy, &j->p->err);
+    if (!input)
+        return -1;
+    json_t *entry = capt_prov_entry(j->p->name, NULL);
+    json_object_set_new(entry, "options", capt_prog_options(j->p));
+    json_object_set_new(entry, "input", input);
+    j->meta.provenance = capt_prov_append(NULL, entry);
+    j->meta.encoder = encoder;
+    j->meta.encoder_hash = encoder_hash;
+    return 0;
 }
 
 static int run(capt_prog *p)
 {
-    if (format != NPY)
-        return capt_prog_usage(p, "this format is not built in; known: npy");
     if (section_name && (strlen(section_name) > CAPT_SECTION_NAME || !*section_name))
         return capt_prog_usage(p, "--section: 1 to %d bytes", CAPT_SECTION_NAME);
-    struct job *j = capt_alloc(sizeof *j);
+    job *j = capt_alloc(sizeof *j);
     j->p = p;
-    j->arena = capt_arena_new(1 << 18);
-    int rc = run_npy(j);
-    capt_npy_close(&j->all);
+    j->pool = capt_pool_new((int)p->threads, &p->err);
+    const char *first = p->argv[0];
+    int npy = format == NPY || (format == AUTO && strcmp(first, "-") != 0 && (is_npy_file(first) || capt_npyset_is_folder(first)));
+    int rc = j->pool ? 0 : -1;
+    if (rc == 0)
+        rc = npy ? open_npy(j, first) : open_detector(j);
+    if (rc == 0)
+        rc = describe(j);
+    if (rc == 0)
+        rc = import_all(j);
+    if (j->tags)
+        capt_out_abandon(j->tags);
+    capt_detector_close(j->detector);
+    capt_detector_files_free(&j->files);
+    capt_npyset_close(j->npy);
     json_decref(j->meta.provenance);
-    capt_vec_free(&j->id);
-    capt_vec_free(&j->file);
-    capt_str_free(&j->x);
-    capt_str_free(&j->packed);
-    capt_str_free(&j->boxes);
-    capt_arena_free(j->arena);
+    capt_pool_free(j->pool);
     free(j);
     return rc;
 }
 
 static capt_prog prog = {
     .name = "vinvl-import",
-    .synopsis = "--format npy --store OUT (--names FILE FILE.npy | DIR)",
+    .synopsis = "[options] --store OUT FILE-or-DIR...",
     .about = "Imports image features that other programs made into a feature store.",
     .opts = options,
+    .groups = CAPT_G_THREADS | CAPT_G_MAXBAD,
     .min_args = 1,
-    .max_args = 1,
+    .max_args = -1,
     .run = run,
 };
 CAPT_MAIN(prog)

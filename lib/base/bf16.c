@@ -1,5 +1,10 @@
 #include "base/bf16.h"
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#define HAVE_F16C 1
+#endif
+
 uint16_t capt_f16_from_f32(float f)
 {
     uint32_t u;
@@ -36,4 +41,39 @@ float capt_f16_to_f32(uint16_t h)
     }
     memcpy(&f, &u, 4);
     return f;
+}
+
+#ifdef HAVE_F16C
+__attribute__((target("avx,f16c"))) static int64_t to_f32_fast(const uint16_t *h, int64_t n, float *out)
+{
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(h + i))));
+    return i;
+}
+
+__attribute__((target("avx,f16c"))) static int64_t from_f32_fast(const float *x, int64_t n, uint16_t *out)
+{
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        _mm_storeu_si128((__m128i *)(void *)(out + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
+    return i;
+}
+#define HAS_F16C() __builtin_cpu_supports("avx2") /* every processor with AVX2 has F16C, which not every compiler can ask for */
+#else
+#define HAS_F16C() 0
+#define to_f32_fast(h, n, out) 0
+#define from_f32_fast(x, n, out) 0
+#endif
+
+void capt_f16_from_f32s(const float *x, int64_t n, uint16_t *out)
+{
+    for (int64_t i = HAS_F16C() ? from_f32_fast(x, n, out) : 0; i < n; i++)
+        out[i] = capt_f16_from_f32(x[i]);
+}
+
+void capt_f16_to_f32s(const uint16_t *h, int64_t n, float *out)
+{
+    for (int64_t i = HAS_F16C() ? to_f32_fast(h, n, out) : 0; i < n; i++)
+        out[i] = capt_f16_to_f32(h[i]);
 }

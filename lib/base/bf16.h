@@ -21,4 +21,7 @@ static inline float capt_bf16_to_f32(uint16_t h)
 }
 uint16_t capt_f16_from_f32(float f);
 float capt_f16_to_f32(uint16_t h);
+/* n of them, by the processor's instruction where it has one: the same bits. */
+void capt_f16_from_f32s(const float *x, int64_t n, uint16_t *out);
+void capt_f16_to_f32s(const uint16_t *h, int64_t n, float *out);
 #endif

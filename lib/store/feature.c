@@ -5,11 +5,6 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
-#include <immintrin.h>
-#define HAVE_F16C 1
-#endif
-
 enum { HEADER = 48, ENTRY = 32, ALIGN = 64, VERSION = 1, CRC_AT = 32 };
 static const char magic[4] = {'C', 'P', 'T', 'F'};
 
@@ -23,29 +18,6 @@ const capt_section *capt_feature_section(const capt_feature *f, const char *name
 
 /* ---- numbers ---- */
 
-#ifdef HAVE_F16C
-__attribute__((target("avx,f16c"))) static int64_t f16_to_f32_fast(const uint16_t *h, int64_t n, float *out)
-{
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        _mm256_storeu_ps(out + i, _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)(h + i))));
-    return i;
-}
-
-__attribute__((target("avx,f16c"))) static int64_t f32_to_f16_fast(const float *x, int64_t n, uint16_t *out)
-{
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        _mm_storeu_si128((__m128i *)(void *)(out + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
-    return i;
-}
-#define HAS_F16C() __builtin_cpu_supports("avx2") /* every processor with AVX2 has F16C, which not every compiler can ask for */
-#else
-#define HAS_F16C() 0
-#define f16_to_f32_fast(h, n, out) 0
-#define f32_to_f16_fast(x, n, out) 0
-#endif
-
 void capt_feature_to_f32(const capt_section *s, float *out)
 {
     int64_t n = (int64_t)s->rows * s->dim, i = 0;
@@ -56,11 +28,7 @@ void capt_feature_to_f32(const capt_section *s, float *out)
         for (; i < n; i++)
             out[i] = capt_bf16_to_f32(h[i]);
     } else {
-        const uint16_t *h = s->data;
-        if (HAS_F16C())
-            i = f16_to_f32_fast(h, n, out);
-        for (; i < n; i++)
-            out[i] = capt_f16_to_f32(h[i]);
+        capt_f16_to_f32s(s->data, n, out);
     }
 }
 
@@ -104,10 +72,7 @@ int64_t capt_feature_from_f32(const float *x, int64_t n, capt_dtype dtype, void 
         for (; i < n; i++)
             h[i] = capt_bf16_from_f32(x[i]);
     } else {
-        if (HAS_F16C())
-            i = f32_to_f16_fast(x, n, h);
-        for (; i < n; i++)
-            h[i] = capt_f16_from_f32(x[i]);
+        capt_f16_from_f32s(x, n, h);
     }
     capt_section s = {.dtype = dtype, .rows = 1, .dim = 0, .data = out};
     for (int64_t at = 0; at < n; at += 1 << 20) { /* dim is an int */

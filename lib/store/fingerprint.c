@@ -50,8 +50,9 @@ void capt_moments_of(const capt_section *s, capt_moments *m)
         for (int at = 0; at < s->dim; at += CHUNK) {
             int n = s->dim - at < CHUNK ? s->dim - at : CHUNK;
             capt_section part = {.dtype = s->dtype, .rows = 1, .dim = n, .data = row + (size_t)at * each};
-            capt_feature_to_f32(&part, x);
-            lanes(x, n, sum, squares);
+            if (s->dtype != CAPT_F32)
+                capt_feature_to_f32(&part, x);
+            lanes(s->dtype == CAPT_F32 ? (const float *)part.data : x, n, sum, squares);
         }
         double q = fold(squares), norm = sqrt(q);
         m->sum += fold(sum);

@@ -1,6 +1,7 @@
 /* Writing stores: PATH.part, then a copy in key order under the final name. */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,7 +315,8 @@ int capt_store_pack(const capt_store *s, const capt_id *id, const capt_section *
     if ((!id->is_int && capt_id_check(id->s, strlen(id->s), who, err)) || capt_store_sections_fit(&s->meta, sections, n, who, err))
         return -1;
     for (int i = 0; i < n; i++) {
-        int64_t bad = capt_feature_not_finite(&sections[i]);
+        capt_moments_of(&sections[i], &p->moments[i]);
+        int64_t bad = isfinite(p->moments[i].squares) ? -1 : capt_feature_not_finite(&sections[i]); /* squares of f32 never overflow */
         if (bad >= 0)
             return capt_fail(err, CAPT_EDATA, "%s: NaN or infinity in \"%s\", row %lld, column %lld", who, sections[i].name,
                              (long long)(bad / sections[i].dim), (long long)(bad % sections[i].dim));
@@ -330,8 +332,6 @@ int capt_store_pack(const capt_store *s, const capt_id *id, const capt_section *
         p->cap = p->size;
     }
     capt_feature_encode(sections, n, s->meta.dtype, p->key, p->nk, p->size, p->value);
-    for (int i = 0; i < n; i++)
-        capt_moments_of(&sections[i], &p->moments[i]);
     return 0;
 }
 

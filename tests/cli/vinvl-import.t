@@ -1,5 +1,5 @@
 #!/bin/sh
-# vinvl-import: .npy layouts, numbers that do not fit, resume, what is not built in.
+# vinvl-import: NumPy layouts, numbers that do not fit, resume. The TSV layouts: vinvl-tsv.t.
 . "${0%/*}/../lib.sh"
 cd "$T" || exit 1
 
@@ -32,7 +32,7 @@ npy()
 npy two.npy '3,2' 1 2 3 4 0 1
 printf 'x.jpg\ny.jpg\nCOCO_val2014_000000391895.jpg\n' >names
 ok 'one file' vinvl-import --format npy --store s --names names two.npy
-like 'prints its fingerprint' "$(cat "$ERR")" 'fingerprint: mean 1.83333, sd 1.34371, norm of a row 1 to 5$'
+like 'prints its fingerprint' "$(cat "$ERR")" 'fingerprint: 3 images, section "global" f16: 1 row of 2, mean 1.83333, sd 1.34371, norm of a row 1 to 5 \(mean 2.74536\)$'
 ok 'is whole' capt-store verify s
 ok 'listed' capt-store ls s
 is 'ids are names' "$(cut -f 1,2 "$OUT" | tr '\t\n' ' ;')" 'COCO_val2014_000000391895 global 1x2 f16;x global 1x2 f16;y global 1x2 f16;'
@@ -57,7 +57,7 @@ npy b/10.npy '1,4' 0 0 1e5 1
 ok 'a folder with boxes' vinvl-import --format npy --store rb --ids int --boxes b r
 ok 'listed' capt-store ls rb
 is 'rows vary' "$(tr '\t\n' ' ;' <"$OUT")" '10 regions 1x3 f16 boxes 1x4 f32;7 regions 2x3 f16 boxes 2x4 f32;'
-like 'and the fingerprint says so' "$(vinvl-import --format npy --store rb --ids int r 2>&1)" '2 images, section "regions": 1 to 2 rows of 3, f16'
+like 'and the fingerprint says so' "$(vinvl-import --format npy --store rb --ids int r 2>&1)" '2 images, section "regions" f16: 1 to 2 rows \(mean 1.5\) of 3,'
 npy b/10.npy '2,4' 0 0 1 1 0 0 1 1
 status 1 'one box too many' vinvl-import --format npy --store rb2 --ids int --boxes b r
 is 'leaves nothing' "$(ls rb2* 2>/dev/null)" ''
@@ -83,10 +83,9 @@ status 1 'an empty folder' vinvl-import --format npy --store e empty
 head -c 60 two.npy >cut.npy
 status 1 'cut short' vinvl-import --format npy --store e --names names cut.npy
 status 2 'no names' vinvl-import --format npy --store e two.npy
-for f in auto butd-tsv vinvl-tsv oscar-tsv sgb-tsv; do
-    status 2 "$f is not built in" vinvl-import --format $f --store e two.npy
-    like "$f: what is" "$(cat "$ERR")" 'known: npy'
-done
+status 1 'not a TSV file' vinvl-import --format butd-tsv --store e two.npy
+ok 'auto finds arrays' vinvl-import --store auto --names names two.npy
+ok 'and folders of them' vinvl-import --store autor --ids int --dtype f32 r
 is 'no store came of all that' "$(ls e e.part 2>/dev/null)" ''
 : >p.part
 status 1 'a left-over part' vinvl-import --format npy --store p --names names two.npy
