@@ -9,17 +9,17 @@
 #include "common/session.h"
 
 static capt_strs models, stores, encoders;
-static const char *images, *weights, *split, *shard, *coco, *out_path = "-";
+static const char *images, *weights, *split = "test", *shard, *coco, *out_path = "-";
 static int greedy, ensemble, compute, allow_unk, no_repeat, exif_rotate;
-static int64_t beam = 5, sample, nbest = 1, batch = 32, max_words;
-static double temperature = 1, length_penalty, max_pixels;
+static int64_t beam = 5, sample, nbest = 1, batch = 32, max_words, max_pixels = CAPT_MAX_PIXELS;
+static double temperature = 1, length_penalty;
 
 static const capt_opt options[] = {
     {"model", CAPT_O_STRS, &models, "CKPT", "checkpoint; several make an ensemble", 0, 0, 1, 1},
     {"store", CAPT_O_STRS, &stores, "STORE", "feature store: one for all models or one a model, in order", 0, 0, 1, 0},
     {"images", CAPT_O_STR, &images, "DIR", "folder of the pictures, instead of a store", 0, 0, 1, 0},
     {"encoder", CAPT_O_STRS, &encoders, "FILE", "encoder of --images: one for all models or one a model (default: the one in the checkpoint)", 0, 0, 1, 0},
-    {"split", CAPT_O_STR, &split, "LIST", "splits to caption (default: all records)", 0, 0, 0, 0},
+    {"split", CAPT_O_STR, &split, "LIST", "splits to caption; all: every record; records without a split are in each", 0, 0, 0, 0},
     {"shard", CAPT_O_STR, &shard, "I/N", "only records I, I+N, I+2N, ... (from 0)", 0, 0, 1, 0},
     {"beam", CAPT_O_INT, &beam, "N", "beam width", 1, 1000, 0, 0},
     {"greedy", CAPT_O_FLAG, &greedy, NULL, "take the best word each time: --beam 1", 0, 0, 0, 0},
@@ -34,7 +34,7 @@ static const capt_opt options[] = {
     {"max-words", CAPT_O_INT, &max_words, "N", "longest caption in steps, EOS included (0: the model's)", 0, 10000, 0, 0},
     {"batch", CAPT_O_INT, &batch, "N", "images at a time", 1, 10000, 1, 0},
     {"compute", CAPT_O_CHOICE, &compute, CAPT_COMPUTE_NAMES, "what matrix products read", 0, 0, 0, 0},
-    {"max-pixels", CAPT_O_NUM, &max_pixels, "N", "largest picture taken, in pixels (default 89478485)", 0, 1e12, 1, 0},
+    {"max-pixels", CAPT_O_INT, &max_pixels, "N", "refuse images of more pixels", 1, 4e9, 1, 0},
     {"exif-rotate", CAPT_O_FLAG, &exif_rotate, NULL, "turn pictures as their EXIF orientation says", 0, 0, 0, 0},
     {"out", CAPT_O_STR, &out_path, "FILE", "hypothesis records", 0, 0, 1, 0},
     {"coco", CAPT_O_STR, &coco, "FILE", "also write the official results file", 0, 0, 1, 0},
@@ -84,7 +84,7 @@ static int open_one(job *j, size_t i)
         } else if (capt_prep_from_json(json_object_get(m->store, "preprocess"), &prep, path, err)) {
             return -1;
         }
-        capt_jpeg_limits limits = {.max_pixels = (int64_t)max_pixels, .exif_rotate = exif_rotate};
+        capt_jpeg_limits limits = {.max_pixels = max_pixels, .exif_rotate = exif_rotate};
         if (capt_inlet_images(in, images, &prep, &limits, NULL, err))
             return -1;
     }
@@ -298,15 +298,9 @@ static int run(capt_prog *p)
     int rc = -1;
     if (capt_session_open(&j.s, p, compute) || open_models(&j) || capt_captions_read((const char *const *)p->argv, (size_t)p->argc, &ro, &j.records, &p->err))
         goto end;
-    if (split) {
-        j.picked = capt_pick(j.records, split, 0);
-    } else {
-        j.picked = (capt_picked){capt_alloc((j.records->n + 1) * sizeof *j.picked.v), j.records->n};
-        for (size_t i = 0; i < j.records->n; i++)
-            j.picked.v[i] = &j.records->v[i];
-    }
-    if (split && !j.picked.n) {
-        capt_fail(&p->err, CAPT_EDATA, "no record of split %s", split);
+    j.picked = capt_pick(j.records, split, 0);
+    if (j.records->n && !j.picked.n) {
+        capt_fail(&p->err, CAPT_EDATA, "no records of split %s; --split all takes every one", split);
         goto end;
     }
     size_t kept = 0;

@@ -13,8 +13,8 @@
 
 static const char *model_name, *captions, *vocab_path, *store_path, *images, *encoder_path, *encoder_config, *out, *init, *train_split = "train", *val_split = "val", *section;
 static int init_part, tune_encoder, list_models, resume, compute, schedule = CAPT_SCHEDULE_COSINE, all_captions, freeze_embedding, val_cider, flip, crop;
-static int64_t epochs = 10, batch = 32, accum = 1, warmup = -1, micro_threads = 2, save_minutes = 10, max_updates;
-static double lr = 5e-4, lr_end, encoder_lr, decay = 0.01, beta1 = 0.9, beta2 = 0.999, clip = 1, smooth, max_pixels;
+static int64_t epochs = 10, batch = 32, accum = 1, warmup = -1, micro_threads = 2, save_minutes = 10, max_updates, max_pixels = CAPT_MAX_PIXELS;
+static double lr = 5e-4, lr_end, encoder_lr, decay = 0.01, beta1 = 0.9, beta2 = 0.999, clip = 1, smooth;
 static capt_strs set;
 
 static const capt_opt options[] = {
@@ -29,7 +29,7 @@ static const capt_opt options[] = {
     {"tune-encoder", CAPT_O_FLAG, &tune_encoder, NULL, "train the encoder too", 0, 0, 0, 0},
     {"flip", CAPT_O_FLAG, &flip, NULL, "mirror every other picture in training", 0, 0, 0, 0},
     {"crop", CAPT_O_FLAG, &crop, NULL, "random resized crops in training", 0, 0, 0, 0},
-    {"max-pixels", CAPT_O_NUM, &max_pixels, "N", "largest picture taken, in pixels (default 89478485)", 0, 1e12, 1, 0},
+    {"max-pixels", CAPT_O_INT, &max_pixels, "N", "refuse images of more pixels", 1, 4e9, 1, 0},
     {"out", CAPT_O_STR, &out, "CKPT", "checkpoint to write", 0, 0, 1, 0},
     {"init", CAPT_O_STR, &init, "FILE", "start from a checkpoint or from public GPT-2 weights", 0, 0, 1, 0},
     {"init-part", CAPT_O_CHOICE, &init_part, "all|decoder|embedding", "what --init gives: everything, all but the word embedding, or that alone", 0, 0, 0, 0},
@@ -145,7 +145,7 @@ static int open_inputs(job *j, json_t *about, int rows)
     if (store_path)
         return capt_inlet_store(&j->in, store_path, section, rows, err);
     capt_augment augment = {.flip = flip, .crop = crop};
-    capt_jpeg_limits limits = {.max_pixels = (int64_t)max_pixels};
+    capt_jpeg_limits limits = {.max_pixels = max_pixels};
     capt_prep prep = j->in.prep;
     if (about && capt_prep_from_json(json_object_get(about, "preprocess"), &prep, "the model's preprocessing", err))
         return -1;

@@ -16,9 +16,9 @@
 enum { GRID, GLOBAL, BOTH };
 static const capt_dtype dtypes[] = {CAPT_F16, CAPT_BF16, CAPT_F32};
 
-static const char *weights, *images, *store, *shard, *splits;
+static const char *weights, *images, *store, *shard, *split = "all";
 static int features = GRID, dtype, preprocess = -1, resume, exif_rotate, tolerate, compute;
-static int64_t batch = 8, resolution, max_pixels = 89478485;
+static int64_t batch = 8, resolution, max_pixels = CAPT_MAX_PIXELS;
 
 static const capt_opt options[] = {
     {"weights", CAPT_O_STR, &weights, "FILE", "CLIP weights (safetensors, public names) or a checkpoint with an encoder", 0, 0, 1, 1},
@@ -31,7 +31,7 @@ static const capt_opt options[] = {
     {"compute", CAPT_O_CHOICE, &compute, CAPT_COMPUTE_NAMES, "what matrix products read", 0, 0, 0, 0},
     {"batch", CAPT_O_INT, &batch, "N", "images encoded at once", 1, 4096, 1, 0},
     {"shard", CAPT_O_STR, &shard, "I/N", "only records I, I+N, I+2N, ... (from 0); merge with capt-store", 0, 0, 1, 0},
-    {"split", CAPT_O_STR, &splits, "A,B", "only records of these splits", 0, 0, 1, 0},
+    {"split", CAPT_O_STR, &split, "LIST", "splits to encode; all: every record; records without a split are in each", 0, 0, 1, 0},
     {"resume", CAPT_O_FLAG, &resume, NULL, "continue OUT.part; done already: nothing happens", 0, 0, 1, 0},
     {"max-pixels", CAPT_O_INT, &max_pixels, "N", "refuse images of more pixels", 1, 4e9, 1, 0},
     {"exif-rotate", CAPT_O_FLAG, &exif_rotate, NULL, "turn images as their EXIF orientation says", 0, 0, 0, 0},
@@ -192,15 +192,9 @@ static int read_records(job *j)
     capt_read_opts o = {.bad = skip_bad, .bad_arg = j->p};
     if (capt_captions_read((const char *const *)j->p->argv, (size_t)j->p->argc, &o, &j->list, &j->p->err))
         return -1;
-    if (splits) {
-        j->all = capt_pick(j->list, splits, 0);
-    } else {
-        j->all = (capt_picked){capt_alloc((j->list->n + 1) * sizeof *j->all.v), j->list->n};
-        for (size_t i = 0; i < j->list->n; i++)
-            j->all.v[i] = &j->list->v[i];
-    }
+    j->all = capt_pick(j->list, split, 0);
     if (j->all.n == 0)
-        return capt_fail(&j->p->err, CAPT_EDATA, splits ? "no records of split %s" : "no records", splits);
+        return capt_fail(&j->p->err, CAPT_EDATA, j->list->n ? "no records of split %s" : "no records", split);
     return 0;
 }
 

@@ -44,9 +44,10 @@ static int listed(const char *list, const char *name)
 capt_picked capt_pick(const capt_captions *c, const char *splits, int with_restval)
 {
     capt_picked out = {capt_alloc((c->n + 1) * sizeof *out.v), 0};
+    int all = splits && !strcmp(splits, "all");
     for (size_t i = 0; i < c->n; i++) {
         const char *split = c->v[i].split;
-        if (!split || listed(splits, split) || (with_restval && !strcmp(split, "restval") && listed(splits, "train")))
+        if (all || !split || listed(splits, split) || (with_restval && !strcmp(split, "restval") && listed(splits, "train")))
             out.v[out.n++] = &c->v[i];
     }
     return out;

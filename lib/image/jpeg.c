@@ -147,7 +147,7 @@ static void inks_to_rgb(const unsigned char *in, unsigned char *out, int w)
 static void decode(struct decoder *d, const void *p, size_t n, const capt_jpeg_limits *l, capt_image *out, int *orientation)
 {
     j_decompress_ptr c = &d->c;
-    int64_t max_pixels = l->max_pixels > 0 ? l->max_pixels : 89478485;
+    int64_t max_pixels = l->max_pixels > 0 ? l->max_pixels : CAPT_MAX_PIXELS;
     int64_t max_memory = l->max_memory > 0 ? l->max_memory : (int64_t)1 << 30;
     c->client_data = d;
     c->mem->max_memory_to_use = (long)max_memory;

@@ -10,9 +10,11 @@
 #include "base/err.h"
 #include "image/image.h"
 
+enum { CAPT_MAX_PIXELS = 89478485 }; /* where Pillow starts to warn */
+
 /* A member that is 0 means its default. */
 typedef struct capt_jpeg_limits {
-    int64_t max_pixels;    /* width x height; default 89478485, where Pillow starts to warn */
+    int64_t max_pixels;    /* width x height; 0: CAPT_MAX_PIXELS */
     int max_scans;         /* default 100: each scan of a progressive file costs a pass over the picture */
     int64_t max_memory;    /* bytes libjpeg may hold (the picture itself comes on top); default 1 GiB */
     int64_t max_file;      /* bytes of a file that capt_image_load reads; default 256 MiB */

@@ -40,22 +40,24 @@ ids()
     jq -c .id "$1" | tr '\n' ' '
 }
 
-ok 'a plain run' beam --out all.ndjson r.ndjson
+ok 'a plain run' beam --split all --out all.ndjson r.ndjson
 is 'a line an image' "$(wc -l <all.ndjson)" 100
 is 'in the order of the records' "$(ids all.ndjson)" "$(ids r.ndjson)"
 ok 'with caption, score and model' jq -es 'all((.caption | type) == "string" and .logprob < 0 and (.model | length) == 32 and (has("candidates") | not))' all.ndjson
 is 'trained_on is right' "$(jq -r 'select(.trained_on) | .id' all.ndjson | sort)" "$(jq -r 'select(.split == "train" or .split == "restval") | .id' r.ndjson | sort)"
 sort -R --random-source=r.ndjson r.ndjson >mixed.ndjson
-ok 'records in another order, out of a pipe' sh -c "capt-beam --model a.ckpt --store s.mdb --threads 2 --batch 7 - <mixed.ndjson"
+ok 'records in another order, out of a pipe' sh -c "capt-beam --model a.ckpt --store s.mdb --split all --threads 2 --batch 7 - <mixed.ndjson"
 is 'keep it' "$(ids "$OUT")" "$(ids mixed.ndjson)"
 is 'and have the same captions' "$(sort "$OUT")" "$(sort all.ndjson)"
-ok 'standard input' sh -c "capt-beam --model a.ckpt --store s.mdb <r.ndjson"
+ok 'standard input' sh -c "capt-beam --model a.ckpt --store s.mdb --split all <r.ndjson"
 same 'the same lines' all.ndjson
 ok '--split' beam --split test,val r.ndjson
 is 'takes these' "$(ids "$OUT")" "$(jq -c 'select(.split == "test" or .split == "val")' r.ndjson | jq -c .id | tr '\n' ' ')"
 jq -c 'del(.split)' r.ndjson >nosplit.ndjson
-ok 'records without a split' beam --split test nosplit.ndjson
-is 'belong to all' "$(wc -l <"$OUT")" 100
+ok 'no --split' beam r.ndjson
+is 'takes the test images' "$(ids "$OUT")" "$(jq -c 'select(.split == "test") | .id' r.ndjson | tr '\n' ' ')"
+ok 'records without a split' beam nosplit.ndjson
+is 'belong to each' "$(wc -l <"$OUT")" 100
 jq -c '{id}' r.ndjson >bare.ndjson
 ok 'records of ids alone' beam bare.ndjson
 same 'the same lines' all.ndjson
@@ -227,7 +229,7 @@ is 'no failed run left anything' "$(ls x.ndjson* 2>/dev/null)" ''
 
 # shards
 for i in 0 1 2; do
-    ok "shard $i of 3" beam --shard $i/3 --out shard$i --coco shard$i.json r.ndjson
+    ok "shard $i of 3" beam --split all --shard $i/3 --out shard$i --coco shard$i.json r.ndjson
 done
 is 'shards hold every third record' "$(ids shard1)" "$(jq -c .id r.ndjson | sed -n '2~3p' | tr '\n' ' ')"
 is 'by turns they are the whole' "$(paste -d '\n' shard0 shard1 shard2 | sed '/^$/d' | cksum)" "$(cksum <all.ndjson)"
@@ -249,7 +251,7 @@ status 2 'no model' capt-beam --store s.mdb t.ndjson
 status 2 'no input' capt-beam --model a.ckpt t.ndjson
 
 # a signal: no half file
-(exec capt-beam --model a.ckpt --store s.mdb --batch 1 --beam 100 --threads 1 --quiet --out sig.ndjson r.ndjson 2>sig.err) &
+(exec capt-beam --model a.ckpt --store s.mdb --batch 1 --beam 100 --threads 1 --quiet --split all --out sig.ndjson r.ndjson 2>sig.err) &
 pid=$!
 n=0
 while [ ! -e sig.ndjson.part ] && [ $n -lt 100000 ]; do n=$((n + 1)); done

@@ -67,7 +67,7 @@ while [ $i -lt 20 ]; do
 done >many.ndjson
 # shellcheck disable=SC2086
 capt-train $tiny --captions r.ndjson --vocab v.json --store s.mdb --section grid --epochs 1 --quiet --out a.ckpt
-capt-beam --quiet --model a.ckpt --store s.mdb --out hyp.ndjson r.ndjson
+capt-beam --quiet --model a.ckpt --store s.mdb --split all --out hyp.ndjson r.ndjson
 python3 - <<'P'
 import struct
 n = 400
@@ -114,8 +114,8 @@ writer 'capt-train, saving' t.ckpt capt-train $tiny --captions r.ndjson --vocab 
     --out "$S/t.ckpt"
 again=--resume
 writer capt-scst t.ckpt capt-scst --init a.ckpt --captions r.ndjson --store s.mdb --epochs 1 --quiet --out "$S/t.ckpt"
-writer capt-beam h.ndjson capt-beam --quiet --model a.ckpt --store s.mdb --out "$S/h.ndjson" r.ndjson
-writer 'capt-beam --coco' c.json capt-beam --quiet --model a.ckpt --store s.mdb --out h.ndjson --coco "$S/c.json" r.ndjson
+writer capt-beam h.ndjson capt-beam --quiet --model a.ckpt --store s.mdb --split all --out "$S/h.ndjson" r.ndjson
+writer 'capt-beam --coco' c.json capt-beam --quiet --model a.ckpt --store s.mdb --out h.ndjson --split all --coco "$S/c.json" r.ndjson
 writer 'coco-score --write-df' t.df coco-score --quiet --refs r.ndjson --split train --metrics cider --write-df "$S/t.df"
 writer 'coco-score --per-image' p.ndjson coco-score --quiet --refs r.ndjson --split all --per-image "$S/p.ndjson" hyp.ndjson
 writer capt-report r.html capt-report --quiet --refs r.ndjson --images toy/images --out "$S/r.html" hyp.ndjson
