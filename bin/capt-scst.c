@@ -157,7 +157,10 @@ static int validate(job *j, int64_t epoch, double *cider)
         return 0;
     if (capt_validate_cider(j->scorer, j->in.source, j->val.v, j->val.n, 32, 1, capt_prog_stopping, cider, &sample, &j->p->err))
         return -1;
-    capt_prog_note(j->p, "epoch %lld: validation CIDEr %.4f (greedy), \"%s\"", (long long)epoch, *cider, sample);
+    char when[32] = "before training";
+    if (epoch >= 0)
+        snprintf(when, sizeof when, "epoch %lld", (long long)epoch);
+    capt_prog_note(j->p, "%s: validation CIDEr %.4f (greedy), \"%s\"", when, *cider, sample);
     int rc = capt_prog_log(j->p, json_pack("{s:s, s:I, s:I, s:f, s:[s]}", "event", "val", "epoch", (json_int_t)epoch, "step", (json_int_t)j->run.state.step, "CIDEr", *cider, "samples",
                                            sample));
     free(sample);

@@ -298,7 +298,8 @@ static const char *karpathy_split(const struct job *j, const capt_image *m)
 }
 
 /* In the test split of Karpathy's COCO? Ids of other sets mean other pictures: a picture is COCO's when its name holds its id
- * in 12 digits and the name, its URL, folder or file tells a year. */
+ * in 12 digits and the name, its URL, folder or file tells a year. Official annotations of COCO's own schemes need not tell one
+ * (in 2017 the names do not), unless their "info" describes another set. */
 static int in_karpathy_test(const struct job *j, const capt_image *m)
 {
     if (!m->id.is_int || m->id.i < 0 || m->id.i > UINT32_MAX || !is_coco())
@@ -311,7 +312,7 @@ static int in_karpathy_test(const struct job *j, const capt_image *m)
     int year = 0;
     if (!capt_split_of_name(base_name(m->file), &split, &year) && m->folder)
         capt_split_of_name(m->folder, &split, &year);
-    if (year == 0)
+    if (year == 0 && (scheme == KARPATHY || m->foreign))
         return 0;
     int n = snprintf(tail, sizeof tail, "%012lld.", (long long)m->id.i);
     const char *dot = strrchr(m->file, '.');

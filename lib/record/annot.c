@@ -80,7 +80,7 @@ struct reading {
     capt_idmap *by_id; /* images of this file */
     size_t from;       /* its first image */
     uint32_t listed;   /* images whose own entry was met */
-    int karpathy, official, disordered;
+    int karpathy, official, disordered, foreign;
     const char *split, *folder; /* the last ones */
 };
 
@@ -224,6 +224,11 @@ static int read_piece(struct reading *r, const char *key, const json_t *v, const
 static int take_piece(struct reading *r, const capt_jsonfile *f, const char *key, const json_t *v, capt_err *err)
 {
     const char *where = capt_jsonfile_where(f);
+    if (strcmp(key, "info") == 0) {
+        const char *set = json_string_value(json_object_get(v, "description"));
+        r->foreign = set && *set && !strstr(set, "COCO");
+        return 0;
+    }
     if (*key == 0 || capt_jsonfile_is_element(f))
         return read_piece(r, key, v, where, err);
     if (strcmp(key, "dataset") != 0)
@@ -234,7 +239,7 @@ static int take_piece(struct reading *r, const capt_jsonfile *f, const char *key
 
 int capt_annots_read_json(capt_annots *a, const char *path, int *is_karpathy, capt_err *err)
 {
-    static const char *const keys[] = {"images", "annotations", "dataset", NULL}, *const unread[] = {"tokens", "sentids", "segmentation", NULL};
+    static const char *const keys[] = {"info", "images", "annotations", "dataset", NULL}, *const unread[] = {"tokens", "sentids", "segmentation", NULL};
     capt_jsonfile *f = capt_jsonfile_open(path, keys, unread, 0, err);
     if (!f)
         return -1;
@@ -259,6 +264,8 @@ int capt_annots_read_json(capt_annots *a, const char *path, int *is_karpathy, ca
         capt_id_key(&m->id, id);
         got = capt_fail(err, CAPT_EDATA, "%s: annotations of image %.100s, which is not among \"images\"", path, id);
     }
+    for (size_t i = r.from; i < a->image.n; i++)
+        a->image.v[i].foreign = (uint32_t)r.foreign;
     if (r.disordered && got == 0)
         qsort(a->image.v + r.from, a->image.n - r.from, sizeof *a->image.v, by_order);
     capt_idmap_free(r.by_id);

@@ -1,7 +1,8 @@
 /* Annotation files as they are published -> images with split, captions and object names. One compact list whatever the
  * layout, so that COCO's 123,287 images fit in some tens of megabytes; files are read a piece at a time.
  *   Karpathy: {"images":[{"filename","filepath","cocoid","split","sentences":[{"raw"}]}]}
- *   official: {"images":[{"id","file_name","coco_url"}],"annotations":[{"image_id","caption"}]}; image_info files lack the latter
+ *   official: {"info":{"description"},"images":[{"id","file_name","coco_url"}],"annotations":[{"image_id","caption"}]}; image_info files
+ *             lack the latter
  *   token:    lines NAME#k TAB caption (Flickr8k, Flickr30k), with files of picture names that make the splits
  * Images stay in the order of the files; captions as they were written. A byte order mark in front of a file and CR before
  * LF are ignored. One thread. */
@@ -23,6 +24,7 @@ typedef struct capt_image {
     uint32_t first, last, n_captions; /* chain in text */
     uint32_t tags;                    /* chain in tags, 0: none */
     uint32_t order; /* used while reading: rank among the images of its file; of token files the caption numbers met, a bit each */
+    uint32_t foreign; /* 1: its file's "info" describes another set than COCO */
 } capt_image;
 
 typedef struct capt_annots {

@@ -30,6 +30,7 @@ said()
 
 ok 'a plain run' run b.ckpt --log b.log
 said 'tells its reward' "reward CIDEr-D over 80 images' captions, the end of a sentence counted"
+said 'and where it begins' '^capt-scst: before training: validation CIDEr [0-9]'
 is 'nothing unfinished is left' "$(ls b.ckpt?* 2>/dev/null)" ''
 is 'logs its beginning, every update, a validation before and one after, and its end' "$(jq -r .event b.log | tr '\n' ' ')" 'start val step step step step val end '
 ok 'with rewards' jq -es 'map(select(.event == "step")) | all(.reward >= 0 and .advantage_sd > 0 and .length > 0)' b.log

@@ -60,6 +60,13 @@ ok 'dropped' coco-split --scheme coco2017 --drop-leak t17.json v17.json
 is 'the rest' "$(jq -r .id "$OUT" | tr '\n' ' ')" '57870 139 '
 ok 'allowed' coco-split --scheme coco2017 --allow-leak t17.json v17.json
 like 'allowed and counted' "$(cat "$ERR")" '^coco-split: train +3 +3 +0 +2$'
+folder=train2017 && official 391895 57870 | sed 's/,"coco_url":"[^"]*"//g; s/"info":{},//' >bare.json
+status 1 'also when only the numbers tell' coco-split --scheme coco2017 train=bare.json
+like 'and says so' "$(cat "$ERR")" 'leak: 1 training images .* \(first: 391895\)'
+sed 's/^{/{"info":{"description":"COCO 2017 Dataset"},/' bare.json >info.json
+status 1 "COCO's own words" coco-split --scheme coco2017 train=info.json
+sed 's/^{/{"info":{"description":"another set"},/' bare.json >info.json
+ok 'numbers of another set' coco-split --scheme coco2017 train=info.json
 status 2 'not both' coco-split --scheme coco2017 --allow-leak --drop-leak t17.json
 status 1 'the other year' coco-split --scheme coco2014 v17.json
 status 1 'an image twice' coco-split --scheme coco2014 t14.json t14.json
