@@ -318,7 +318,8 @@ static int prepare(job *j)
         if (encoder_path && capt_checkpoint_past(encoder_path, m, err))
             return -1;
         capt_run_trains_on(m, &j->train);
-        if (capt_run_stamp(&j->run, m, j->s.be->name))
+        capt_inlet_past(&j->in, m);
+        if (capt_run_stamp(&j->run, m, &j->s))
             return -1;
         j->run.state.best = -1;
     }

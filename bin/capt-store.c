@@ -177,6 +177,11 @@ static int store_info(capt_prog *p, const char *path)
             capt_str_free(&b);
         }
         char *prep = json_dumps(m->preprocess, JSON_COMPACT | JSON_ENCODE_ANY);
+        size_t trained = 0;
+        for (const char *t = m->trained_on; t && *t; t++)
+            trained += *t == '\n';
+        if (trained)
+            printf("encoder trained on: %zu images\n", trained);
         printf("preprocessing: %s\nchecksum: %llu\n", prep ? prep : "null", (unsigned long long)m->checksum);
         free(prep);
         for (size_t i = 0; i < json_array_size(m->provenance); i++) {

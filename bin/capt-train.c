@@ -425,10 +425,8 @@ static int prepare(job *j)
         if ((init && capt_checkpoint_past(init, m, err)) || (from_file && capt_checkpoint_past(encoder_path, m, err)))
             return -1;
         capt_run_trains_on(m, &j->train);
-        json_t *chain = capt_prov_merge(m->provenance, j->in.provenance);
-        json_decref(m->provenance);
-        m->provenance = chain;
-        if (capt_run_stamp(&j->run, m, j->s.be->name))
+        capt_inlet_past(&j->in, m);
+        if (capt_run_stamp(&j->run, m, &j->s))
             return -1;
     }
     if (capt_params_train(&m->params, "", 1, err) || (!tune_encoder && capt_params_train(&m->params, "encoder.", 0, err)))

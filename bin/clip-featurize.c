@@ -50,6 +50,7 @@ typedef struct job {
     capt_ctx *c;
     capt_store *out;
     capt_store_meta meta;
+    capt_idset *trained_on; /* images the encoder was trained on */
     const capt_caption **todo;
     size_t n_todo;
     /* one batch */
@@ -219,14 +220,14 @@ static int load_encoder(job *j, capt_params *ps, char hash[33])
     json_decref(over);
     int rc = j->e ? capt_prep_from_json(prep, &j->prep, weights, &p->err) : -1;
     json_decref(prep);
-    if (rc)
+    if (rc || capt_checkpoint_history(weights, j->trained_on, &j->meta.provenance, &p->err))
         return -1;
     preprocess = (int)j->prep.mode; /* what is recorded is what was done, asked for or not */
     resolution = j->prep.size;
     return 0;
 }
 
-static void describe(job *j, char hash[33])
+static void describe(job *j, const capt_session *s, char hash[33])
 {
     capt_store_meta *m = &j->meta;
     m->int_ids = j->all.n ? j->list->int_ids : -1;
@@ -240,13 +241,15 @@ static void describe(job *j, char hash[33])
     m->preprocess = capt_prep_json(&j->prep);
     if (exif_rotate)
         json_object_set_new(m->preprocess, "exif_rotate", json_true());
-    const capt_backend *be = j->c->be;
+    size_t n;
+    m->trained_on = capt_idset_text(j->trained_on, &n);
     char name[64];
-    snprintf(name, sizeof name, "%s%s%s", be->name, *be->isa ? " " : "", be->isa);
-    json_t *entry = capt_prov_entry(j->p->name, name);
+    capt_session_device(s, name);
+    json_t *entry = capt_prov_entry(j->p->name, name), *past = m->provenance;
     json_object_set_new(entry, "options", capt_prog_options(j->p));
     json_object_set_new(entry, "encoder", json_string(hash));
-    m->provenance = capt_prov_append(NULL, entry);
+    m->provenance = capt_prov_append(past, entry);
+    json_decref(past);
 }
 
 static void pick(job *j, int64_t first, int64_t step)
@@ -336,11 +339,13 @@ static int with_store(job *j, int64_t first, int64_t step)
 
 static int run(capt_prog *p)
 {
-    job j = {.p = p, .dir = -1};
+    job j = {.p = p, .dir = -1, .trained_on = capt_idset_new()};
     j.limits = (capt_jpeg_limits){.max_pixels = max_pixels, .exif_rotate = exif_rotate, .tolerate_warnings = tolerate};
     int64_t first = 0, step = 1;
-    if (capt_shard_parse(p, shard, &first, &step))
+    if (capt_shard_parse(p, shard, &first, &step)) {
+        capt_idset_free(j.trained_on);
         return -1;
+    }
     capt_session dev = {0};
     capt_params ps = {0};
     char hash[33];
@@ -357,9 +362,10 @@ static int run(capt_prog *p)
         rc = j.c ? load_encoder(&j, &ps, hash) : -1;
     }
     if (rc == 0) {
-        describe(&j, hash);
+        describe(&j, &dev, hash);
         rc = with_store(&j, first, step);
     }
+    capt_idset_free(j.trained_on);
     json_decref(j.meta.preprocess);
     json_decref(j.meta.provenance);
     capt_encoder_free(j.e);

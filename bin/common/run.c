@@ -138,9 +138,11 @@ void capt_run_trains_on(capt_model *m, const capt_picked *recs)
     capt_str_free(&text);
 }
 
-int capt_run_stamp(capt_run *r, capt_model *m, const char *backend)
+int capt_run_stamp(capt_run *r, capt_model *m, const capt_session *s)
 {
-    json_t *entry = capt_prov_entry(r->p->name, backend), *start = json_deep_copy(entry);
+    char device[64];
+    capt_session_device(s, device);
+    json_t *entry = capt_prov_entry(r->p->name, device), *start = json_deep_copy(entry);
     json_object_set(entry, "options", r->options);
     json_object_set(entry, "inputs", r->inputs);
     json_object_update(start, entry);

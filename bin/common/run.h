@@ -24,7 +24,7 @@ int capt_run_inputs(json_t *inputs, const char *store, const char *init, const c
 /* The ids of recs join those the model was trained on. */
 void capt_run_trains_on(capt_model *m, const capt_picked *recs);
 /* The entry of this run in the model's provenance and at the log's beginning, its options; call once before the first save. */
-int capt_run_stamp(capt_run *r, capt_model *m, const char *backend);
+int capt_run_stamp(capt_run *r, capt_model *m, const capt_session *s);
 /* Checkpoint after an update, a signal included: 0 go on, -1 stopped (CAPT_ESTOP) or failed. */
 int capt_run_after_update(capt_run *r, capt_model *m);
 #endif

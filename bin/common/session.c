@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "base/prov.h"
 #include "base/str.h"
 #include "store/fingerprint.h"
 
@@ -19,6 +20,11 @@ int capt_session_open(capt_session *s, capt_prog *p, int compute)
         return -1;
     capt_prog_detail(p, "device %s (%s), %d threads", s->be->name, s->be->isa, capt_pool_size(s->pool));
     return 0;
+}
+
+void capt_session_device(const capt_session *s, char name[64])
+{
+    snprintf(name, 64, "%s%s%s", s->be->name, *s->be->isa ? " " : "", s->be->isa);
 }
 
 void capt_session_close(capt_session *s)
@@ -111,6 +117,7 @@ int capt_inlet_store(capt_inlet *in, const char *path, const char *section, int 
     if (m->encoder_hash)
         memcpy(in->encoder_hash, m->encoder_hash, strnlen(m->encoder_hash, 32));
     in->provenance = m->provenance;
+    in->trained_on = m->trained_on;
     in->about = describe(m->encoder, m->encoder_hash, m->preprocess, m->geometry, capt_fingerprint_section(m->fingerprint, capt_source_section(in->source)));
     return 0;
 }
@@ -148,6 +155,15 @@ void capt_inlet_close(capt_inlet *in)
     if (in->dirfd >= 0)
         close(in->dirfd);
     capt_inlet_init(in);
+}
+
+void capt_inlet_past(const capt_inlet *in, capt_model *m)
+{
+    if (in->trained_on)
+        capt_idset_merge(m->trained_on, in->trained_on, strlen(in->trained_on));
+    json_t *chain = capt_prov_merge(m->provenance, in->provenance);
+    json_decref(m->provenance);
+    m->provenance = chain;
 }
 
 const char *capt_section_of(const capt_model *m)

@@ -15,6 +15,8 @@ typedef struct capt_session {
 } capt_session;
 /* Opens the pool and --device; compute: 0 f32, 1 bf16. */
 int capt_session_open(capt_session *s, capt_prog *p, int compute);
+/* Backend and instruction set, "cpu avx512": results are bit-equal where it is. */
+void capt_session_device(const capt_session *s, char name[64]);
 void capt_session_close(capt_session *s);
 #define CAPT_COMPUTE_NAMES "f32|bf16"
 
@@ -35,6 +37,7 @@ typedef struct capt_inlet {
     capt_prep prep;
     char encoder_hash[33]; /* of the store's or the encoder's weights; "" unknown */
     json_t *provenance;    /* the store's chain, borrowed from it, or NULL */
+    const char *trained_on; /* images the store's encoder was trained on, as in its manifest, borrowed; or NULL */
     json_t *about;         /* {"encoder","encoder_hash","preprocess","geometry","fingerprint"}: goes into the model */
 } capt_inlet;
 void capt_inlet_init(capt_inlet *in);
@@ -45,6 +48,8 @@ int capt_inlet_images(capt_inlet *in, const char *dir, const capt_prep *prep, co
 /* Loads a frozen encoder from weights or a checkpoint into the inlet and takes its preprocessing over. */
 int capt_inlet_encoder(capt_inlet *in, capt_session *s, const char *path, capt_err *err);
 void capt_inlet_close(capt_inlet *in);
+/* What went into the inputs goes into a model trained on them: training ids of the store's encoder, provenance. */
+void capt_inlet_past(const capt_inlet *in, capt_model *m);
 /* The model was trained on these inputs? Width, rows and the hash of the encoder must agree: an error naming both otherwise.
  * A fingerprint unlike the model's is a warning that says in what. */
 int capt_inlet_fits(capt_prog *p, const capt_inlet *in, const capt_model *m, const char *model_path);

@@ -35,8 +35,10 @@ json_t *capt_json_parse(const char *s, size_t n, const char *where, capt_err *er
     }
     json_error_t e;
     json_t *j = json_loadb(s, n, JSON_REJECT_DUPLICATES, &e);
-    if (!j)
+    if (!j && e.line > 1)
         capt_fail(err, CAPT_EDATA, "%s: bad JSON at line %d, column %d: %s", where, e.line, e.column, e.text);
+    else if (!j) /* of a record, say: where has the line */
+        capt_fail(err, CAPT_EDATA, "%s: bad JSON at column %d: %s", where, e.column, e.text);
     return j;
 }
 

@@ -285,24 +285,32 @@ end:
     return m;
 }
 
-int capt_checkpoint_past(const char *path, capt_model *m, capt_err *err)
+int capt_checkpoint_history(const char *path, capt_idset *ids, json_t **chain, capt_err *err)
 {
+    *chain = NULL;
     capt_st *st = capt_st_open(path, err);
     if (!st)
         return -1;
-    if (!capt_checkpoint_is(st)) {
-        capt_st_close(st);
-        return 0;
+    int rc = 0;
+    if (capt_checkpoint_is(st)) {
+        const capt_st_tensor *t = capt_st_find(st, "train.ids");
+        rc = capt_checkpoint_check(st, "train.", path, err) || (t && take_ids(ids, t, path, err)) ? -1 : 0;
+        *chain = rc ? NULL : meta(st, "provenance", path, 0, err);
     }
-    const capt_st_tensor *ids = capt_st_find(st, "train.ids");
-    int rc = capt_checkpoint_check(st, "train.", path, err) || (ids && take_ids(m->trained_on, ids, path, err)) ? -1 : 0;
-    json_t *past = rc ? NULL : meta(st, "provenance", path, 0, err);
+    capt_st_close(st);
+    return rc;
+}
+
+int capt_checkpoint_past(const char *path, capt_model *m, capt_err *err)
+{
+    json_t *past;
+    if (capt_checkpoint_history(path, m->trained_on, &past, err))
+        return -1;
     if (past) {
         json_t *chain = capt_prov_merge(m->provenance, past);
         json_decref(m->provenance);
         m->provenance = chain;
     }
     json_decref(past);
-    capt_st_close(st);
-    return rc;
+    return 0;
 }

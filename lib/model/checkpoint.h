@@ -16,6 +16,8 @@ capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype 
 int capt_checkpoint_check(capt_st *st, const char *prefix, const char *path, capt_err *err);
 /* Weights of path have gone into m: its training ids and provenance become m's too. Nothing happens when path is no checkpoint. */
 int capt_checkpoint_past(const char *path, capt_model *m, capt_err *err);
+/* What is remembered of a checkpoint's making: its training ids join ids, *chain (a new reference, or NULL) is its provenance. Nothing when path is no checkpoint. */
+int capt_checkpoint_history(const char *path, capt_idset *ids, json_t **chain, capt_err *err);
 /* 1 if st is a checkpoint of ours (not just any safetensors file). */
 int capt_checkpoint_is(const capt_st *st);
 /* The encoder inside a checkpoint, or of public CLIP weights (OpenAI/open_clip or transformers naming; sizes inferred): parameters go into params under

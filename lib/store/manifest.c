@@ -29,6 +29,8 @@ json_t *capt_store_manifest_new(const capt_store_meta *m, int complete)
     json_object_set_new(j, "preprocess", m->preprocess ? json_deep_copy(m->preprocess) : json_null());
     json_object_set_new(j, "geometry", m->geometry ? json_string(m->geometry) : json_null());
     json_object_set_new(j, "provenance", m->provenance ? json_deep_copy(m->provenance) : json_array());
+    if (m->trained_on && *m->trained_on)
+        json_object_set_new(j, "trained_on", json_string(m->trained_on));
     json_object_set_new(j, "count", json_integer(m->count));
     json_object_set_new(j, "checksum", json_integer((json_int_t)m->checksum));
     json_object_set_new(j, "complete", json_boolean(complete));
@@ -98,6 +100,10 @@ int capt_store_manifest_read(const json_t *j, capt_store_meta *m, const char *pa
     m->geometry = json_string_value(json_object_get(j, "geometry"));
     m->provenance = json_object_get(j, "provenance");
     m->fingerprint = json_object_get(j, "fingerprint");
+    const json_t *trained_on = json_object_get(j, "trained_on");
+    m->trained_on = json_string_value(trained_on);
+    if (trained_on && (!m->trained_on || !*m->trained_on || m->trained_on[strlen(m->trained_on) - 1] != '\n'))
+        return capt_fail(err, CAPT_EDATA, "%s: \"trained_on\" is no list of ids, a line each", path);
     if (capt_json_int(j, "count", &m->count, path, err) || capt_json_int(j, "checksum", &sum, path, err))
         return -1;
     m->checksum = (uint64_t)sum;
@@ -111,10 +117,10 @@ int capt_store_meta_from_json(const json_t *j, capt_store_meta *m, const char *w
 
 int capt_store_manifest_same(const json_t *a, const json_t *b, const char *what, capt_err *err)
 {
-    static const char *const keys[] = {"format", "version", "byte_order", "ids", "dtype", "sections", "encoder", "preprocess", "geometry", "provenance"};
+    static const char *const keys[] = {"format", "version", "byte_order", "ids", "dtype", "sections", "encoder", "preprocess", "geometry", "provenance", "trained_on"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const json_t *x = json_object_get(a, keys[i]), *y = json_object_get(b, keys[i]);
-        if (json_equal(x, y) || (strcmp(keys[i], "ids") == 0 && (json_is_null(x) || json_is_null(y))))
+        if (x == y || json_equal(x, y) || (strcmp(keys[i], "ids") == 0 && (json_is_null(x) || json_is_null(y))))
             continue;
         char *s = json_dumps(x, JSON_ENCODE_ANY | JSON_COMPACT), *t = json_dumps(y, JSON_ENCODE_ANY | JSON_COMPACT);
         int rc = capt_fail(err, CAPT_EDATA, "%s: \"%s\" is %.300s there, %.300s here", what, keys[i], s ? s : "absent", t ? t : "absent");

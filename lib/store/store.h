@@ -26,6 +26,7 @@ typedef struct capt_store_meta {
     json_t *preprocess; /* any JSON, or NULL */
     const char *geometry; /* what the last six columns of the regions are, as CAPT_GEOMETRY; NULL: nothing known */
     json_t *provenance; /* array of entries (base/prov.h), or NULL */
+    const char *trained_on; /* images its encoder was trained on: keys, each ended by a newline (base/idset.h), or NULL */
     /* filled in when a store is opened */
     int64_t count;
     uint64_t checksum; /* sum of the records' CRCs */

@@ -138,6 +138,14 @@ is 'the same captions' "$(jq -c .caption "$OUT")" "$(jq -c .caption p1)"
 clip-featurize --quiet --weights p.ckpt --images toy/images --features both --dtype f32 --store p.mdb t.ndjson
 ok 'its stored features' capt-beam --model p.ckpt --store p.mdb t.ndjson
 is 'the same captions' "$(jq -c .caption "$OUT")" "$(jq -c .caption p1)"
+train e.ckpt --images toy/images --encoder random --encoder-config vit.json --tune-encoder --train-split test --epochs 1
+clip-featurize --quiet --weights e.ckpt --images toy/images --features global --store e.mdb r.ndjson
+train f.ckpt --store e.mdb --epochs 1
+ok 'features of an encoder that saw the test images' capt-beam --model f.ckpt --store e.mdb r.ndjson
+is 'mark them' "$(jq -c .trained_on "$OUT" | sort | uniq -c | tr -s ' ')" ' 10 true'
+like 'the store tells it' "$(capt-store info e.mdb)" '^encoder trained on: 10 images$'
+is 'and what made the encoder' "$(capt-store info --json e.mdb | jq -r '.provenance[].program' | tr '\n' ' ')" 'capt-train clip-featurize '
+like 'programs name the instruction set' "$(capt-store info f.ckpt | grep ^provenance)" '"program":"capt-train","version":"[^"]*","backend":"(cpu|ref) ?[^"]*"'
 ok 'an ensemble on pictures' capt-beam --model p.ckpt --model p.ckpt --images toy/images t.ndjson
 for f in cmyk grey short huge missing; do
     echo "{\"id\":\"$f\",\"file\":\"$f.jpg\"}"

@@ -105,7 +105,7 @@ static void round_trip(void **state)
 static void hostile_lines(void **state)
 {
     static const struct { const char *text, *want; } cases[] = {
-        {"{\"id\":1}\nnot json\n", ":2: bad JSON"},
+        {"{\"id\":1}\nnot json\n", ":2: bad JSON at column "},
         {"[1]\n", ":1: not a JSON object"},
         {"{\"id\":1,\"captions\":[\"cut", ":1: "},
         {"{\"file\":\"a\"}\n", ":1: \"id\" is missing"},
