@@ -121,6 +121,18 @@ like 'the name of an ensemble is its own' "$(jq -r .model e.prob | sort -u)" '^[
 ok 'models with a store each' capt-beam --model a.ckpt --model g.ckpt --store s.mdb --store s.mdb t.ndjson
 ok 'one store for two sections' capt-beam --model a.ckpt --model g.ckpt --store s.mdb t.ndjson
 ok 'models of other lengths' beam --model w.ckpt t.ndjson
+jq -c 'if .id % 3 == 0 then .captions += .captions + .captions else . end' r.ndjson >dup.ndjson
+vocab-build --quiet --type word --min-count 1 --out order.json dup.ndjson
+is 'the same tokens' "$(jq -S '.tokens | sort' order.json)" "$(jq -S '.tokens | sort' v.json)"
+status 1 'in another order' test "$(jq -c .tokens order.json)" = "$(jq -c .tokens v.json)"
+train o.ckpt --store s.mdb --section grid --epochs 6 --vocab order.json
+ok 'an ensemble with it' beam --model o.ckpt t.ndjson
+other 'differs from the first model alone' plain
+for weights in 'o.ckpt a.ckpt 0,1' 'a.ckpt o.ckpt 1,0'; do
+    set -- $weights
+    ok "of $1 and $2, all weight on a.ckpt" capt-beam --model "$1" --model "$2" --ensemble-weights "$3" --store s.mdb t.ndjson
+    is 'says what that one says, as likely' "$(jq -c '[.caption, .logprob]' "$OUT")" "$(jq -c '[.caption, .logprob]' plain)"
+done
 vocab-build --quiet --type word --min-count 5 --out v5.json r.ndjson
 train five.ckpt --store s.mdb --section grid --epochs 1 --vocab v5.json
 status 1 'another vocabulary' beam --model five.ckpt t.ndjson
