@@ -64,7 +64,7 @@ status 2 'two operands' vocab-build --type word c.ndjson d.ndjson
 status 1 'no such file' vocab-build --type word --out n.json nowhere
 like 'it is named' "$(cat "$ERR")" '^vocab-build: nowhere: '
 status 1 'no training captions' vocab-build --type word --out n.json "$(grep test c.ndjson >t.ndjson; echo t.ndjson)"
-is 'it says so' "$(cat "$ERR")" 'vocab-build: no captions in split train or restval'
+is 'it says so' "$(cat "$ERR")" 'vocab-build: t.ndjson: no captions in split train or restval'
 status 1 'no word often enough' vocab-build --type word --min-count 50 --out n.json c.ndjson
 printf '%s\n' '{"id":1,"split":"train","captions":["a"]}' '{"id":2,"captions":[7]}' >bad.ndjson
 status 1 'a bad record' vocab-build --type word --min-count 1 --out n.json bad.ndjson
