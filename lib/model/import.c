@@ -1,8 +1,10 @@
 #include "model/import.h"
 #include <stdlib.h>
 #include <string.h>
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "model/checkpoint.h"
 
 /* Name in a public GPT-2 file, with or without "transformer.". */
@@ -14,6 +16,28 @@ static const capt_st_tensor *gpt2_find(const capt_st *st, const char *name)
         return t;
     snprintf(full, sizeof full, "transformer.%s", name);
     return capt_st_find(st, full);
+}
+
+/* No tensor tells the number of heads: "n_head" of the config.json beside the weights does, else each has 64 columns, as in all
+ * published sizes. 0 on failure. */
+static json_int_t gpt2_heads(const char *path, json_int_t width, capt_err *err)
+{
+    const char *slash = strrchr(path, '/');
+    capt_str name = {0};
+    capt_str_printf(&name, "%.*sconfig.json", slash ? (int)(slash - path + 1) : 0, path);
+    int there = capt_file_exists(name.s);
+    json_t *o = there ? capt_json_load(name.s, err) : NULL;
+    json_int_t heads = json_integer_value(json_object_get(o, "n_head"));
+    int ours = json_integer_value(json_object_get(o, "n_embd")) == width;
+    if (there && !o)
+        heads = 0;
+    else if (!ours)
+        heads = width >= 64 ? width / 64 : 1;
+    else if (heads < 1)
+        capt_fail(err, CAPT_EDATA, "%s: \"n_head\" is missing", name.s);
+    json_decref(o);
+    capt_str_free(&name);
+    return heads;
 }
 
 static json_t *gpt2_config(const capt_st *st, const char *path, capt_err *err)
@@ -28,8 +52,8 @@ static json_t *gpt2_config(const capt_st *st, const char *path, capt_err *err)
     do
         snprintf(name, sizeof name, "h.%d.ln_1.weight", layers);
     while (gpt2_find(st, name) && ++layers < 1000);
-    json_int_t width = wte->dim[1];
-    return json_pack("{s:I, s:i, s:I, s:I}", "width", width, "layers", layers, "heads", width >= 64 ? width / 64 : (json_int_t)1, "positions", (json_int_t)wpe->dim[0]);
+    json_int_t width = wte->dim[1], heads = gpt2_heads(path, width, err);
+    return heads > 0 ? json_pack("{s:I, s:i, s:I, s:I}", "width", width, "layers", layers, "heads", heads, "positions", (json_int_t)wpe->dim[0]) : NULL;
 }
 
 json_t *capt_import_config(const char *path, const char *type, capt_err *err)

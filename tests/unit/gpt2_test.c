@@ -435,6 +435,34 @@ static void spellings(void **state)
     }
 }
 
+/* The number of heads comes from the config.json beside the weights, if it is theirs. */
+static void heads(void **state)
+{
+    static const struct { const char *text; int heads; } row[] = {
+        {NULL, 1}, {"{\"n_embd\":%d,\"n_head\":2}", 2}, {"{\"n_embd\":1%d,\"n_head\":2}", 1}, {"{\"n_embd\":%d}", 0}, {"{\"n_embd\":%d", 0}};
+    char path[80];
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    write_public(file(), CAPT_F32, "", 0, NULL, NULL);
+    json_t *golden = capt_import_config(GOLDEN, "gpt2", NULL);
+    int width = capt_config_int(golden, "width");
+    json_decref(golden);
+    for (size_t k = 0; k < sizeof row / sizeof *row; k++) {
+        capt_err err = CAPT_ERR_INIT;
+        if (row[k].text) {
+            FILE *f = fopen(path, "w");
+            fprintf(f, row[k].text, width);
+            fclose(f);
+        }
+        json_t *config = capt_import_config(file(), "gpt2", &err);
+        assert_int_equal(config ? capt_config_int(config, "heads") : 0, row[k].heads);
+        assert_int_equal(err.code != 0, !row[k].heads);
+        if (err.code)
+            assert_non_null(strstr(err.text, path));
+        json_decref(config);
+    }
+    unlink(path);
+}
+
 /* Parts: the decoder goes with any vocabulary, the embedding comes alone; what is not imported stays. */
 static void parts(void **state)
 {
@@ -495,7 +523,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_logits), cmocka_unit_test(other_constants), cmocka_unit_test(same_gradients), cmocka_unit_test(cross_entropy),
-        cmocka_unit_test(spellings),   cmocka_unit_test(parts),           cmocka_unit_test(refusals),
+        cmocka_unit_test(spellings),   cmocka_unit_test(heads), cmocka_unit_test(parts),           cmocka_unit_test(refusals),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
