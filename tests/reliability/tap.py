@@ -2,7 +2,7 @@
 #   T             a fresh folder, the current one, removed at the end; TOP the tree; BIN the programs; DEBUG built with sanitizers
 #   soak          CAPT_SOAK is set: the long numbers
 #   number(N, M)  N in `make check`, M in `make soak`; the environment's variable of that name wins
-#   run(args)     -> Result: status (-N: signal N), out, err, cpu seconds, rss KiB
+#   run(args)     -> Result: status (-N: signal N), out, err, cpu seconds, rss KiB (never below what this process itself held)
 #   world()       toy/, r.ndjson, v.json, s.mdb, a.ckpt: what every program can work on
 # Each script prints TAP and ends by `end()`: "# N passed, M failed" and the exit status.
 import atexit
