@@ -383,9 +383,10 @@ static int compare_images(const capt_feature *a, const capt_feature *b, struct d
     d->shapes += !same;
     for (int i = 0; same && i < a->n; i++) {
         size_t n = (size_t)a->section[i].rows * (size_t)a->section[i].dim;
-        float *x = capt_try_alloc(2 * n * sizeof *x + 1, err), *y = x + n;
+        float *x = capt_try_alloc(2 * n * sizeof *x + 1, err);
         if (!x)
             return -1;
+        float *y = x + n;
         capt_feature_to_f32(&a->section[i], x);
         capt_feature_to_f32(&b->section[i], y);
         compare_numbers(x, y, n, d);
@@ -451,9 +452,10 @@ static int compare_tensors(const capt_st_tensor *x, const capt_st_tensor *y, str
     if (!same)
         return 0;
     size_t n = (size_t)capt_st_numel(x);
-    float *u = capt_try_alloc(2 * n * sizeof *u + 1, err), *v = u + n;
+    float *u = capt_try_alloc(2 * n * sizeof *u + 1, err);
     if (!u)
         return -1;
+    float *v = u + n;
     capt_st_to_f32(x, u);
     capt_st_to_f32(y, v);
     compare_numbers(u, v, n, d);
