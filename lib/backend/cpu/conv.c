@@ -11,9 +11,9 @@ struct conv {
     capt_backend *be;
     const struct cpu_isa *isa;
     const capt_conv *c;
-    int fmt, KK;
+    int fmt, KK;              /* fmt: of the patches and the image */
     int64_t rows, block, lda; /* of the patches */
-    const char *x;            /* the image in format */
+    const char *x;
     struct cpu_gemm g;
     float *dx;
     float beta;
@@ -74,9 +74,9 @@ static void fwd_task(void *arg, int64_t task, int worker)
     capt_cpu_gemm_part(&g, 0, g.M, 0, (g.N + PANEL - 1) / PANEL);
 }
 
-static struct conv conv_of(capt_backend *be, const capt_conv *c, int ct)
+static struct conv conv_of(capt_backend *be, const capt_conv *c, int fmt)
 {
-    struct conv s = {.be = be, .isa = isa_of(be), .c = c, .fmt = fmt_of(be, ct), .KK = c->kh * c->kw * c->C, .rows = c->B * c->OH * c->OW};
+    struct conv s = {.be = be, .isa = isa_of(be), .c = c, .fmt = fmt, .KK = c->kh * c->kw * c->C, .rows = c->B * c->OH * c->OW};
     int mr = cpu_of(be)->mr, line = 64 / fmt_size(s.fmt);
     s.block = MAX(mr, BLOCK / mr * mr);
     s.lda = ROUND_UP(s.KK, line) + (ROUND_UP(s.KK, line) % (2048 / fmt_size(s.fmt)) == 0 ? line : 0);
@@ -85,13 +85,14 @@ static struct conv conv_of(capt_backend *be, const capt_conv *c, int ct)
 
 void capt_cpu_conv_fwd(capt_backend *be, capt_real *y, const capt_real *x, const capt_real *w, const capt_weight *wp, const capt_real *bias, const capt_conv *c, int ct)
 {
-    struct conv s = conv_of(be, c, ct);
+    int fmt = fmt_of(be, ct);
+    struct conv s = conv_of(be, c, left_of(fmt));
     if (is_linear(c)) {
         capt_cpu_linear_fwd(be, y, NULL, x, w, wp, bias, s.rows, c->N, c->C, CAPT_MAP_none, ct);
         return;
     }
-    s.g = (struct cpu_gemm){.c = cpu_of(be), .fmt = s.fmt, .N = c->N, .K = (int)pad_k(s.KK, s.fmt), .lda = s.lda, .y = y, .ldy = c->N, .bias = bias};
-    s.g.b = capt_cpu_panels_fwd(be, w, wp, c->N, s.KK, s.fmt);
+    s.g = (struct cpu_gemm){.c = cpu_of(be), .fmt = fmt, .N = c->N, .K = (int)pad_k(s.KK, s.fmt), .lda = s.lda, .y = y, .ldy = c->N, .bias = bias};
+    s.g.b = capt_cpu_panels_fwd(be, w, wp, c->N, s.KK, fmt);
     s.x = capt_cpu_flat(be, BUF_A, s.fmt, x, c->B * c->H * c->W * c->C);
     if (s.x && s.g.b)
         capt_cpu_run(be, (s.rows + s.block - 1) / s.block, (double)s.rows * s.KK * c->N > 1e6, fwd_task, &s);
@@ -110,7 +111,7 @@ static void bwd_task(void *arg, int64_t b, int worker)
     for (int64_t r0 = 0; r0 < n; r0 += s->block) {
         struct cpu_gemm g = s->g;
         g.M = MIN(s->block, n - r0);
-        g.a = (const char *)g.a + (b * n + r0) * g.lda * fmt_size(g.fmt);
+        g.a = (const char *)g.a + (b * n + r0) * g.lda * fmt_size(s->fmt);
         g.y = col;
         g.ldy = s->KK;
         capt_cpu_gemm_part(&g, 0, g.M, 0, (g.N + PANEL - 1) / PANEL);
@@ -129,15 +130,16 @@ static void bwd_task(void *arg, int64_t b, int worker)
 
 void capt_cpu_conv_bwd_x(capt_backend *be, capt_real *dx, double beta, const capt_real *dy, const capt_real *w, const capt_weight *wp, const capt_conv *c, int ct)
 {
-    struct conv s = conv_of(be, c, ct);
+    int fmt = fmt_of(be, ct);
+    struct conv s = conv_of(be, c, left_of(fmt));
     if (is_linear(c)) {
         capt_cpu_linear_bwd_x(be, dx, beta, dy, w, wp, s.rows, c->N, c->C, ct);
         return;
     }
     s.dx = dx;
     s.beta = (float)beta;
-    s.g = (struct cpu_gemm){.c = cpu_of(be), .fmt = s.fmt, .N = s.KK, .K = (int)pad_k(c->N, s.fmt)};
-    s.g.b = capt_cpu_panels_bwd(be, w, wp, c->N, s.KK, s.fmt);
+    s.g = (struct cpu_gemm){.c = cpu_of(be), .fmt = fmt, .N = s.KK, .K = (int)pad_k(c->N, s.fmt)};
+    s.g.b = capt_cpu_panels_bwd(be, w, wp, c->N, s.KK, fmt);
     s.g.a = capt_cpu_left(be, BUF_A, s.fmt, dy, s.rows, c->N, &s.g.lda);
     if (s.g.a && s.g.b)
         capt_cpu_run(be, c->B, (double)s.rows * s.KK * c->N > 1e6, bwd_task, &s);
@@ -145,7 +147,7 @@ void capt_cpu_conv_bwd_x(capt_backend *be, capt_real *dx, double beta, const cap
 
 void capt_cpu_conv_bwd_w(capt_backend *be, capt_real *dw, double beta_w, capt_real *db, double beta_b, const capt_real *dy, const capt_real *x, const capt_conv *c, int ct)
 {
-    struct conv s = conv_of(be, c, ct);
+    struct conv s = conv_of(be, c, fmt_of(be, ct));
     struct cpu_gemm_tn t = {.fmt = s.fmt, .N = c->N, .K = s.KK, .M = s.rows, .dyf = dy, .lddy = c->N, .rows = patches, .arg = &s,
                             .dw = dw, .add_w = beta_w != 0, .db = db, .add_b = beta_b != 0};
     s.x = dw ? capt_cpu_flat(be, BUF_A, s.fmt, x, c->B * c->H * c->W * c->C) : NULL;

@@ -5,16 +5,19 @@
  * once an instruction set and reached through struct cpu_isa. A driver splits over outputs only, and a sum over rows runs in
  * chunks of fixed size joined in fixed order: the bits never depend on the number of threads.
  *
- * Matrix operands have a format: F_F32; F_ROUND, floats holding bf16 values (an instruction set without bf16 products); F_BF16.
- * A panel is 32 columns of the right operand, k by k: float [K][32], or bf16 [K/2][32][2] (the two values of a pair of k side by
- * side, as the dot-product instruction wants them). Rows past the end and an odd last k are zero. */
+ * A panel is 32 columns of the right operand, k by k, rows past the end zero, in a format; for products of bf16 that is the instruction set's fmt16:
+ *   F_F32    float [K][32]
+ *   F_ROUND  the same, of bf16 values: for the base instruction set, as BLAS wants them
+ *   F_HALF   bf16 [K][16][2], columns c and c + VL side by side (VL: floats of a vector): the tile widens them in registers, the left operand is F_ROUND
+ *   F_BF16   bf16 [K/2][32][2], two values of k side by side, an odd last k zero: for dot products of pairs, the left operand is bf16 too
+ * so that the weights' bytes, the bound when few rows are decoded, are half of the floats' wherever there are vectors. */
 #ifndef CAPT_BACKEND_CPU_PRIV_H
 #define CAPT_BACKEND_CPU_PRIV_H
 #include "backend/backend.h"
 
 #ifndef CAPT_REAL64
 
-enum { F_F32, F_ROUND, F_BF16 };
+enum { F_F32, F_ROUND, F_HALF, F_BF16 };
 enum { PANEL = 32 };                  /* columns of a panel */
 enum { SMALL = 1 << 14 };             /* elements: below, the pool costs more than it saves (about 10 us) */
 enum { CHUNK = 1 << 14 };             /* elements of an elementwise task and of a partial sum */
@@ -24,15 +27,15 @@ enum { CHUNK = 1 << 14 };             /* elements of an elementwise task and of 
 
 struct cpu_isa {
     const char *name;
-    int bf16;                         /* has bf16 products */
+    int fmt16;                        /* of panels of bf16 values */
     int mr;                           /* most rows of a tile */
-    /* y (rows,n<=32) = a (rows,k) * panel, added to y when add; bf16: k even, pairs */
-    void (*tile)(int rows, const float *a, int64_t lda, const float *b, int k, float *y, int64_t ldy, int add, int n);
-    void (*tile16)(int rows, const uint16_t *a, int64_t lda, const uint16_t *b, int k, float *y, int64_t ldy, int add, int n);
+    /* y (rows,n<=32) = a (rows,k) * panel, added to y when add */
+    void (*tile)(int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n);
+    void (*tile16)(int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n); /* a panel in fmt16, when that is of two bytes */
     /* formats and layouts */
     void (*convert)(int fmt, void *y, const float *x, int64_t n);
     void (*pack_cols)(int fmt, void *panel, const float *w, int64_t ldw, int rows, int K); /* rows (<=32) of w become the columns of a panel */
-    void (*pack_rows)(int esz, void *panel, int64_t stride, const void *x, int64_t ldx, int rows, int cols); /* row-major x, in format, to panels `stride` elements apart */
+    void (*pack_rows)(int fmt, void *panel, int64_t stride, const void *x, int64_t ldx, int rows, int cols); /* row-major x, converted, to panels `stride` elements apart */
     void (*transpose)(int esz, void *y, int64_t ldy, const void *x, int64_t ldx, int rows, int cols); /* y[c][r] = x[r][c]; bf16: an odd last r is padded with zero; rows of y have room for a multiple of 16 words */
     /* elementwise */
     void (*map_fwd[CAPT_N_MAP])(float *y, const float *x, int64_t n);
@@ -82,24 +85,26 @@ void capt_cpu_run(capt_backend *be, int64_t n, int parallel, void (*fn)(void *ar
 
 static inline void cpu_tile(const struct cpu *c, int fmt, int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n)
 {
-    if (fmt == F_BF16)
+    if (fmt >= F_HALF)
         c->isa->tile16(rows, a, lda, b, k, y, ldy, add, n);
     else if (c->sgemm) /* row major, not transposed */
         c->sgemm(101, 111, 111, rows, n, k, 1, a, (int)lda, b, PANEL, (float)add, y, (int)ldy);
     else
         c->isa->tile(rows, a, lda, b, k, y, ldy, add, n);
 }
-static inline int fmt_of(capt_backend *be, int ct) { return ct == CAPT_BF16 ? (isa_of(be)->bf16 ? F_BF16 : F_ROUND) : F_F32; }
-static inline int fmt_size(int fmt) { return fmt == F_BF16 ? 2 : 4; }
+/* format of panels, and of the left operand with them */
+static inline int fmt_of(capt_backend *be, int ct) { return ct == CAPT_BF16 ? isa_of(be)->fmt16 : F_F32; }
+static inline int left_of(int fmt) { return fmt == F_HALF ? F_ROUND : fmt; }
+static inline int fmt_size(int fmt) { return fmt >= F_HALF ? 2 : 4; }
 static inline int64_t pad_k(int64_t k, int fmt) { return fmt == F_BF16 ? (k + 1) & ~(int64_t)1 : k; }
 static inline size_t panel_bytes(int64_t N, int64_t K, int fmt) { return (size_t)(ROUND_UP(N, PANEL) * pad_k(K, fmt)) * (size_t)fmt_size(fmt); }
 
 /* one product y (M,N) = a (M,K) b, with what is done to a finished row of y */
 struct cpu_gemm {
     const struct cpu *c;
-    int fmt, N, K; /* K as padded */
+    int fmt, N, K;              /* fmt: of the panels; K as the left operand has it: padded where that is bf16 */
     int64_t M;
-    const void *a; int64_t lda; /* in format; lda in elements */
+    const void *a; int64_t lda; /* in left_of(fmt); lda in elements */
     const void *b;              /* panels */
     float *y; int64_t ldy; int add;
     const float *bias; int act; float *pre; /* pre has y's shape and ldy; act 0: none */
@@ -113,7 +118,7 @@ const void *capt_cpu_left(capt_backend *be, int which, int fmt, const float *x, 
 const void *capt_cpu_flat(capt_backend *be, int which, int fmt, const float *x, int64_t n);
 /* fills rows r0..r1 of a matrix with K columns, in format */
 typedef void cpu_rows_fn(void *arg, void *dst, int64_t ld, int64_t r0, int64_t r1);
-/* dw (N,K) (+)= dy (M,N)^T x (M,K): dy floats (dyf) or in format (dyh), x by rows; db (N) (+)= column sums of dy */
+/* dw (N,K) (+)= dy (M,N)^T x (M,K): dy floats (dyf) or in left_of(fmt) (dyh), x by rows in fmt; db (N) (+)= column sums of dy */
 struct cpu_gemm_tn {
     int fmt, N, K;
     int64_t M;

@@ -1,7 +1,8 @@
 /* The packed matrix product. 2*M*N*K operations against (M*K + N*K)*size + 4*M*N bytes: for M above about 30 the multiply-add pipe is the
  * bound, below it the bytes of the panels, which are then read once, in order.
  * Blocking: a part of 8 tiles of rows x 4 panels is a task; in it K runs in blocks of about 768 (bf16) or 384 (float), so that a tile's rows
- * (14 x 1.5 KiB) stay in L1 and the 4 panels (200 KiB) in L2. The order of sums over K is the same for every row and task. */
+ * (14 x 1.5 KiB) stay in L1 and the 4 panels (200 KiB) in L2; a part of one tile reads each panel once, whole, as it lies in memory. The order of sums
+ * over K is the same for every row, block and task. */
 #include "backend/cpu/cpu_priv.h"
 
 #ifndef CAPT_REAL64
@@ -25,8 +26,9 @@ static void epilogue(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_t c
 
 void capt_cpu_gemm_part(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_t p0, int64_t p1)
 {
-    int esz = fmt_size(g->fmt), mr = g->c->mr, step = KC / esz;
-    int n_block = MAX(1, (g->K + step / 2) / step);
+    int esz = fmt_size(g->fmt), lsz = fmt_size(left_of(g->fmt)), mr = g->c->mr, step = KC / lsz;
+    int n_block = i1 - i0 <= mr ? 1 : MAX(1, (g->K + step / 2) / step);
+    int64_t panel = pad_k(g->K, g->fmt) * PANEL * esz;
     step = ROUND_UP((g->K + n_block - 1) / n_block, 2);
     for (int64_t q = p0; q < p1; q += GROUP) {
         int64_t q1 = MIN(q + GROUP, p1), c0 = q * PANEL, cols = MIN(q1 * PANEL, g->N) - c0;
@@ -35,8 +37,8 @@ void capt_cpu_gemm_part(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_
             for (int64_t i = i0; i < i1; i += mr) {
                 int rows = (int)MIN(mr, i1 - i);
                 for (int64_t p = q; p < q1; p++)
-                    cpu_tile(g->c, g->fmt, rows, (const char *)g->a + (i * g->lda + k0) * esz, g->lda,
-                             (const char *)g->b + (p * g->K + k0) * PANEL * esz, k, g->y + i * g->ldy + p * PANEL, g->ldy,
+                    cpu_tile(g->c, g->fmt, rows, (const char *)g->a + (i * g->lda + k0) * lsz, g->lda,
+                             (const char *)g->b + p * panel + (int64_t)k0 * PANEL * esz, k, g->y + i * g->ldy + p * PANEL, g->ldy,
                              g->add || k0 > 0, (int)MIN(PANEL, g->N - p * PANEL));
                 if (k0 + step >= g->K && (g->bias || g->pre || g->act))
                     epilogue(g, i, i + rows, c0, cols);
@@ -133,7 +135,7 @@ struct tn {
     const struct cpu_gemm_tn *t;
     capt_backend *be;
     void *panels;
-    int64_t m0, mc, mp; /* first row, rows, rows padded */
+    int64_t m0, mc, mp; /* first row, rows, rows padded as the panels' are */
     int nb;             /* columns of dy of a task */
     int last;
 };
@@ -148,7 +150,7 @@ static void tn_pack(void *arg, int64_t task, int worker)
     if (!tmp)
         return;
     t->rows(t->arg, tmp, t->K, r0, r0 + rows);
-    isa_of(s->be)->pack_rows(esz, (char *)s->panels + task * ROWS * PANEL * esz, s->mp * PANEL, tmp, t->K, rows, t->K);
+    isa_of(s->be)->pack_rows(t->fmt, (char *)s->panels + task * ROWS * PANEL * esz, s->mp * PANEL, tmp, t->K, rows, t->K);
 }
 
 static void tn_part(void *arg, int64_t task, int worker)
@@ -157,7 +159,7 @@ static void tn_part(void *arg, int64_t task, int worker)
     const struct tn *s = arg;
     const struct cpu_gemm_tn *t = s->t;
     const struct cpu_isa *isa = isa_of(s->be);
-    int esz = fmt_size(t->fmt), n0 = (int)task * s->nb, nb = MIN(s->nb, t->N - n0);
+    int fmt = left_of(t->fmt), esz = fmt_size(fmt), n0 = (int)task * s->nb, nb = MIN(s->nb, t->N - n0);
     int64_t ld = ROUND_UP(s->mp, 32) + (ROUND_UP(s->mp, 32) * esz % 2048 == 0 ? 64 / esz : 0);
     char *a = t->dw ? capt_cpu_work(s->be, worker, (size_t)(nb * ld * esz)) : NULL;
     if (t->dw && !a)
@@ -168,7 +170,7 @@ static void tn_part(void *arg, int64_t task, int worker)
         _Alignas(64) char block[ROWS * NB * 4];
         int rows = (int)MIN(ROWS, s->mc - r);
         int64_t at = (s->m0 + r) * t->lddy + n0;
-        if (t->db && (t->dyf || t->fmt != F_BF16))
+        if (t->db && (t->dyf || fmt != F_BF16))
             isa->col_sum(sum, (t->dyf ? t->dyf : (const float *)t->dyh) + at, t->lddy, rows, nb);
         else if (t->db)
             for (int i = 0; i < rows; i++)
@@ -182,7 +184,7 @@ static void tn_part(void *arg, int64_t task, int worker)
         int64_t lds = t->lddy;
         if (t->dyf) {
             for (int i = 0; i < rows; i++)
-                isa->convert(t->fmt, block + i * NB * esz, t->dyf + at + i * t->lddy, nb);
+                isa->convert(fmt, block + i * NB * esz, t->dyf + at + i * t->lddy, nb);
             src = block;
             lds = NB;
         }
@@ -192,7 +194,7 @@ static void tn_part(void *arg, int64_t task, int worker)
         for (int j = 0; j < nb; j++)
             t->db[n0 + j] = (t->add_b || s->m0 ? t->db[n0 + j] : 0) + (float)total[j];
     if (a) {
-        struct cpu_gemm g = {.c = cpu_of(s->be), .fmt = t->fmt, .N = t->K, .K = (int)s->mp, .M = nb, .a = a, .lda = ld, .b = s->panels,
+        struct cpu_gemm g = {.c = cpu_of(s->be), .fmt = t->fmt, .N = t->K, .K = (int)pad_k(s->mc, fmt), .M = nb, .a = a, .lda = ld, .b = s->panels,
                              .y = t->dw + (int64_t)n0 * t->K, .ldy = t->K, .add = t->add_w || s->m0};
         capt_cpu_gemm_part(&g, 0, nb, 0, (t->K + PANEL - 1) / PANEL);
     }

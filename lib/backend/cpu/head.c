@@ -19,7 +19,7 @@ struct head {
     int64_t ld, rows;   /* of the chunk's logits; rows of a chunk */
     int64_t m0;         /* the chunk's first row */
     float *z;
-    int V, fmt;
+    int V, fmt;         /* fmt: of the left operand */
     /* what the row functions use */
     float *loss, *stat, *val, *logp;
     char *save;
@@ -43,10 +43,10 @@ static int head_set(struct head *s, capt_backend *be, const float *h, const floa
     s->be = be;
     s->isa = isa_of(be);
     s->V = V;
-    s->fmt = fmt_of(be, ct);
-    s->g = (struct cpu_gemm){.c = cpu_of(be), .fmt = s->fmt, .N = V, .bias = bias};
+    s->g = (struct cpu_gemm){.c = cpu_of(be), .fmt = fmt_of(be, ct), .N = V, .bias = bias};
+    s->fmt = left_of(s->g.fmt);
     s->g.K = (int)pad_k(D, s->fmt);
-    s->g.b = capt_cpu_panels_fwd(be, w, wp, V, D, s->fmt);
+    s->g.b = capt_cpu_panels_fwd(be, w, wp, V, D, s->g.fmt);
     s->g.a = capt_cpu_left(be, BUF_A, s->fmt, h, M, D, &s->g.lda);
     int mr = s->g.c->mr;
     s->rows = MIN(M, ROUND_UP(MAX(MIN_ROWS, CHUNK_BYTES / 4 / V), mr));
@@ -73,7 +73,7 @@ static void head_run(struct head *s, int64_t M, void (*row)(void *arg, int64_t t
     for (int64_t m = 0; m < M; m += s->rows) {
         struct cpu_gemm g = s->g;
         g.M = MIN(s->rows, M - m);
-        g.a = (const char *)g.a + m * g.lda * fmt_size(g.fmt);
+        g.a = (const char *)g.a + m * g.lda * fmt_size(s->fmt);
         g.y = s->z = whole ? z0 + m * s->ld : z0;
         g.ldy = s->ld;
         capt_cpu_gemm(s->be, &g);
@@ -121,7 +121,7 @@ void capt_cpu_head_xent_fwd(capt_backend *be, capt_real *loss, void *save, capt_
 void capt_cpu_head_xent_bwd(capt_backend *be, capt_real *dh, double beta, capt_real *dw, double beta_w, capt_real *db, double beta_b, void *save, const capt_real *stat, const capt_real *h, const capt_real *w, const capt_weight *wp, const int32_t *target, const capt_real *weight, double smooth, int64_t M, int V, int D, int ct)
 {
     int fmt = fmt_of(be, ct);
-    int64_t ld = save_ld(V, fmt);
+    int64_t ld = save_ld(V, left_of(fmt));
     (void)stat, (void)target, (void)weight, (void)smooth;
     if (dh) {
         struct cpu_gemm g = {.c = cpu_of(be), .fmt = fmt, .N = D, .K = (int)ld, .M = M, .a = save, .lda = ld, .y = dh, .ldy = D, .add = beta != 0};

@@ -11,8 +11,8 @@ const struct cpu_isa ISA_TABLE = {
     .name = ISA_NAME,
     .mr = TILE_MR,
     .tile = tile,
-#ifdef __AVX512BF16__
-    .bf16 = 1,
+    .fmt16 = FMT16,
+#if VL > 4
     .tile16 = tile16,
 #endif
     .convert = convert,

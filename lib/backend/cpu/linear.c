@@ -15,7 +15,7 @@ static void pack_back(const struct cpu_isa *isa, int fmt, void *bwd, const float
         int cols = MIN(KB, K - k);
         for (int i = 0; i < rows; i++)
             isa->convert(fmt, t + i * KB * esz, w + (int64_t)(n0 + i) * K + k, cols);
-        isa->pack_rows(esz, (char *)bwd + (k / PANEL * stride + (int64_t)n0 * PANEL) * esz, stride, t, KB, rows, cols);
+        isa->pack_rows(fmt, (char *)bwd + (k / PANEL * stride + (int64_t)n0 * PANEL) * esz, stride, t, KB, rows, cols);
     }
 }
 
@@ -112,9 +112,10 @@ void capt_cpu_weight_free(capt_backend *be, capt_weight *wp)
 void capt_cpu_linear_fwd(capt_backend *be, capt_real *y, capt_real *pre, const capt_real *x, const capt_real *w, const capt_weight *wp, const capt_real *bias, int64_t M, int N, int K, int act, int ct)
 {
     struct cpu_gemm g = {.c = cpu_of(be), .fmt = fmt_of(be, ct), .N = N, .M = M, .y = y, .ldy = N, .bias = bias, .act = act, .pre = pre};
-    g.K = (int)pad_k(K, g.fmt);
+    int left = left_of(g.fmt);
+    g.K = (int)pad_k(K, left);
     g.b = capt_cpu_panels_fwd(be, w, wp, N, K, g.fmt);
-    g.a = capt_cpu_left(be, BUF_A, g.fmt, x, M, K, &g.lda);
+    g.a = capt_cpu_left(be, BUF_A, left, x, M, K, &g.lda);
     if (g.a && g.b)
         capt_cpu_gemm(be, &g);
 }
@@ -122,9 +123,10 @@ void capt_cpu_linear_fwd(capt_backend *be, capt_real *y, capt_real *pre, const c
 void capt_cpu_linear_bwd_x(capt_backend *be, capt_real *dx, double beta, const capt_real *dy, const capt_real *w, const capt_weight *wp, int64_t M, int N, int K, int ct)
 {
     struct cpu_gemm g = {.c = cpu_of(be), .fmt = fmt_of(be, ct), .N = K, .M = M, .y = dx, .ldy = K, .add = beta != 0};
-    g.K = (int)pad_k(N, g.fmt);
+    int left = left_of(g.fmt);
+    g.K = (int)pad_k(N, left);
     g.b = capt_cpu_panels_bwd(be, w, wp, N, K, g.fmt);
-    g.a = capt_cpu_left(be, BUF_A, g.fmt, dy, M, N, &g.lda);
+    g.a = capt_cpu_left(be, BUF_A, left, dy, M, N, &g.lda);
     if (g.a && g.b)
         capt_cpu_gemm(be, &g);
 }

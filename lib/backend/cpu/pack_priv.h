@@ -7,7 +7,7 @@ static void convert(int fmt, void *y, const float *x, int64_t n)
         memcpy(y, x, (size_t)n * 4);
         return;
     }
-    if (fmt == F_BF16) {
+    if (fmt >= F_HALF) {
         uint16_t *h = y;
         int64_t i = 0;
 #ifdef __AVX512BF16__
@@ -98,38 +98,57 @@ static void pack_cols(int fmt, void *panel, const float *w, int64_t ldw, int row
         return;
     }
     for (int k0 = 0; k0 < K; k0 += KB) {
-        int k = MIN(KB, K - k0), words = fmt == F_BF16 ? (k + 1) / 2 : k;
-        for (int i = 0; i < rows; i++) {
-            t[i * words + words - 1] = 0; /* the pad of an odd last k */
-            convert(fmt, t + i * words, w + i * ldw + k0, k);
+        int k = MIN(KB, K - k0), lines = fmt == F_HALF ? PANEL / 2 : PANEL, words = fmt == F_BF16 ? (k + 1) / 2 : k;
+        if (fmt == F_HALF) { /* words of columns c and c + VL */
+            uint16_t h[2][KB];
+            for (int i = 0; i < lines; i++) {
+                int c = i / VL * 2 * VL + i % VL;
+                for (int s = 0; s < 2; s++)
+                    if (c + s * VL < rows)
+                        convert(fmt, h[s], w + (c + s * VL) * ldw + k0, k);
+                    else
+                        memset(h[s], 0, sizeof h[s]);
+                interleave(t + i * words, h[0], h[1], k);
+            }
+        } else {
+            for (int i = 0; i < rows; i++) {
+                t[i * words + words - 1] = 0; /* the pad of an odd last k */
+                convert(fmt, t + i * words, w + i * ldw + k0, k);
+            }
+            memset(t + rows * words, 0, (size_t)((PANEL - rows) * words) * sizeof *t);
         }
-        memset(t + rows * words, 0, (size_t)((PANEL - rows) * words) * sizeof *t);
-        transpose32((uint32_t *)panel + (int64_t)(fmt == F_BF16 ? k0 / 2 : k0) * PANEL, PANEL, t, words, PANEL, words);
+        transpose32((uint32_t *)panel + (int64_t)(fmt == F_BF16 ? k0 / 2 : k0) * lines, lines, t, words, lines, words);
     }
 }
 
-static void pack_rows(int esz, void *panel, int64_t stride, const void *x, int64_t ldx, int rows, int cols)
+static void pack_rows(int fmt, void *panel, int64_t stride, const void *x, int64_t ldx, int rows, int cols)
 {
     static const uint16_t zero[PANEL];
     for (int c = 0; c < cols; c += PANEL) {
         int n = MIN(PANEL, cols - c);
-        if (esz == 4) {
+        if (fmt < F_HALF) {
             float *p = (float *)panel + c / PANEL * stride;
             for (int r = 0; r < rows; r++, p += PANEL) {
                 const float *s = (const float *)x + r * ldx + c;
                 for (int v = 0; v < PANEL; v += VL)
                     vstore(p + v, vloadn(s + v, n - v));
             }
-        } else {
-            uint16_t *p = (uint16_t *)panel + c / PANEL * stride;
-            for (int r = 0; r < rows; r += 2, p += 2 * PANEL) {
-                const uint16_t *s = (const uint16_t *)x + r * ldx + c, *s1 = r + 1 < rows ? s + ldx : zero;
-                if (n == PANEL) {
-                    interleave((uint32_t *)p, s, s1, PANEL);
-                } else {
+            continue;
+        }
+        uint16_t *p = (uint16_t *)panel + c / PANEL * stride, part[PANEL] = {0};
+        for (int r = 0; r < rows; r += fmt == F_BF16 ? 2 : 1) {
+            const uint16_t *s = (const uint16_t *)x + r * ldx + c, *s1 = r + 1 < rows ? s + ldx : zero;
+            if (fmt == F_HALF) {
+                if (n < PANEL)
+                    s = memcpy(part, s, (size_t)n * sizeof *s);
+                for (int v = 0; v < PANEL; v += 2 * VL)
+                    interleave((uint32_t *)(void *)(p + v), s + v, s + v + VL, VL);
+                p += PANEL;
+            } else {
+                if (n < PANEL)
                     memset(p, 0, 4 * PANEL);
-                    interleave((uint32_t *)p, s, s1, n);
-                }
+                interleave((uint32_t *)(void *)p, s, s1, n);
+                p += 2 * PANEL;
             }
         }
     }

@@ -7,6 +7,11 @@
 
 #if defined __AVX512F__
 #define VL 16
+#ifdef __AVX512BF16__
+#define FMT16 F_BF16
+#else
+#define FMT16 F_HALF
+#endif
 #define TILE_MR 14
 typedef __m512 vf;
 static inline vf vload(const float *p) { return _mm512_loadu_ps(p); }
@@ -17,8 +22,12 @@ static inline void vstoren(float *p, vf v, int n) { _mm512_mask_storeu_ps(p, vma
 static inline vf vset(float x) { return _mm512_set1_ps(x); }
 static inline vf vfma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 static inline vf vmax(vf a, vf b) { return _mm512_max_ps(a, b); } /* a NaN in b comes through */
+/* of VL pairs of bf16 the first of each, the second of each */
+static inline vf vfirst(const uint32_t *p) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16)); }
+static inline vf vsecond(const uint32_t *p) { return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(-65536))); }
 #elif defined __AVX2__
 #define VL 8
+#define FMT16 F_HALF
 #define TILE_MR 6
 typedef __m256 vf;
 static inline vf vload(const float *p) { return _mm256_loadu_ps(p); }
@@ -35,8 +44,11 @@ static inline void vstoren(float *p, vf v, int n)
 static inline vf vset(float x) { return _mm256_set1_ps(x); }
 static inline vf vfma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 static inline vf vmax(vf a, vf b) { return _mm256_max_ps(a, b); }
+static inline vf vfirst(const uint32_t *p) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256((const __m256i *)p), 16)); }
+static inline vf vsecond(const uint32_t *p) { return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256((const __m256i *)p), _mm256_set1_epi32(-65536))); }
 #else
 #define VL 4
+#define FMT16 F_ROUND
 #define TILE_MR 4
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi4 __attribute__((vector_size(16)));
