@@ -3,12 +3,13 @@
 
 static void add_backward(capt_ctx *c, capt_node *n)
 {
-    for (int i = 0; i < 2; i++) {
-        double beta;
-        capt_real *d = grad_if(c, n->in[i], &beta);
-        if (d)
-            c->be->axpby(c->be, d, beta, n->out->grad, 1, capt_tensor_numel(n->out));
-    }
+    capt_tensor *x = n->in[0], *y = n->in[1];
+    double beta;
+    capt_real *dy = wants(x) ? grad_if(c, y, &beta) : NULL;
+    if (dy)
+        c->be->axpby(c->be, dy, beta, n->out->grad, 1, capt_tensor_numel(n->out));
+    if (!capt_ctx_bad(c))
+        capt_grad_pass(c, n, wants(x) ? x : y);
 }
 
 capt_tensor *capt_add(capt_ctx *c, capt_tensor *x, capt_tensor *y)
@@ -75,17 +76,16 @@ static void add_rows_backward(capt_ctx *c, capt_node *n)
 {
     capt_tensor *x = n->in[0], *p = n->in[1];
     double beta;
-    capt_real *dx = grad_if(c, x, &beta);
-    if (dx)
-        c->be->axpby(c->be, dx, beta, n->out->grad, 1, capt_tensor_numel(x));
     capt_real *dp = grad_if(c, p, &beta);
-    if (!dp)
-        return;
-    if (beta == 0 && x->dim[1] != p->dim[0]) { /* rows outside p0..p0+S-1 have no gradient */
-        c->be->fill(c->be, dp, capt_tensor_numel(p), 0);
-        beta = 1;
+    if (dp) {
+        if (beta == 0 && x->dim[1] != p->dim[0]) { /* rows outside p0..p0+S-1 have no gradient */
+            c->be->fill(c->be, dp, capt_tensor_numel(p), 0);
+            beta = 1;
+        }
+        c->be->sum_rows(c->be, dp + *(int64_t *)n->save * p->dim[1], beta, n->out->grad, x->dim[0] * x->dim[1], x->dim[1], x->dim[2]);
     }
-    c->be->sum_rows(c->be, dp + *(int64_t *)n->save * p->dim[1], beta, n->out->grad, x->dim[0] * x->dim[1], x->dim[1], x->dim[2]);
+    if (wants(x) && !capt_ctx_bad(c))
+        capt_grad_pass(c, n, x);
 }
 
 capt_tensor *capt_add_rows(capt_ctx *c, capt_tensor *x, capt_tensor *p, int64_t p0)

@@ -134,18 +134,9 @@ capt_tensor *capt_slice(capt_ctx *c, capt_tensor *x, int64_t t0, int64_t n)
     return y;
 }
 
-/* The view's gradient becomes x's without a copy if x has none so far: whoever adds to it later finds it touched. */
 static void reshape_backward(capt_ctx *c, capt_node *n)
 {
-    capt_tensor *x = n->in[0];
-    if (!x->grad) {
-        x->grad = n->out->grad;
-        x->touched = 1;
-        return;
-    }
-    double beta;
-    capt_real *dx = capt_grad(c, x, &beta);
-    c->be->axpby(c->be, dx, beta, n->out->grad, 1, capt_tensor_numel(x));
+    capt_grad_pass(c, n, n->in[0]);
 }
 
 capt_tensor *capt_reshape(capt_ctx *c, capt_tensor *x, int ndim, const int64_t *dim)

@@ -10,6 +10,7 @@ struct chunk { unsigned char *p; size_t n, used; };
 struct capt_steps {
     CAPT_VEC(struct chunk) chunks;
     size_t at; /* chunk being filled */
+    CAPT_VEC(struct spare { capt_real *p; int64_t n; }) spares; /* gradients read for the last time, for those to come */
 };
 enum { FIRST_CHUNK = 1 << 20, LAST_CHUNK = 1 << 28, ALIGN = 64 };
 
@@ -35,6 +36,7 @@ void capt_ctx_free(capt_ctx *c)
     for (size_t i = 0; i < c->mem->chunks.n; i++)
         c->be->free(c->be, c->mem->chunks.v[i].p);
     capt_vec_free(&c->mem->chunks);
+    capt_vec_free(&c->mem->spares);
     free(c->mem);
     capt_arena_free(c->host);
     free(c);
@@ -45,6 +47,7 @@ void capt_ctx_reset(capt_ctx *c)
     for (size_t i = 0; i < c->mem->chunks.n; i++)
         c->mem->chunks.v[i].used = 0;
     c->mem->at = 0;
+    c->mem->spares.n = 0;
     capt_arena_reset(c->host);
     c->last = NULL;
     c->op_count = 0;
@@ -64,6 +67,7 @@ void capt_ctx_release(capt_ctx *c, capt_mark k)
     for (size_t i = k.chunk; i < m->chunks.n; i++)
         m->chunks.v[i].used = i == k.chunk ? k.used : 0;
     m->at = k.chunk;
+    m->spares.n = 0; /* some lay there */
 }
 
 int capt_ctx_bad(const capt_ctx *c)
@@ -180,13 +184,39 @@ int capt_ctx_download(capt_ctx *c, void *host, const void *dev, size_t n)
     return c->be->failed ? -1 : 0;
 }
 
+/* memory for n reals: a spare of this size, the newest (it may be in cache), or new */
+static capt_real *grad_new(capt_ctx *c, int64_t n)
+{
+    struct capt_steps *m = c->mem;
+    for (size_t i = m->spares.n; i-- > 0;)
+        if (m->spares.v[i].n == n) {
+            capt_real *p = m->spares.v[i].p;
+            m->spares.v[i] = m->spares.v[--m->spares.n];
+            return p;
+        }
+    return capt_ctx_bytes(c, (size_t)n * sizeof(capt_real));
+}
+
 capt_real *capt_grad(capt_ctx *c, capt_tensor *t, double *beta)
 {
     if (!t->grad)
-        t->grad = capt_ctx_bytes(c, (size_t)capt_tensor_numel(t) * sizeof(capt_real));
+        t->grad = grad_new(c, capt_tensor_numel(t));
     *beta = t->touched ? 1 : 0;
     t->touched = 1;
     return t->grad;
+}
+
+void capt_grad_pass(capt_ctx *c, capt_node *n, capt_tensor *x)
+{
+    if (!x->grad) {
+        x->grad = n->out->grad;
+        x->touched = 1;
+        n->out->grad = NULL;
+        return;
+    }
+    double beta;
+    capt_real *dx = capt_grad(c, x, &beta);
+    c->be->axpby(c->be, dx, beta, n->out->grad, 1, capt_tensor_numel(x));
 }
 
 capt_node *capt_tape_push(capt_ctx *c, void (*backward)(capt_ctx *, capt_node *), capt_tensor *out, int n_in, capt_tensor *const *in, size_t save_size)
@@ -211,9 +241,16 @@ capt_node *capt_tape_push(capt_ctx *c, void (*backward)(capt_ctx *, capt_node *)
 
 void capt_tape_backward(capt_ctx *c)
 {
-    for (capt_node *n = c->last; n && !capt_ctx_bad(c); n = n->prev)
-        if (!n->out || n->out->touched)
-            n->backward(c, n);
+    for (capt_node *n = c->last; n && !capt_ctx_bad(c); n = n->prev) {
+        if (n->out && !n->out->touched)
+            continue;
+        n->backward(c, n);
+        if (n->out && n->out->grad) { /* nobody reads it any more */
+            struct spare s = {n->out->grad, capt_tensor_numel(n->out)};
+            capt_vec_push(&c->mem->spares, s);
+            n->out->grad = NULL;
+        }
+    }
     c->last = NULL;
 }
 

@@ -2,7 +2,8 @@
  *
  * Every tensor an operator returns lives in the step memory and dies at capt_ctx_reset. After an error every operator returns the poison tensor and
  * does nothing; the step is checked once (capt_ctx_check). With the tape on, operators record their hand-written backward; capt_tape_backward runs them
- * in reverse. A gradient buffer is made on first use, in step memory (parameters bring their own). */
+ * in reverse. A gradient buffer is made on first use, in step memory (parameters bring their own), and that of an operator's output is used again for
+ * others after the operator's backward: only leaves keep theirs. */
 #ifndef CAPT_OP_TAPE_H
 #define CAPT_OP_TAPE_H
 #include "base/arena.h"
@@ -55,6 +56,9 @@ capt_tensor *capt_detach(capt_ctx *c, capt_tensor *x);
 
 /* The gradient buffer of t and, in *beta, whether it holds something already (1) or is to be written (0); marks it touched. */
 capt_real *capt_grad(capt_ctx *c, capt_tensor *t, double *beta);
+
+/* For operators whose input's gradient is the output's: it becomes x's without a copy if x has none so far, else it is added. The last use of it. */
+void capt_grad_pass(capt_ctx *c, capt_node *n, capt_tensor *x);
 
 struct capt_node {
     void (*backward)(capt_ctx *c, capt_node *n); /* called if out's gradient was touched (or out is NULL) */
