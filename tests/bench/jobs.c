@@ -1,12 +1,13 @@
 /* Times whole jobs through the library's public calls, random weights and inputs, beside the machine's peak and, where PEER is set, beside PyTorch.
  * jobs [-t THREADS] [-s SECONDS] [START-OF-A-NAME]...
- * Each row runs in a process of its own (its peak memory is its own), once unmeasured and then for about SECONDS (default 2), at least twice; figures are medians.
+ * Each row runs in a process of its own (its peak memory is its own), once unmeasured and then for about SECONDS (default 2), at least 5 times; figures are medians.
+ * Training rows print their memory as a multiple of what cannot be done without; decoding of one image its weights' bytes beside the memory's read rate; scst rows
+ * their time as a multiple of a cross-entropy update on as many captions, the two taking turns.
  * PEER is a command that runs Python with torch ("python3"): tests/bench/peers/torch_jobs.py then does the same job, the two taking turns, and the ratio
- * of the medians is printed (above 1: the library is faster). */
+ * of the medians is printed (above 1: the library is faster), with the peer's own share of the peak: "void" below 35% on one thread, a peer out of form. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include "base/mem.h"
@@ -18,6 +19,7 @@
 
 #ifndef CAPT_REAL64
 #include "tests/bench/measure.h"
+#include "tests/bench/peer.h"
 
 enum kind { TRAIN, BEAM, SCST, ENCODE };
 static const char *const kind_name[] = {"train", "beam", "scst", "encode"};
@@ -35,13 +37,14 @@ static const row rows[] = {
     {"train-f8k", TRAIN, 6, 384, 6, 4, 1280, 2543, 64, 0.2, 0.1, 1, NULL, 0},
     {"train-gpt2-15000", TRAIN, 12, 768, 12, 1, 512, 15000, 32, 0.1, 0, 0, NULL, 0},
     {"train-gpt2-50257", TRAIN, 12, 768, 12, 1, 512, 50257, 32, 0.1, 0, 0, NULL, 0},
+    {"train-vit-15000", TRAIN, 12, 768, 12, 1, 512, 15000, 32, 0.1, 0, 0, "clip-vit", 4.41},
     {"beam5-gpt2-32", BEAM, 12, 768, 12, 1, 512, 50257, 32, 0, 0, 0, NULL, 0},
     {"beam5-gpt2-1", BEAM, 12, 768, 12, 1, 512, 50257, 1, 0, 0, 0, NULL, 0},
     {"scst-f8k", SCST, 6, 384, 6, 4, 1280, 2543, 10, 0.2, 0, 0, NULL, 0},
     {"vit-b32", ENCODE, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, "clip-vit", 4.41},
     {"rn50", ENCODE, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, "clip-resnet", 5.79},
 };
-enum { SAMPLES = 5, BEAM_WIDTH = 5 };
+enum { SAMPLES = 5, BEAM_WIDTH = 5, PIXELS = 224 };
 
 typedef struct job {
     const row *r;
@@ -89,35 +92,40 @@ static capt_vocab *words_vocab(int n)
 static void job_new(job *j, capt_backend *be, const row *r, capt_dtype dtype)
 {
     capt_err err = CAPT_ERR_INIT;
-    *j = (job){.r = r, .be = be, .dtype = dtype, .opt = {0.9, 0.999, 1e-8, 0.01, 1, 0}, .R = r->images};
+    *j = (job){.r = r, .be = be, .dtype = dtype, .opt = {0.9, 0.999, 1e-8, 0.01, 1, 0}, .R = r->kind == SCST ? r->images * SAMPLES : r->images};
     j->c = capt_ctx_new(be, dtype, &err);
     must(!j->c, &err);
     j->in.n_images = r->images;
-    if (r->kind == ENCODE) {
-        json_t *config = json_pack("{s:s}", "type", r->encoder);
-        capt_params_init(&j->ps, be, dtype, 1);
-        j->e = capt_encoder_new(config, &j->ps, &err);
-        json_decref(config);
-        must(!j->e, &err);
-        size_t n = (size_t)r->images * 224 * 224 * 3;
+    json_t *encoder = r->encoder ? json_pack("{s:s}", "type", r->encoder) : NULL;
+    if (encoder) {
+        size_t n = (size_t)r->images * PIXELS * PIXELS * 3;
         uint8_t *pixels = capt_alloc(n);
         for (size_t i = 0; i < n; i++)
             pixels[i] = (uint8_t)(i * 2654435761u >> 24);
         j->in.pixels = pixels;
-        j->in.px = 224;
+        j->in.px = PIXELS;
+    }
+    if (r->kind == ENCODE) {
+        capt_params_init(&j->ps, be, dtype, 1);
+        j->e = capt_encoder_new(encoder, &j->ps, &err);
+        json_decref(encoder);
+        must(!j->e, &err);
         return;
     }
     json_t *config = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "type", "gpt2", "feature", "global", "feature_dim", r->dim, "feature_rows", 1, "width", r->width,
                                "layers", r->layers, "heads", r->heads, "words", T, "tokens", r->K, "dropout", r->drop);
-    j->m = capt_model_new(config, words_vocab(r->V), NULL, be, dtype, 1, &err);
+    j->m = capt_model_new(config, words_vocab(r->V), encoder, be, dtype, 1, &err);
     json_decref(config);
+    json_decref(encoder);
     must(!j->m, &err);
-    capt_real *feat = capt_alloc((size_t)r->images * (size_t)r->dim * sizeof *feat);
-    for (int i = 0; i < r->images * r->dim; i++)
-        feat[i] = (capt_real)((i * 7919 % 2003) * 1e-3 - 1);
-    j->in.feat = feat;
-    j->in.S = 1;
-    j->in.D = r->dim;
+    if (!r->encoder) {
+        capt_real *feat = capt_alloc((size_t)r->images * (size_t)r->dim * sizeof *feat);
+        for (int i = 0; i < r->images * r->dim; i++)
+            feat[i] = (capt_real)((i * 7919 % 2003) * 1e-3 - 1);
+        j->in.feat = feat;
+        j->in.S = 1;
+        j->in.D = r->dim;
+    }
     size_t cells = (size_t)j->R * T;
     j->row_image = capt_alloc((size_t)j->R * sizeof *j->row_image);
     j->id = capt_alloc((size_t)j->R * sizeof *j->id);
@@ -125,7 +133,7 @@ static void job_new(job *j, capt_backend *be, const row *r, capt_dtype dtype)
     j->targets = capt_alloc(cells * sizeof *j->targets);
     j->weights = capt_alloc(cells * sizeof *j->weights);
     for (int q = 0; q < j->R; q++) {
-        j->row_image[q] = q;
+        j->row_image[q] = r->kind == SCST ? q / SAMPLES : q;
         j->id[q] = (uint64_t)q;
         int len = r->uneven ? 8 + q * 7 % 11 : T;
         for (int t = 0; t < T; t++) {
@@ -149,19 +157,25 @@ static double some_reward(void *arg, int image, const char *caption, int ended)
     return (double)((strlen(caption) + (size_t)image) % 7);
 }
 
-static void job_run(job *j)
+/* a cross-entropy update on the job's captions */
+static void job_xe(job *j)
 {
     capt_err err = CAPT_ERR_INIT;
     double loss;
+    capt_rows b = {j->R, T, j->row_image, j->tokens, j->targets, j->weights, 0, 0, 0};
+    j->c->training = 1;
+    j->c->step = (uint64_t)++j->step;
+    must(capt_xe_pass(j->c, j->m, NULL, &j->in, &b, j->words, j->r->smooth, 1, &loss, &err), &err);
+    must(capt_optim_step(&j->opt, &j->m->params, 1e-6, NULL, &err), &err);
+}
+
+static void job_run(job *j)
+{
+    capt_err err = CAPT_ERR_INIT;
     j->c->training = j->r->kind == TRAIN || j->r->kind == SCST;
     j->c->step = (uint64_t)++j->step;
     switch (j->r->kind) {
-    case TRAIN: {
-        capt_rows b = {j->R, T, j->row_image, j->tokens, j->targets, j->weights, 0, 0, 0};
-        must(capt_xe_pass(j->c, j->m, NULL, &j->in, &b, j->words, j->r->smooth, 1, &loss, &err), &err);
-        must(capt_optim_step(&j->opt, &j->m->params, 1e-5, NULL, &err), &err);
-        return;
-    }
+    case TRAIN: job_xe(j); return;
     case SCST: {
         capt_scst_opts o = {.samples = SAMPLES, .max_t = T, .temperature = 1, .seed = 1};
         capt_scst_stats st;
@@ -181,7 +195,7 @@ static void job_run(job *j)
         capt_encoded out;
         capt_real *y = capt_alloc((size_t)j->r->images * (size_t)j->e->global_dim * sizeof *y);
         capt_ctx_reset(j->c);
-        capt_tensor *u8 = capt_ctx_upload(j->c, CAPT_U8, CAPT_DIMS(j->r->images, 224, 224, 3), j->in.pixels);
+        capt_tensor *u8 = capt_ctx_upload(j->c, CAPT_U8, CAPT_DIMS(j->r->images, PIXELS, PIXELS, 3), j->in.pixels);
         capt_encode(j->c, j->e, u8, &out);
         capt_ctx_download(j->c, y, out.global->data, (size_t)j->r->images * (size_t)j->e->global_dim * sizeof *y);
         must(capt_ctx_check(j->c, &err), &err);
@@ -198,11 +212,33 @@ static double operations(const job *j)
     double D = r->width, block = 24.0 * r->layers * D * D, head = 2.0 * r->V * D, S = r->K + T, I = r->images, map = 2.0 * I * r->K * D * r->dim;
     double forward = S * block + r->layers * 2.0 * S * S * D, steps = T * (block + head) + r->layers * 2.0 * S * S * D; /* of a row; half the square of attention is masked */
     switch (r->kind) {
-    case TRAIN: return 3 * (I * forward + j->words * head + map);
+    case TRAIN: return 3 * (I * forward + j->words * head + map + 2e9 * r->gmac * I);
     case SCST: return I * SAMPLES * (steps + 3 * (forward + T * head)) + I * r->K * block + 4 * map;
     case BEAM: return I * (BEAM_WIDTH * (T - 1.0) / T + 1.0 / T) * steps + I * r->K * block + map;
     default: return 2e9 * r->gmac * I;
     }
+}
+
+/* Bytes a training run of a captioner cannot do without: weights, both moments, gradients, the matrices packed for both directions, and the activations that the
+ * backward pass reads: of a block's token the layer norms' inputs and outputs, queries, keys and values, attention's output, the inner layer before and after
+ * its activation (16 widths); of a word the gradient by its logits. */
+static double needed_bytes(const job *j)
+{
+    const row *r = j->r;
+    double packed = 0, D = r->width, size = j->dtype == CAPT_BF16 && strcmp(j->be->isa, "portable") != 0 ? 2 : 4;
+    for (int i = 0; i < j->m->params.n; i++)
+        if (j->m->params.v[i]->flags & CAPT_P_MATRIX)
+            packed += 2 * size * (double)capt_tensor_numel(&j->m->params.v[i]->t);
+    double left = strcmp(j->be->isa, "avx512bf16") == 0 ? size : 4; /* of the logits' gradients */
+    return 16.0 * (double)capt_params_count(&j->m->params, "") + packed + 4 * (double)j->R * (r->K + T) * D * (16.0 * r->layers + 3) + j->words * r->V * left;
+}
+
+/* Bytes that decoding one image reads: the packed matrices, once a step. */
+static double read_bytes(const job *j)
+{
+    const row *r = j->r;
+    double D = r->width, size = j->dtype == CAPT_BF16 && strncmp(j->be->isa, "portable", 8) != 0 ? 2 : 4;
+    return T * size * (12.0 * r->layers * D * D + (double)r->V * D);
 }
 
 /* What a run is counted in. */
@@ -210,50 +246,6 @@ static double units(const job *j, const char **name)
 {
     *name = j->r->kind == TRAIN ? "words" : "images";
     return j->r->kind == TRAIN ? j->words : j->r->images;
-}
-
-/* ---- the peer: one line in, seconds out ---- */
-typedef struct peer { pid_t pid; FILE *to, *from; } peer;
-
-static int peer_start(peer *p, const row *r, const char *dtype)
-{
-    int in[2], out[2];
-    const char *command = getenv("PEER");
-    if (!command || !*command)
-        return 0;
-    if (pipe(in) || pipe(out))
-        exit(1);
-    fflush(NULL);
-    p->pid = fork();
-    if (p->pid == 0) {
-        char line[1200];
-        dup2(in[0], 0), dup2(out[1], 1);
-        close(in[0]), close(in[1]), close(out[0]), close(out[1]);
-        unsetenv("OPENBLAS_NUM_THREADS"), unsetenv("OPENBLAS_CORETYPE"), unsetenv("OMP_NUM_THREADS");
-        snprintf(line, sizeof line,
-                 "exec %s tests/bench/peers/torch_jobs.py '{\"kind\":\"%s\",\"dtype\":\"%s\",\"threads\":%d,\"layers\":%d,\"width\":%d,\"heads\":%d,\"K\":%d,\"dim\":%d,\"V\":%d,"
-                 "\"images\":%d,\"drop\":%g,\"smooth\":%g,\"uneven\":%d,\"encoder\":\"%s\",\"T\":%d}'",
-                 command, kind_name[r->kind], dtype, n_thread, r->layers, r->width, r->heads, r->K, r->dim, r->V, r->images, r->drop, r->smooth, r->uneven, r->encoder ? r->encoder : "", T);
-        execl("/bin/sh", "sh", "-c", line, (char *)NULL);
-        _exit(127);
-    }
-    close(in[0]), close(out[1]);
-    p->to = fdopen(in[1], "w");
-    p->from = fdopen(out[0], "r");
-    return 1;
-}
-
-static double peer_ask(peer *p, const char *what)
-{
-    char line[100];
-    fprintf(p->to, "%s\n", what);
-    fflush(p->to);
-    if (!fgets(line, sizeof line, p->from)) {
-        fprintf(stderr, "jobs: the peer failed\n");
-        exit(1);
-    }
-    usleep(20000); /* its threads stop spinning */
-    return atof(line);
 }
 
 static double middle(double *t, int n)
@@ -264,43 +256,64 @@ static double middle(double *t, int n)
 
 static void run_row(const row *r, capt_dtype dtype, double seconds)
 {
-    enum { MOST = 200 };
+    enum { MOST = 200, LEAST = 5 };
     capt_err err = CAPT_ERR_INIT;
     const char *type = dtype == CAPT_BF16 ? "bf16" : "f32", *unit;
+    char line[600];
+    snprintf(line, sizeof line,
+             "{\"kind\":\"%s\",\"dtype\":\"%s\",\"threads\":%d,\"layers\":%d,\"width\":%d,\"heads\":%d,\"K\":%d,\"dim\":%d,\"V\":%d,"
+             "\"images\":%d,\"drop\":%g,\"smooth\":%g,\"uneven\":%d,\"encoder\":\"%s\",\"T\":%d}",
+             kind_name[r->kind], type, n_thread, r->layers, r->width, r->heads, r->K, r->dim, r->V, r->images, r->drop, r->smooth, r->uneven, r->encoder ? r->encoder : "", T);
     peer p;
-    int with_peer = peer_start(&p, r, type);
+    int with_peer = peer_start(&p, "tests/bench/peers/torch_jobs.py", line);
     capt_pool *pool = capt_pool_new(n_thread, &err);
     capt_backend *be = pool ? capt_backend_cpu_new(pool, &err) : NULL;
     must(!be, &err);
     job j;
     job_new(&j, be, r, dtype);
     job_run(&j);
+    if (r->kind == SCST)
+        job_xe(&j);
     if (with_peer)
         peer_ask(&p, "warm");
-    double mine[MOST], theirs[MOST], top = measure_peak(be, dtype == CAPT_BF16), sum = 0;
+    double mine[MOST], xe[MOST], theirs[MOST], top = measure_peak(be, dtype == CAPT_BF16), sum = 0;
     int n = 0;
-    while (n < MOST && (n < 2 || sum < seconds)) {
+    while (n < MOST && (n < LEAST || sum < seconds)) {
         double t0 = now();
         job_run(&j);
         mine[n] = now() - t0;
         sum += mine[n];
+        if (r->kind == SCST) {
+            t0 = now();
+            job_xe(&j);
+            xe[n] = now() - t0;
+        }
         if (with_peer)
             theirs[n] = peer_ask(&p, "run");
         n++;
     }
     top = (top + measure_peak(be, dtype == CAPT_BF16)) / 2;
-    double t = middle(mine, n), count = units(&j, &unit), speed = operations(&j) / t * 1e-9;
+    double t = middle(mine, n), count = units(&j, &unit), ops = operations(&j);
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
-    printf("%-17s %-4s %d  %8.4f s  %8.1f %-6s/s  %6.1f GF/s", r->name, type, n_thread, t, count / t, unit, speed);
+    printf("%-17s %-4s %d  %8.4f s  %8.1f %-6s/s  %6.1f GF/s", r->name, type, n_thread, t, count / t, unit, ops / t * 1e-9);
     if (top > 0)
-        printf(" %3.0f%% of %.0f", 100 * speed / top, top);
+        printf(" %3.0f%% of %.0f", 100e-9 * ops / t / top, top);
     printf("  %5ld MB", use.ru_maxrss / 1024);
+    if (r->kind == TRAIN && !r->encoder)
+        printf(" (%.2f of what it needs)", 1024.0 * (double)use.ru_maxrss / needed_bytes(&j));
+    if (r->kind == SCST)
+        printf("  %.2f cross-entropy updates", t / middle(xe, n));
+    if (r->kind == BEAM && r->images == 1) {
+        double memory = measure_read(be), rate = read_bytes(&j) / t * 1e-9;
+        printf("  reads %.1f GB/s, %.0f%% of %.1f", rate, 100 * rate / memory, memory);
+    }
     if (with_peer) {
-        double other = middle(theirs, n);
-        printf("  | peer %8.4f s  %8.1f /s  %5.0f MB  ratio %.2f", other, count / other, peer_ask(&p, "memory"), other / t);
-        fclose(p.to);
-        waitpid(p.pid, NULL, 0);
+        double other = middle(theirs, n), share = top > 0 ? 100e-9 * ops / other / top : 0;
+        char about[200];
+        printf("  | %s  %8.4f s  %8.1f /s  %5.0f MB  %3.0f%%%s  ratio %.2f", peer_text(&p, "about", about, sizeof about), other, count / other, peer_ask(&p, "memory"), share,
+               n_thread == 1 && share < 35 && r->images > 1 ? " void" : "", other / t);
+        peer_stop(&p);
     }
     printf("  (%d)\n", n);
     fflush(stdout);
@@ -320,7 +333,7 @@ int main(int argc, char **argv)
             first = i;
             break;
         }
-    printf("job, type, threads, %s time of a run, rate, operations, share of the peak measured around it, peak memory (runs)\n", n_thread == 1 ? "processor" : "wall");
+    printf("job, type, threads, %s time of a run, rate, operations, share of the peak measured around it, peak memory, the peer (runs)\n", n_thread == 1 ? "processor" : "wall");
     fflush(stdout);
     int bad = 0;
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)

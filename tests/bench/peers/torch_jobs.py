@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """The jobs of tests/bench/jobs.c in plain PyTorch: same sizes, same amount of work, PyTorch's own fast paths. Started by jobs, which sends a line a run
-("warm", "run": seconds come back; "memory": peak MB). One thread is timed by processor time, more by wall time.
+("warm", "run": seconds come back; "memory": peak MB; "about": version and set-up). One thread is timed by processor time, more by wall time.
 
-bf16 training is autocast over f32 master weights; bf16 inference has bf16 weights. Where this torch has scaled_dot_product_attention, it is used."""
+bf16 training is autocast over f32 master weights; bf16 inference has bf16 weights. Where this torch has scaled_dot_product_attention, it is used. Training and
+encoding are tried with torch.compile too, and the faster of both is what runs (decoding is not: its shapes change with every step)."""
 import json
 import math
 import resource
@@ -93,21 +94,27 @@ class Captioner(nn.Module):
 
 class Train:
     def __init__(self):
-        self.m = Captioner()
-        self.opt = torch.optim.AdamW(self.m.parameters(), lr=1e-5, weight_decay=0.01, foreach=True)
         n = A["images"]
+        self.m, self.encoder = Captioner(), Vit().to(memory_format=torch.channels_last) if A["encoder"] else None
+        self.u8 = torch.randint(0, 256, (n, 224, 224, 3), dtype=torch.uint8)
+        self.weights = list(self.m.parameters()) + (list(self.encoder.parameters()) if self.encoder else [])
+        self.opt = torch.optim.AdamW(self.weights, lr=1e-5, weight_decay=0.01, foreach=True)
         self.feature, self.tokens = torch.randn(n, A["dim"]), torch.randint(4, A["V"], (n, T))
         length = torch.tensor([8 + q * 7 % 11 if A["uneven"] else T for q in range(n)])
         self.keep = torch.arange(T) < length[:, None]
         self.target = torch.randint(4, A["V"], (n, T))[self.keep]
 
-    def update(self, image_rows, tokens, keep, loss_of):
+    def objective(self, image_rows, tokens, keep, loss_of):
+        image = self.m.image(self.encoder(pixels(self.u8)) if self.encoder else self.feature)
+        h = self.m(image if image_rows is None else image[image_rows], tokens, A["drop"])
+        return loss_of(h[keep] @ self.m.wte.weight.t())
+
+    def update(self, *what):
         self.opt.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=BF16):
-            h = self.m(self.m.image(self.feature)[image_rows] if image_rows is not None else self.m.image(self.feature), tokens, A["drop"])
-            loss = loss_of(h[keep] @ self.m.wte.weight.t())
+            loss = self.objective(*what)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.m.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(self.weights, 1.0)
         self.opt.step()
 
     def run(self):
@@ -210,6 +217,10 @@ class ResNet(nn.Module):
         return self.c(y.transpose(1, 2).reshape(len(x), -1))
 
 
+def pixels(u8):
+    return ((u8.float() / 255 - 0.45) / 0.27).permute(0, 3, 1, 2)
+
+
 class Encode:
     def __init__(self):
         self.m = (Vit() if A["encoder"] == "clip-vit" else ResNet()).eval().to(memory_format=torch.channels_last)
@@ -218,22 +229,53 @@ class Encode:
 
     @torch.inference_mode()
     def run(self):
-        x = ((self.u8.float() / 255 - 0.45) / 0.27).permute(0, 3, 1, 2)
+        x = pixels(self.u8)
         self.m(x.bfloat16() if BF16 else x)
+
+
+def compiled(job):
+    """The same job under torch.compile, or None: this torch, or the machine's compiler, cannot."""
+    try:
+        if A["kind"] == "train":
+            job.objective = torch.compile(job.objective)
+        else:
+            job.m = torch.compile(job.m)
+        job.run()
+        job.run()
+        return job
+    except Exception:  # whatever its stack of compilers raises
+        return None
 
 
 def main():
     torch.set_num_threads(A["threads"])
-    torch.manual_seed(1)
-    job = {"train": Train, "scst": Scst, "beam": Beam, "encode": Encode}[A["kind"]]()
+    kinds = {"train": Train, "scst": Scst, "beam": Beam, "encode": Encode}
     clock = time.process_time if A["threads"] == 1 else time.perf_counter
-    for line in sys.stdin:
-        if line.strip() == "memory":
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
-            continue
+
+    def make():
+        torch.manual_seed(1)
+        return kinds[A["kind"]]()
+
+    def seconds(j):
         t0 = clock()
-        job.run()
-        print(clock() - t0, flush=True)
+        j.run()
+        return clock() - t0
+
+    job, way = make(), "eager"
+    for line in sys.stdin:
+        what = line.strip()
+        if what == "memory":
+            print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, flush=True)
+        elif what == "about":
+            print("torch %s %s %s" % (torch.__version__, A["dtype"] if not BF16 or A["kind"] in ("beam", "encode") else "bf16 autocast", way), flush=True)
+        elif what == "warm":
+            seconds(job)
+            other = compiled(make()) if A["kind"] in ("train", "encode") and hasattr(torch, "compile") else None
+            if other and min(seconds(other) for _ in range(2)) < min(seconds(job) for _ in range(2)):
+                job, way = other, "compiled"
+            print(0, flush=True)
+        else:
+            print(seconds(job), flush=True)
 
 
 main()
