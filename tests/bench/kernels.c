@@ -1,7 +1,8 @@
 /* Times the cpu backend's kernels beside the peak of the multiply-add instruction in the same run.
  * kernels [-t THREADS] [-r ROUNDS] [START-OF-A-NAME]
  * One thread: processor time, so other load on the machine disturbs little; more: wall time. Each figure is the median of the rounds; the share is of the
- * median peak for the format (f32 or bf16) with as many threads. */
+ * median peak for the format (f32 or bf16) with as many threads. With PEER (a Python with torch) linear layers and convolutions run there too, in turns:
+ * torch's are oneDNN's and its BLAS's (tests/bench/peers/torch_kernels.py); the ratio above 1 says that ours is faster. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,14 @@
 
 #ifndef CAPT_REAL64
 #include "tests/bench/measure.h"
+#include "tests/bench/peer.h"
 static int n_round = 5;
 static const char *part = "";
 static capt_pool *pool;
 static capt_backend *be;
 static double peak[2]; /* GF/s: f32, bf16 */
+static peer other;
+static int with_peer;
 
 static void *mem(size_t n)
 {
@@ -39,19 +43,22 @@ static float *values(int64_t n)
         snprintf(name_, sizeof name_, __VA_ARGS__); \
         if (strncmp(name_, part, strlen(part)) != 0) \
             break; \
-        double t_[64]; \
+        double t_[64], other_[64]; \
+        int asked_ = with_peer && (strncmp(name_, "linear", 6) == 0 || strncmp(name_, "conv", 4) == 0); \
         CODE; \
         for (int i_ = 0; i_ < n_round; i_++) { \
             double t0_ = now(); \
             int reps_ = 0; \
             do { CODE; reps_++; } while (now() - t0_ < 0.01); \
             t_[i_] = (now() - t0_) / reps_; \
+            other_[i_] = asked_ ? peer_ask(&other, name_) : 0; \
         } \
         qsort(t_, (size_t)n_round, sizeof *t_, cmp); \
-        report(name_, ct, ops, bytes, t_[n_round / 2]); \
+        qsort(other_, (size_t)n_round, sizeof *other_, cmp); \
+        report(name_, ct, ops, bytes, t_[n_round / 2], other_[n_round / 2]); \
     } while (0)
 
-static void report(const char *name, int ct, double ops, double bytes, double t)
+static void report(const char *name, int ct, double ops, double bytes, double t, double theirs)
 {
     double p = peak[ct == CAPT_BF16], gf = ops / t * 1e-9;
     printf("%-44s %9.3f ms", name, t * 1e3);
@@ -61,6 +68,8 @@ static void report(const char *name, int ct, double ops, double bytes, double t)
         printf(" %4.0f%%", 100 * gf / p);
     if (bytes > 0)
         printf("  %6.1f GB/s", bytes / t * 1e-9);
+    if (theirs > 0)
+        printf("  | peer %9.3f ms  ratio %.2f", theirs * 1e3, theirs / t);
     printf("\n");
     fflush(stdout);
 }
@@ -100,6 +109,8 @@ static void head(int M, int V, int D, int ct)
     int32_t *target = mem((size_t)M * 4), *idx = mem((size_t)M * 20);
     for (int i = 0; i < M; i++)
         target[i] = i * 31 % V;
+    for (int64_t i = 0; i < (int64_t)V * D; i++)
+        w[i] *= 0.02f; /* logits as training has them: probabilities that are no denormal numbers */
     capt_weight *wp;
     be->weight_new(be, &wp, w, V, D, ct);
     TIME(ct, ops, 0, be->head_xent_fwd(be, loss, save, stat, h, w, wp, b, target, wt, 0, M, V, D, ct), "head_xent %s forward %dx%dx%d", ct_name(ct), M, V, D);
@@ -186,7 +197,12 @@ int main(int argc, char **argv)
     }
     peak[0] = measure_peak(be, 0);
     peak[1] = measure_peak(be, 1);
-    printf("%s, %d thread(s), %s time; peak f32 %.0f GF/s, bf16 %.0f GF/s\n", be->isa, n_thread, n_thread == 1 ? "processor" : "wall", peak[0], peak[1]);
+    char about[200] = "none", threads[8];
+    snprintf(threads, sizeof threads, "%d", n_thread);
+    with_peer = peer_start(&other, "tests/bench/peers/torch_kernels.py", threads);
+    if (with_peer)
+        peer_text(&other, "about", about, sizeof about);
+    printf("peer: %s\n%s, %d thread(s), %s time; peak f32 %.0f GF/s, bf16 %.0f GF/s\n", about, be->isa, n_thread, n_thread == 1 ? "processor" : "wall", peak[0], peak[1]);
     static const int shape[][4] = { /* M, N, K, with gradients: GPT-2's, then a decoder of width 384 */
         {672, 2304, 768, 1}, {672, 768, 768, 1}, {672, 3072, 768, 1}, {672, 768, 3072, 1}, {672, 15000, 768, 0}, {672, 50257, 768, 0}, {5, 3072, 768, 0}, {5, 50257, 768, 0},
         {32, 3072, 768, 0}, {160, 2304, 768, 0}, {160, 3072, 768, 0}, {160, 50257, 768, 0}, {1536, 1152, 384, 1}, {1536, 384, 384, 1}, {1536, 1536, 384, 1}, {1536, 384, 1536, 1},
@@ -209,6 +225,8 @@ int main(int argc, char **argv)
     }
     rest();
     printf("peak at the end: f32 %.0f GF/s, bf16 %.0f GF/s\n", measure_peak(be, 0), measure_peak(be, 1));
+    if (with_peer)
+        peer_stop(&other);
     be->close(be);
     capt_pool_free(pool);
     return 0;

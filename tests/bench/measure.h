@@ -76,7 +76,7 @@ static void read_part(void *arg, int64_t task, int worker)
         r->sum[worker % 64] ^= s[j];
 }
 
-static double measure_read(capt_backend *be)
+static inline double measure_read(capt_backend *be)
 {
     double t[5];
     struct read_all r = {.p = be->alloc(be, (size_t)READ_PART * READ_PARTS)};
