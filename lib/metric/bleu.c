@@ -46,8 +46,7 @@ void bleu_add(bleu_counts *to, const bleu_counts *c)
     }
 }
 
-/* s: testlen, reflen, guess[4], correct[4] */
-static void of_sum(const double *s, double *out)
+void bleu_of_sums(const double *s, size_t n, double *out)
 {
     double p = 1, ratio = (s[0] + 1e-15) / (s[1] + 1e-9);
     for (int k = 0; k < CAPT_NGRAM_MAX; k++) {
@@ -58,7 +57,7 @@ static void of_sum(const double *s, double *out)
     }
 }
 
-static void as_sum(const bleu_counts *c, double s[BLEU_SUMS])
+void bleu_sums(const bleu_counts *c, double s[BLEU_SUMS])
 {
     s[0] = (double)c->testlen;
     s[1] = (double)c->reflen;
@@ -66,13 +65,6 @@ static void as_sum(const bleu_counts *c, double s[BLEU_SUMS])
         s[2 + k] = (double)c->guess[k];
         s[2 + CAPT_NGRAM_MAX + k] = (double)c->correct[k];
     }
-}
-
-void bleu_value(const bleu_counts *c, double out[CAPT_NGRAM_MAX])
-{
-    double s[BLEU_SUMS];
-    as_sum(c, s);
-    of_sum(s, out);
 }
 
 typedef struct work { capt_sent hyp, ref; uint32_t *best; size_t cap; } work;
@@ -101,19 +93,20 @@ int capt_bleu(const capt_metric_in *in, capt_metric_out *out, capt_err *err)
     job j = {in, capt_alloc(in->n * sizeof *j.c), capt_alloc((size_t)workers * sizeof *j.w)};
     capt_pool_run(in->pool, (int64_t)in->n, count_image, &j);
     *out = (capt_metric_out){.n_score = CAPT_NGRAM_MAX, .sum = capt_alloc(in->n * BLEU_SUMS * sizeof(double)),
-                             .n_sum = BLEU_SUMS, .of_sum = of_sum};
+                             .n_sum = BLEU_SUMS, .of_sum = bleu_of_sums, .sum_scores = CAPT_NGRAM_MAX};
     for (int k = 0; k < CAPT_NGRAM_MAX; k++)
         out->score[k] = (capt_metric_score){key[k], 0, capt_alloc(in->n * sizeof(double))};
     bleu_counts sum = {0};
-    double v[CAPT_NGRAM_MAX];
+    double v[CAPT_NGRAM_MAX], all[BLEU_SUMS];
     for (size_t i = 0; i < in->n; i++) {
-        as_sum(&j.c[i], out->sum + i * BLEU_SUMS);
-        of_sum(out->sum + i * BLEU_SUMS, v);
+        bleu_sums(&j.c[i], out->sum + i * BLEU_SUMS);
+        bleu_of_sums(out->sum + i * BLEU_SUMS, BLEU_SUMS, v);
         bleu_add(&sum, &j.c[i]);
         for (int k = 0; k < CAPT_NGRAM_MAX; k++)
             out->score[k].each[i] = v[k];
     }
-    bleu_value(&sum, v);
+    bleu_sums(&sum, all);
+    bleu_of_sums(all, BLEU_SUMS, v);
     out->testlen = sum.testlen;
     out->reflen = sum.reflen;
     for (int k = 0; k < CAPT_NGRAM_MAX; k++) {

@@ -20,20 +20,22 @@ typedef struct job {
     double **sum;                  /* a worker: (BLOCK, n_col) */
 } job;
 
+static int is_of_sum(const capt_metric_out *o, int k)
+{
+    return k >= o->sum_first && k < o->sum_first + o->sum_scores;
+}
+
 static int is_mean(const capt_metric_out *o, int k)
 {
-    return !o->of_sum && o->score[k].each;
+    return o->score[k].each && !is_of_sum(o, k);
 }
 
 /* Columns of one system's metric; with to NULL their number only. Images without a value (NaN) count neither way: two columns. */
 static size_t columns(const capt_metric_out *o, size_t n, double *to, size_t stride)
 {
-    size_t c = 0;
-    if (o->of_sum) {
-        for (size_t i = 0; to && i < n; i++)
-            memcpy(to + i * stride, o->sum + i * (size_t)o->n_sum, (size_t)o->n_sum * sizeof *to);
-        return (size_t)o->n_sum;
-    }
+    size_t c = o->n_sum;
+    for (size_t i = 0; to && c && i < n; i++)
+        memcpy(to + i * stride, o->sum + i * c, c * sizeof *to);
     for (int k = 0; k < o->n_score; k++)
         if (is_mean(o, k)) {
             for (size_t i = 0; to && i < n; i++) {
@@ -49,17 +51,21 @@ static size_t columns(const capt_metric_out *o, size_t n, double *to, size_t str
 /* Scores of a system's metric from sums of its columns; returns how many columns it read. */
 static size_t values(const capt_metric_out *o, const double *sum, double v[CAPT_SCORES_MAX])
 {
-    size_t c = 0;
-    if (o->of_sum) {
-        o->of_sum(sum, v);
-        return (size_t)o->n_sum;
-    }
+    size_t c = o->n_sum;
+    if (o->of_sum)
+        o->of_sum(sum, o->n_sum, v + o->sum_first);
     for (int k = 0; k < o->n_score; k++)
         if (is_mean(o, k)) {
             v[k] = sum[c + 1] > 0 ? sum[c] / sum[c + 1] : 0;
             c += 2;
         }
     return c;
+}
+
+/* Whether images can be drawn for score k. */
+static int has_interval(const capt_metric_out *o, int k)
+{
+    return is_of_sum(o, k) || is_mean(o, k);
 }
 
 static void draw(const job *j, size_t resample, float *count)
@@ -98,7 +104,7 @@ static void resample_block(void *arg, int64_t task, int worker)
             s += values(&j->a[o], s, va);
             s += values(&j->b[o], s, vb);
             for (int k = 0; k < j->a[o].n_score; k++)
-                if (j->a[o].of_sum || is_mean(&j->a[o], k))
+                if (has_interval(&j->a[o], k))
                     j->diff[d++ * j->resamples + first + r] = vb[k] - va[k];
         }
     }
@@ -124,7 +130,7 @@ static capt_interval interval(double *d, size_t n, double diff)
 
 static int same_scores(const capt_metric_out *a, const capt_metric_out *b)
 {
-    int same = a->n_score == b->n_score && a->of_sum == b->of_sum && a->n_sum == b->n_sum;
+    int same = a->n_score == b->n_score && a->of_sum == b->of_sum && a->sum_first == b->sum_first;
     for (int k = 0; same && k < a->n_score; k++)
         same = !strcmp(a->score[k].key, b->score[k].key) && !a->score[k].each == !b->score[k].each;
     return same;
@@ -141,7 +147,7 @@ int capt_bootstrap(const capt_metric_out *a, const capt_metric_out *b, int n_out
             return capt_fail(err, CAPT_EDATA, "bootstrap: the two systems have different scores");
         j.n_col += columns(&a[o], n, NULL, 0) + columns(&b[o], n, NULL, 0);
         for (int k = 0; k < a[o].n_score; k++)
-            j.n_diff += a[o].of_sum || is_mean(&a[o], k);
+            j.n_diff += has_interval(&a[o], k);
     }
     int workers = capt_pool_size(pool), failed = 0;
     j.col = capt_try_alloc((n * j.n_col + 1) * sizeof *j.col, err);
@@ -165,7 +171,7 @@ int capt_bootstrap(const capt_metric_out *a, const capt_metric_out *b, int n_out
         for (int o = 0; o < n_out; o++)
             for (int k = 0; k < a[o].n_score; k++) {
                 iv[o][k] = (capt_interval){b[o].score[k].value - a[o].score[k].value, NAN, NAN, NAN};
-                if (resamples && (a[o].of_sum || is_mean(&a[o], k))) {
+                if (resamples && has_interval(&a[o], k)) {
                     iv[o][k] = interval(d, resamples, iv[o][k].diff);
                     d += resamples;
                 }

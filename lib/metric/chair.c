@@ -135,7 +135,7 @@ static void score_image(void *arg, int64_t task, int worker)
     (void)worker;
 }
 
-static void of_sum(const double *s, double *v)
+static void of_sum(const double *s, size_t n, double *v)
 {
     v[0] = s[0] > 0 ? s[1] / s[0] : 0;
     v[1] = s[2] > 0 ? s[3] / s[2] : 0;
@@ -155,8 +155,8 @@ int capt_chair(const capt_metric_in *in, capt_metric_out *out, capt_err *err)
     for (size_t i = 0; i < in->n; i++)
         for (int k = 0; k < SUMS; k++)
             all[k] += j.sum[i * SUMS + (size_t)k];
-    of_sum(all, v);
-    *out = (capt_metric_out){.n_score = 2, .sum = j.sum, .n_sum = SUMS, .of_sum = of_sum};
+    of_sum(all, SUMS, v);
+    *out = (capt_metric_out){.n_score = 2, .sum = j.sum, .n_sum = SUMS, .of_sum = of_sum, .sum_scores = 2};
     out->score[0] = (capt_metric_score){"CHAIRi", v[0], j.each[0]};
     out->score[1] = (capt_metric_score){"CHAIRs", v[1], j.each[1]};
     capt_lexicon_free(l);

@@ -27,7 +27,6 @@ typedef struct work {
     double *kernel;
     size_t cap_kernel;
     capt_cider_scratch *scratch;
-    bleu_counts *round; /* (most captions): sums of the j-th captions; integers, so their order does not matter */
 } work;
 
 typedef struct job {
@@ -36,6 +35,8 @@ typedef struct job {
     const char *const *cands;
     const size_t *at;
     double *each[N_EACH];
+    double *sum;  /* (n, most, BLEU_SUMS): counts of the j-th captions against the other ones */
+    size_t most;  /* captions of an image */
     work *w;
 } job;
 
@@ -87,7 +88,7 @@ static double self_cider(const job *j, work *w, const char *const *cands, size_t
     return top > 0 ? -log(top / sum) / log((double)k) : 0;
 }
 
-static void add_rounds(work *w, size_t k)
+static void count_rounds(work *w, size_t k, double *sum)
 {
     for (size_t i = 0; i < k; i++) {
         const capt_sent *hyp = &w->sent[i];
@@ -98,7 +99,7 @@ static void add_rounds(work *w, size_t k)
             if (r != i)
                 bleu_ref(&c, hyp, &w->sent[r], w->best);
         bleu_end(&c, hyp, w->best);
-        bleu_add(&w->round[i], &c);
+        bleu_sums(&c, sum + i * BLEU_SUMS);
     }
 }
 
@@ -134,7 +135,7 @@ static void score_image(void *arg, int64_t task, int worker)
     j->each[NOVELTY][task] = (double)novel / (double)k;
     j->each[SELF][task] = k > 1 ? self_cider(j, w, cands, k) : NAN;
     if (k > 1)
-        add_rounds(w, k);
+        count_rounds(w, k, j->sum + (size_t)task * j->most * BLEU_SUMS);
     const size_t *ref_at = &j->in->ref_at[task];
     capt_cider_refs *r = capt_cider_refs_new(j->df, j->in->refs + ref_at[0], ref_at[1] - ref_at[0]);
     double best = 0;
@@ -166,25 +167,55 @@ static void count_distinct(const job *j, size_t n, double *captions, double *voc
     capt_sent_free(&s);
 }
 
-/* Mean BLEU over rounds; 0 rounds: 0. */
-static size_t mean_bleu(const job *j, int workers, size_t most, double out[CAPT_NGRAM_MAX])
+/* Mean BLEU over rounds. */
+static void mean_bleu(const double *sum, size_t n, double *out)
 {
     size_t rounds = 0;
-    for (size_t i = 0; i < most; i++) {
-        bleu_counts c = {0};
+    memset(out, 0, CAPT_NGRAM_MAX * sizeof *out);
+    for (; n; n -= BLEU_SUMS, sum += BLEU_SUMS) {
         double v[CAPT_NGRAM_MAX];
-        for (int t = 0; t < workers; t++)
-            bleu_add(&c, &j->w[t].round[i]);
-        if (!c.testlen)
+        if (sum[0] == 0)
             continue;
-        bleu_value(&c, v);
-        for (int n = 0; n < CAPT_NGRAM_MAX; n++)
-            out[n] += v[n];
+        bleu_of_sums(sum, BLEU_SUMS, v);
+        for (int k = 0; k < CAPT_NGRAM_MAX; k++)
+            out[k] += v[k];
         rounds++;
     }
-    for (int n = 0; n < CAPT_NGRAM_MAX && rounds; n++)
-        out[n] /= (double)rounds;
-    return rounds;
+    for (int k = 0; k < CAPT_NGRAM_MAX && rounds; k++)
+        out[k] /= (double)rounds;
+}
+
+static void put(capt_metric_out *out, const char *key, double value, double **each)
+{
+    out->score[out->n_score++] = (capt_metric_score){key, value, each ? *each : NULL};
+    if (each)
+        *each = NULL;
+}
+
+/* mBLEU's scores, unless no image has two captions. */
+static void put_mbleu(job *j, size_t n, capt_metric_out *out)
+{
+    static const char *const key[] = {"mBLEU-1", "mBLEU-2", "mBLEU-3", "mBLEU-4"};
+    size_t n_sum = j->most * BLEU_SUMS;
+    double v[CAPT_NGRAM_MAX], *all = capt_alloc((n_sum + 1) * sizeof *all);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < n_sum; k++)
+            all[k] += j->sum[i * n_sum + k];
+    double words = 0;
+    for (size_t i = 0; i < j->most; i++)
+        words += all[i * BLEU_SUMS];
+    if (words > 0) {
+        mean_bleu(all, n_sum, v);
+        out->sum_first = out->n_score;
+        out->sum_scores = CAPT_NGRAM_MAX;
+        out->n_sum = n_sum;
+        out->of_sum = mean_bleu;
+        out->sum = j->sum;
+        j->sum = NULL;
+        for (int k = 0; k < CAPT_NGRAM_MAX; k++)
+            put(out, key[k], v[k], NULL);
+    }
+    free(all);
 }
 
 static double mean_defined(const double *x, size_t n)
@@ -199,24 +230,14 @@ static double mean_defined(const double *x, size_t n)
     return mean;
 }
 
-static void put(capt_metric_out *out, const char *key, double value, double **each)
+static void report(const capt_metric_in *in, job *j, capt_metric_out *out)
 {
-    out->score[out->n_score++] = (capt_metric_score){key, value, each ? *each : NULL};
-    if (each)
-        *each = NULL;
-}
-
-static void report(const capt_metric_in *in, job *j, int workers, size_t most, capt_metric_out *out)
-{
-    static const char *const mbleu[] = {"mBLEU-1", "mBLEU-2", "mBLEU-3", "mBLEU-4"};
-    double bleu[CAPT_NGRAM_MAX] = {0}, captions, vocabulary;
-    size_t rounds = mean_bleu(j, workers, most, bleu);
+    double captions, vocabulary;
     *out = (capt_metric_out){0};
     put(out, "Div-1", capt_mean(j->each[DIV_1], in->n), &j->each[DIV_1]);
     put(out, "Div-2", capt_mean(j->each[DIV_2], in->n), &j->each[DIV_2]);
-    for (int n = 0; n < CAPT_NGRAM_MAX && rounds; n++)
-        put(out, mbleu[n], bleu[n], NULL);
-    if (most > 1)
+    put_mbleu(j, in->n, out);
+    if (j->most > 1)
         put(out, "self-CIDEr", mean_defined(j->each[SELF], in->n), &j->each[SELF]);
     count_distinct(j, in->n, &captions, &vocabulary);
     put(out, "distinct", captions, NULL);
@@ -234,21 +255,23 @@ int capt_diversity(const capt_metric_in *in, capt_metric_out *out, capt_err *err
     if (!in->df && !own)
         return -1;
     int workers = capt_pool_size(in->pool);
-    size_t most = 0, *ones = capt_alloc((in->n + 1) * sizeof *ones);
+    size_t *ones = capt_alloc((in->n + 1) * sizeof *ones);
     for (size_t i = 0; i <= in->n; i++)
         ones[i] = i;
     job j = {.in = in, .df = in->df ? in->df : own, .cands = in->cands ? in->cands : in->hyps,
              .at = in->cands ? in->cand_at : ones, .w = capt_alloc((size_t)workers * sizeof *j.w)};
     for (size_t i = 0; i < in->n; i++)
-        most = j.at[i + 1] - j.at[i] > most ? j.at[i + 1] - j.at[i] : most;
+        j.most = j.at[i + 1] - j.at[i] > j.most ? j.at[i + 1] - j.at[i] : j.most;
     for (int k = 0; k < N_EACH; k++)
         j.each[k] = capt_alloc(in->n * sizeof(double));
-    for (int t = 0; t < workers; t++) {
+    for (int t = 0; t < workers; t++)
         j.w[t].scratch = capt_cider_scratch_new();
-        j.w[t].round = capt_alloc((most + 1) * sizeof(bleu_counts));
+    j.sum = capt_try_alloc((in->n * j.most * BLEU_SUMS + 1) * sizeof *j.sum, err);
+    int rc = j.sum ? 0 : -1;
+    if (!rc) {
+        capt_pool_run(in->pool, (int64_t)in->n, score_image, &j);
+        report(in, &j, out);
     }
-    capt_pool_run(in->pool, (int64_t)in->n, score_image, &j);
-    report(in, &j, workers, most, out);
     for (int t = 0; t < workers; t++) {
         work *w = &j.w[t];
         for (size_t i = 0; i < w->n_sent; i++)
@@ -258,12 +281,12 @@ int capt_diversity(const capt_metric_in *in, capt_metric_out *out, capt_err *err
         free(w->sent);
         free(w->best);
         free(w->kernel);
-        free(w->round);
     }
     for (int k = 0; k < N_EACH; k++)
         free(j.each[k]);
+    free(j.sum);
     free(j.w);
     free(ones);
     capt_df_free(own);
-    return 0;
+    return rc;
 }

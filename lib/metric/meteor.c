@@ -317,7 +317,7 @@ static void score_image(void *arg, int64_t task, int w)
 /* What of the statistics has to be summed for a score. */
 enum { SUM_T, SUM_R, SUM_T_ALL, SUM_R_ALL, SUM_CHUNKS, SUM_MATCHED, SUMS };
 
-static void value_of_sum(const double *s, double *value)
+static void value_of_sum(const double *s, size_t n, double *value)
 {
     *value = score_of(s[SUM_T], s[SUM_R], s[SUM_T_ALL], s[SUM_R_ALL], s[SUM_CHUNKS] / (s[SUM_MATCHED] / 2));
 }
@@ -387,6 +387,7 @@ int capt_meteor_metric(const capt_metric_in *in, capt_metric_out *out, capt_err 
         out->sum = capt_alloc(in->n * SUMS * sizeof(double));
         out->n_sum = SUMS;
         out->of_sum = value_of_sum;
+        out->sum_scores = 1;
         capt_pool_run(in->pool, (int64_t)in->n, score_image, &r);
         sum_up(out, in->n);
     }

@@ -42,10 +42,12 @@ typedef struct capt_metric_score {
 typedef struct capt_metric_out {
     capt_metric_score score[CAPT_SCORES_MAX];
     int n_score;
-    /* Scores that are no means: n_sum numbers an image, and the scores that a sum of them gives. NULL: value = mean of each. */
+    /* Scores that are no means of `each`: n_sum numbers an image, and the scores sum_first, ... (sum_scores of them) that their
+     * sum over images gives. of_sum NULL: there are none such. */
     double *sum; /* (n, n_sum) */
-    int n_sum;
-    void (*of_sum)(const double *sum, double *value);
+    size_t n_sum;
+    void (*of_sum)(const double *sum, size_t n_sum, double *value);
+    int sum_first, sum_scores;
     int64_t testlen, reflen, guess[4], correct[4]; /* BLEU only */
     int64_t meteor[CAPT_METEOR_STATS];       /* METEOR only: summed statistics of the chosen references */
     int64_t (*meteor_each)[CAPT_METEOR_STATS]; /* METEOR only: (n) */

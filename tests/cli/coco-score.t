@@ -271,6 +271,10 @@ X
 ok 'diversity' score --metrics diversity --json --train "$T/refs.ndjson" "$T/many.ndjson"
 is 'its scores' "$(jq -c '[.n, .distinct, .vocabulary, .["mBLEU-1"] > 0.5, .["self-CIDEr"] >= 0, .["oracle-CIDEr"] > 0]' "$OUT")" '[3,4,11,true,true,true]'
 is 'novelty counts what is no training caption' "$(jq '.novelty * 3' "$OUT")" 2
+sed 's/a man on a horse/a man/' "$T/many.ndjson" >"$T/less.ndjson"
+ok 'diversity compared' score --metrics diversity --json "$T/many.ndjson" "$T/less.ndjson"
+is 'mBLEU has an interval, the vocabulary has none' "$(tail -n 1 "$OUT" |
+    jq -c '.difference | [.["mBLEU-4"].interval, .["self-CIDEr"].interval, .vocabulary.interval] | map(length)')" '[2,2,0]'
 status 2 '--train without diversity' score --train "$T/refs.ndjson" "$T/many.ndjson"
 
 # objects

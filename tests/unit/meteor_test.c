@@ -104,9 +104,9 @@ static void assert_golden(const capt_meteor *m, int threads)
     }
     double summed, sum[64] = {0};
     for (size_t i = 0; i < json_array_size(images); i++)
-        for (int k = 0; k < out.n_sum; k++)
-            sum[k] += out.sum[i * (size_t)out.n_sum + (size_t)k];
-    out.of_sum(sum, &summed);
+        for (size_t k = 0; k < out.n_sum; k++)
+            sum[k] += out.sum[i * out.n_sum + k];
+    out.of_sum(sum, out.n_sum, &summed);
     assert_true(fabs(summed - value) <= 1e-12);
     capt_metric_out_free(&out);
 }

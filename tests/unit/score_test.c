@@ -76,6 +76,36 @@ static void diversity(void **state)
     capt_grams_free(&train);
 }
 
+/* mBLEU is made anew from the counts of the images drawn; what has no value an image, and no counts, has no interval. */
+static void diversity_intervals(void **state)
+{
+    static const char *const many[] = {"a dog runs on grass today", "the dog runs on the grass", "a cat sleeps on grass today", "a cat"};
+    static const size_t four[] = {0, 4};
+    capt_metric_in a = three_images(), b = a;
+    capt_metric_out o[2];
+    capt_interval v[CAPT_SCORES_MAX];
+    a.n = b.n = 1; /* each draw is this image */
+    b.cands = many;
+    b.cand_at = four;
+    assert_int_equal(capt_diversity(&a, &o[0], NULL), 0);
+    assert_int_equal(capt_diversity(&b, &o[1], NULL), 0);
+    assert_true(o[0].n_sum != o[1].n_sum); /* other numbers of captions */
+    assert_int_equal(capt_bootstrap(&o[0], &o[1], 1, 1, 20, 7, NULL, &v, NULL), 0);
+    for (int k = 0; k < o[0].n_score; k++) {
+        const char *key = o[0].score[k].key;
+        double diff = value_of(&o[1], key) - value_of(&o[0], key);
+        if (!strcmp(key, "distinct") || !strcmp(key, "vocabulary")) {
+            assert_true(isnan(v[k].lo));
+            continue;
+        }
+        assert_true(diff != 0 || strstr(key, "CIDEr")); /* one image: CIDEr is 0 */
+        assert_near(v[k].lo, diff, 1e-12);
+        assert_near(v[k].hi, diff, 1e-12);
+    }
+    capt_metric_out_free(&o[0]);
+    capt_metric_out_free(&o[1]);
+}
+
 static void chair(void **state)
 {
     static const struct { const char *line, *kinds; } named[] = {
@@ -354,7 +384,7 @@ static void layouts(void **state)
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(diversity), cmocka_unit_test(chair), cmocka_unit_test(bootstrap),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(diversity), cmocka_unit_test(diversity_intervals), cmocka_unit_test(chair), cmocka_unit_test(bootstrap),
                                        cmocka_unit_test(faults), cmocka_unit_test(spice), cmocka_unit_test(spice_synonyms), cmocka_unit_test(layouts)};
     return cmocka_run_group_tests_name("score", tests, NULL, NULL);
 }
