@@ -42,15 +42,13 @@ static void cut(void *arg, int64_t task, int worker)
     for (; i < end; i++) {
         capt_grams_clear(&c->image, 0);
         for (size_t r = j->at[i]; r < j->at[i + 1]; r++) {
-            capt_sent_set(&c->sent, j->refs[r], j->eos, j->seed);
-            for (size_t k = 0; k < c->sent.grams.n; k++) {
-                const capt_gram *g = &c->sent.grams.gram[k];
-                uint64_t key = (g->key & j->mask) | !(g->key & j->mask);
-                size_t old = c->image.n;
-                capt_grams_add(&c->image, key, g->check, g->n, 1);
-                if (c->image.n > old)
-                    capt_vec_push(&c->in[key >> (64 - BUCKET_BITS)], ((df_slot){key, 1, (uint32_t)g->check}));
-            }
+            capt_sent_words(&c->sent, j->refs[r], j->eos);
+            capt_sent_add_grams(&c->sent, j->seed, &c->image);
+        }
+        for (size_t k = 0; k < c->image.n; k++) {
+            const capt_gram *g = &c->image.gram[k];
+            uint64_t key = (g->key & j->mask) | !(g->key & j->mask);
+            capt_vec_push(&c->in[key >> (64 - BUCKET_BITS)], ((df_slot){key, 1, (uint32_t)g->check}));
         }
     }
 }

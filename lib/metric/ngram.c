@@ -107,7 +107,7 @@ static void add_word(capt_sent *s, size_t *used, const char *w, size_t n)
     s->at[s->n_words] = *used;
 }
 
-void capt_sent_set(capt_sent *s, const char *line, int eos, uint64_t seed)
+void capt_sent_words(capt_sent *s, const char *line, int eos)
 {
     size_t room = strlen(line) + sizeof " <eos> ", used = 0;
     if (room > s->cap_text) {
@@ -129,12 +129,22 @@ void capt_sent_set(capt_sent *s, const char *line, int eos, uint64_t seed)
     }
     if (eos)
         add_word(s, &used, "<eos>", 5);
-    capt_grams_clear(&s->grams, CAPT_NGRAM_MAX * s->n_words);
+}
+
+void capt_sent_add_grams(const capt_sent *s, uint64_t seed, capt_grams *to)
+{
     for (size_t n = 1; n <= CAPT_NGRAM_MAX; n++)
         for (size_t i = 0; i + n <= s->n_words; i++) {
             XXH128_hash_t h = XXH3_128bits_withSeed(s->text + s->at[i], s->at[i + n] - s->at[i] - 1, seed);
-            capt_grams_add(&s->grams, h.low64 ? h.low64 : 1, h.high64, (uint32_t)n, 1); /* 0 marks a free slot on file */
+            capt_grams_add(to, h.low64 ? h.low64 : 1, h.high64, (uint32_t)n, 1); /* 0 marks a free slot on file */
         }
+}
+
+void capt_sent_set(capt_sent *s, const char *line, int eos, uint64_t seed)
+{
+    capt_sent_words(s, line, eos);
+    capt_grams_clear(&s->grams, CAPT_NGRAM_MAX * s->n_words);
+    capt_sent_add_grams(s, seed, &s->grams);
 }
 
 void capt_sent_free(capt_sent *s)

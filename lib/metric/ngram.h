@@ -32,5 +32,8 @@ typedef struct capt_sent {
     size_t cap_text, cap_at;
 } capt_sent;
 void capt_sent_set(capt_sent *s, const char *line, int eos, uint64_t seed); /* eos: "<eos>" is appended as a word */
+/* Its two steps alone: the words, leaving grams as they are; the n-grams of these words added to any others. */
+void capt_sent_words(capt_sent *s, const char *line, int eos);
+void capt_sent_add_grams(const capt_sent *s, uint64_t seed, capt_grams *to);
 void capt_sent_free(capt_sent *s);
 #endif
