@@ -44,23 +44,65 @@ static void put_units(capt_str *b, ptb_pos p, ptb_pos e)
     }
 }
 
+static int in_ranges(uint32_t c, const uint32_t (*range)[2], size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (c >= range[i][0] && c <= range[i][1])
+            return 1;
+    return 0;
+}
+#define IN_RANGES(c, range) in_ranges(c, range, sizeof(range) / sizeof *(range))
+
+/* Chinese characters and kana are words of their own to Java. */
 static int letter_in_word(uint32_t c)
 {
-    return uc_is_property_alphabetic(c) && !(c >= 0x2e80 && c < 0xe000); /* ideographs and kana are words of their own */
+    static const uint32_t apart[][2] = {{0x3005, 0x3005}, {0x3041, 0x3094}, {0x3099, 0x309e}, {0x30a1, 0x30fe}, {0x4e00, 0x9fa5}, {0xf900, 0xfa2d}};
+    return uc_is_property_alphabetic(c) && !IN_RANGES(c, apart);
 }
 
-/* A cased letter stands on that side of the capital sigma at p[at], within the same word: letters, digits, marks, low lines,
- * and one hyphen, dot or apostrophe between two letters. */
+/* A letter with case, or one of the modifiers, numerals and circled letters that Java counts among them. */
+static int cased(uint32_t c)
+{
+    static const uint32_t more[][2] = {{0x2b0, 0x2b8}, {0x2c0, 0x2c1}, {0x2e0, 0x2e4}, {0x345, 0x345}, {0x37a, 0x37a}, {0x1d2c, 0x1d61},
+                                       {0x2160, 0x217f}, {0x24b6, 0x24e9}};
+    return uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Lu | UC_CATEGORY_MASK_Ll | UC_CATEGORY_MASK_Lt) || IN_RANGES(c, more);
+}
+
+/* Formats but the soft hyphen are as if they were not there. */
+static int invisible(uint32_t c)
+{
+    return c != PTB_SHY && uc_is_general_category_withtable(c, UC_CATEGORY_MASK_Cf);
+}
+
+/* The character that p[at] is, or goes with as an accent; NULL: none. */
+static const uint32_t *base_of(const uint32_t *p, size_t at)
+{
+    for (;; at--) {
+        if (!invisible(p[at]) && !uc_is_general_category_withtable(p[at], UC_CATEGORY_MASK_Mn | UC_CATEGORY_MASK_Me))
+            return p + at;
+        if (!at)
+            return NULL;
+    }
+}
+
+/* A cased letter stands on that side of the capital sigma at p[at], within the same word: letters, digits, what goes with
+ * them, and one hyphen, low line, dot or apostrophe between two letters. */
 static int cased_beside(const uint32_t *p, size_t n, size_t at, int step)
 {
     for (size_t i = at + (size_t)step; i < n; i += (size_t)step) {
-        uint32_t c = p[i];
-        if (uc_is_property_lowercase(c) || uc_is_property_uppercase(c))
-            return 1;
-        if (letter_in_word(c) || c == '_' || uc_is_general_category_withtable(c, UC_CATEGORY_MASK_N | UC_CATEGORY_MASK_M))
+        if (invisible(p[i]))
             continue;
-        int joins = c == '-' || c == '.' || c == '\'' || c == PTB_SHY;
-        if (!joins || i == 0 || i + 1 >= n || !letter_in_word(p[i - 1]) || !letter_in_word(p[i + 1]))
+        const uint32_t *c = base_of(p, i), *before = i ? base_of(p, i - 1) : NULL;
+        if (c && (letter_in_word(*c) || uc_is_general_category_withtable(*c, UC_CATEGORY_MASK_N | UC_CATEGORY_MASK_M))) {
+            if (cased(p[i]))
+                return 1;
+            continue;
+        }
+        size_t next = i + 1;
+        while (next < n && invisible(p[next]))
+            next++;
+        int joins = is_hyphen(p[i]) || p[i] == '.' || p[i] == '\'' || p[i] == PTB_SHY;
+        if (!joins || !before || !letter_in_word(*before) || next >= n || !letter_in_word(p[next]))
             return 0;
     }
     return 0;

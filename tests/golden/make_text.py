@@ -3,6 +3,9 @@
 
     python3 make_text.py ptb       # pip install pycocoevalcap==1.2, and a Java; writes ptb.tsv
     python3 make_text.py subword   # pip install tokenizers==0.23.3; writes tokens.json
+    python3 make_text.py compare COCO-SCORE [N [SEED [FILE]]]   # as ptb, but writes nothing: N captions (default 100000) made with
+                                   # another seed, mutations of the lines of FILE or of the grammar's, tokenized by both; prints
+                                   # what differs
 
 ptb.tsv: caption, the lexer's line, the line after the scorers' list of dropped strings; one buffer in the order of the
 file. tokens.json: a small byte-level BPE and a small WordPiece vocabulary trained on the captions, and their ids for each.
@@ -12,6 +15,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 
 rnd = random.Random(11)
 SUBJECT = "a man|A woman|two dogs|The cat|a group of people|Three children|a red bus|One boy|someone's hand|an old couple".split("|")
@@ -65,17 +69,53 @@ CAPTIONS = CHECKS + [""] + [mutate(caption()) for _ in range(450)] + ["".join(rn
                                                                               for _ in range(4)) for _ in range(120)]
 
 
-def ptb():
+def official(captions):
+    """The lexer's lines, and what the scorers keep of them."""
     from pycocoevalcap.tokenizer import ptbtokenizer as t
     jar = os.path.join(os.path.dirname(t.__file__), t.STANFORD_CORENLP_3_4_1_JAR)
-    run = subprocess.run(["java", "-cp", jar, "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase"],
-                         input="\n".join(CAPTIONS).encode(), capture_output=True, check=True)
+    run = subprocess.run(["java", "-Dfile.encoding=UTF-8", "-cp", jar, "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase"],
+                         input="\n".join(captions).encode(), capture_output=True, check=True)
     lines = run.stdout.decode().split("\n")
-    assert len(lines) == len(CAPTIONS), (len(lines), len(CAPTIONS))
+    assert len(lines) == len(captions), (len(lines), len(captions))
+    return lines, [" ".join(w for w in line.rstrip().split(" ") if w not in t.PUNCTUATIONS) for line in lines]
+
+
+def ptb():
     with open("ptb.tsv", "w", encoding="utf8", newline="") as f:
-        for c, line in zip(CAPTIONS, lines):
-            kept = " ".join(w for w in line.rstrip().split(" ") if w not in t.PUNCTUATIONS)
-            f.write(f"{c}\t{line}\t{kept}\n")
+        for row in zip(CAPTIONS, *official(CAPTIONS)):
+            f.write("\t".join(row) + "\n")
+
+
+def wild(c):
+    """Up to three characters of anywhere in Unicode, digits or letters; none that breaks a line."""
+    for _ in range(rnd.randrange(4)):
+        i = rnd.randrange(len(c) + 1)
+        lo, hi = rnd.choice([(0xa0, 0x24f), (0x250, 0x7ff), (0x800, 0x1fff), (0x2000, 0x2bff), (0x2c00, 0xd7ff), (0xf900, 0xfffd), (0x10000, 0x1faff),
+                             (0x30, 0x39), (0x41, 0x5a), (0x61, 0x7a)])
+        x = chr(rnd.randint(lo, hi))
+        c = c[:i] + ("" if x in "\u2028\u2029" else x) + c[i:]
+    return c
+
+
+def compare(program, n=100000, seed=1, path=None):
+    rnd.seed(int(seed))
+    with open(path or os.devnull, encoding="utf8") as f:
+        lines = f.read().splitlines() or None
+    captions = [wild(mutate(rnd.choice(lines) if lines else caption())) for _ in range(int(n))]
+    with tempfile.TemporaryDirectory() as tmp:
+        with open(tmp + "/refs", "w") as refs, open(tmp + "/hyps", "w") as hyps:
+            for i, c in enumerate(captions):
+                refs.write(json.dumps({"image_id": i, "refs": ["a"]}) + "\n")
+                hyps.write(json.dumps({"image_id": i, "caption": c}) + "\n")
+        subprocess.run([program, "-q", "--metrics", "rouge", "--json", "--spice-input", tmp + "/tokens", "--refs", tmp + "/refs", tmp + "/hyps"],
+                       stdout=subprocess.DEVNULL, check=True)
+        with open(tmp + "/tokens", encoding="utf8") as f:
+            ours = [x["test"] for x in json.load(f)]
+    rows = [row for row in zip(captions, official(captions)[1], ours) if row[1] != row[2]]
+    for c, want, got in rows[:20]:
+        print(f"{c!r}\n    official {want!r}\n    ours     {got!r}")
+    print(f"{len(captions)} captions, {len(rows)} differ")
+    return 1 if rows else 0
 
 
 def subword():
@@ -108,4 +148,4 @@ def subword():
 
 
 if __name__ == "__main__":
-    {"ptb": ptb, "subword": subword}[sys.argv[1]]()
+    sys.exit({"ptb": ptb, "subword": subword, "compare": compare}[sys.argv[1]](*sys.argv[2:]))

@@ -43,6 +43,10 @@ static void table(void **state)
         {"x Blvd. Rd.", "x blvd. . rd. ."}, {"1,2,3 a,b", "1,2,3 a , b"}, {"&quot;hi&quot;", "`` hi ''"},
         {"plan b.\nA man", "plan b .\na man"}, {"plan b.\nTwo men", "plan b.\ntwo men"}, {"(555) 123-4567", "-lrb-555-rrb-\u00a0123-4567"},
         {"$5.00-a-day", "$ 5.00-a-day"}, {"dogs\U0001f436s", "dogs s"}, {"\u039f\u0394\u039f\u03a3", "\u03bf\u03b4\u03bf\u03c2"},
+        /* a final sigma is one where Java's notion of a word ends */
+        {"A\u03a3\ud55cb", "a\u03c3\ud55cb"}, {"A\u03a3\u6f22b", "a\u03c2\u6f22b"}, {"a\u03a3\u00aa", "a\u03c2\u00aa"}, {"A\u03a3\u01c5", "a\u03c3\u01c6"},
+        {"a1_\u03a3", "a1_\u03c3"}, {"a_\u03a3", "a_\u03c2"}, {"\u00fd.\u03a3", "\u00fd.\u03c2"}, {"a.\u0301\u03a3", "a.\u0301\u03c3"},
+        {"\u0345\u03a3", "\u0345\u03c3"}, {"a\u0345\u03a3", "a\u0345\u03c2"}, {"a\u03a3\u02b0", "a\u03c3\u02b0"}, {"a\u2010\u03a3", "a\u2010\u03c2"},
         {"\u0130stanbul", "i\u0307stanbul"}, {"sat.The yes!no", "sat.the yes!no"},
         {"they wanna sit", "they wan na sit"}, {"a,b-c", "a,b-c"}, {"Gimme, lemme.\nplan X.\nSt, Mr", "gim me , lem me .\nplan x.\nst , mr"}, {"Wash. wash.", "wash. wash ."}, {"", ""}, {"\n\n", "\n\n"},
         {"a\rb\r\nc\vd\fe\u2028f", "a\nb\nc\nd\ne\nf"}, {"\xff" "a\xc3", "a"}};
