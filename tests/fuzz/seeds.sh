@@ -4,7 +4,7 @@ set -e
 top=$(cd "${0%/*}/../.." && pwd)
 mkdir -p "$1"
 cd "$1"
-for t in annot config jpeg load meteor npy record safetensors scoring source store text weights; do
+for t in annot config jpeg load meteor npy record regions safetensors scoring source store text weights; do
     rm -rf $t
     mkdir $t
 done
@@ -23,6 +23,13 @@ printf 'a_1.jpg\nb_2\n' >annot/names
 printf '{"id":1,"caption":"a dog","logprob":-1.5,"model":"x","trained_on":false,"candidates":[{"caption":"a dog","logprob":-1.5}]}\n' >record/hypotheses
 printf '{"id":"a","tags":["dog","cat"],"scores":[0.5,0.25]}\n' >record/tags
 printf '{"event":"step","step":1,"epoch":0,"loss":2.5,"lr":0.001}\n{"event":"val","step":1,"val_loss":null,"CIDEr":0.5}\n' >record/log
+box=AACAPwAAAEAAAEBBAACAQQ== one=AACAPwAAAEAAAEBA geo=AACAPwAAgD4AAIA+AABAPwAAQD8AAAA/AAAAPw==
+printf '7\t640\t480\t1\t%s\t%s\n8\t640\t480\t1\t%s\t%s\n' $box $one $box $one >regions/butd
+printf '7\t{"num_boxes":1,"features":"%s"}\n' $one >regions/json
+printf '7\t1\t%s\n' $geo >regions/columns
+printf '7\t{"objects":[{"rect":[1,2,12,16],"class":"dog","conf":0.5,"feature":"%s"}]}\n' $one >regions/sgb
+printf '7\t[{"class":"dog","conf":0.5,"rect":[1,2,12,16]}]\n7\t{"image_w":3,"image_h":4,"objects":[]}\n7\t[{"height":4,"width":3}]\n' >regions/beside
+head -c 300 "$work/toy/images/000000000001.jpg" | base64 -w 0 >regions/base64
 cp annot/karpathy record/captions record/hypotheses scoring/
 cp annot/captions scoring/annotations
 printf '[{"image_id":1,"caption":"a dog"},{"image_id":2,"caption":"a cat"}]' >scoring/results
