@@ -1,6 +1,7 @@
 /* vinvl-import: features made by other programs -> feature store, and the tags that came with them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -263,6 +264,8 @@ static int run(capt_prog *p)
     job *j = capt_alloc(sizeof *j);
     j->p = p;
     j->pool = capt_pool_new((int)p->threads, &p->err);
+    mallopt(M_MMAP_THRESHOLD, 32 << 20); /* the pages of a batch are used for the next one, not given back and cleared again */
+    mallopt(M_TRIM_THRESHOLD, 512 << 20);
     const char *first = p->argv[0];
     int npy = format == NPY || (format == AUTO && strcmp(first, "-") != 0 && (is_npy_file(first) || capt_npyset_is_folder(first)));
     int rc = j->pool ? 0 : -1;
