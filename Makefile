@@ -126,6 +126,7 @@ DEPS := gcc make libc6-dev pkg-config libjpeg-dev liblmdb-dev libjansson-dev lib
     libstemmer-dev zlib1g-dev libminizip-dev
 DEPS_CHECK := libcmocka-dev perl jq python3 python3-pil bash locales
 DEPS_LINT := cppcheck shellcheck mandoc
+DEPS_SLURM := slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge
 
 # installs those of $(1) that are missing; silent when none is
 define install_packages
@@ -148,6 +149,8 @@ deps-check:
 	$(call install_packages,$(DEPS) $(DEPS_CHECK))
 deps-lint:
 	$(call install_packages,$(DEPS_LINT))
+deps-slurm:
+	$(call install_packages,$(DEPS_SLURM))
 
 # a second make, because pkg-config answers only once the packages are there
 AGAIN = $(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
@@ -179,6 +182,12 @@ check-unit: deps-check
 check-unit-built: all $(UNIT_BIN)
 	prove -e '' $(PROVE_FLAGS) $(UNIT_BIN)
 
+# the toy pipeline as jobs of a Slurm of two nodes on this machine; where Slurm cannot run, only SLURM=required fails
+check-slurm: deps-build
+	@+$(AGAIN) all
+	@[ "$$(id -u)" != 0 ] || $(MAKE) --no-print-directory deps-slurm || true
+	@tests/slurm/check $(B) || { rc=$$?; [ $$rc = 77 ] && [ '$(SLURM)' != required ]; }
+
 # the whole way on a toy data set; the programs use all processors, so one at a time
 demo: deps-build
 	@+$(AGAIN) all
@@ -194,7 +203,7 @@ lint-code:
 	cppcheck --quiet --std=c11 --enable=warning,portability --inline-suppr $(CPPCHECK_OFF:%=--suppress=%) \
 	    --error-exitcode=1 --include=tests/lint.h -DCAPT_VERSION='"x"' -Ilib -Ibin lib bin
 lint-shell:
-	shellcheck -x -S warning -e SC2209 $(wildcard tests/*.sh tests/*.t tests/cli/*.t) tests/reliability/full.t $(shell grep -lE '^#!.*sh$$' pipelines/* .ci/* 2>/dev/null)
+	shellcheck -x -S warning -e SC2209 $(wildcard tests/*.sh tests/*.t tests/cli/*.t) tests/reliability/full.t tests/slurm/check $(shell grep -lE '^#!.*sh$$' pipelines/* .ci/* 2>/dev/null)
 lint-man:
 	$(if $(wildcard man/*.[1-8]),mandoc -T lint -W warning $(wildcard man/*.[1-8]),@:)
 
@@ -234,6 +243,7 @@ help:
 	@echo 'make check         installs what is missing, builds, runs all tests'
 	@echo 'make check-unit    the unit tests alone; with CONF=debug under sanitizers'
 	@echo 'make soak          the reliability tests with large numbers and an hour of every fuzz target: days; SOAK=FILE.. SOAK_FUZZ=SECONDS'
+	@echo 'make check-slurm   the toy pipeline as jobs of a Slurm on this machine (root; SLURM=required: fail where it cannot run)'
 	@echo 'make demo          builds, then trains, captions and scores a toy data set: at most 5 minutes, a page at the end'
 	@echo 'make lint          cppcheck, shellcheck, mandoc'
 	@echo 'make fuzz          every parser by libFuzzer, FUZZ_SECONDS=30 each (needs clang)'
@@ -248,5 +258,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all bench fuzz fuzz-targets clean FORCE deps deps-build deps-check deps-lint check check-built schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test demo check-unit check-unit-built soak soak-built
+.PHONY: all bench fuzz fuzz-targets clean FORCE deps deps-build deps-check deps-lint deps-slurm check check-built check-slurm schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test demo check-unit check-unit-built soak soak-built
 .SECONDARY:

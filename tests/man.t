@@ -1,7 +1,7 @@
 #!/bin/bash
 # The manual: mandoc is content with every page, pages and --print-options name the same options, and the examples run as they stand.
-# A block under EXAMPLES is a script; those of a page run in order in one folder. One that needs what is not there stands behind
-# a comment line   .\" not run: REASON
+# A block under EXAMPLES is a script; those of a page run in order in one folder, where pipelines/ and build/ are as in a built tree.
+# One that needs what is not there stands behind a comment line   .\" not run: REASON
 . "${0%/*}/lib.sh"
 
 for page in "$TOP"/man/*.[1-8]; do
@@ -45,7 +45,9 @@ for page in "$TOP"/man/*.[1-8]; do
     grep -q '^\.Sh EXAMPLES' "$page" || continue
     examples "$page" >"$T/script"
     [ -s "$T/script" ] || continue
-    mkdir "$T/$file"
+    mkdir -p "$T/$file/build/release"
+    ln -s "$TOP/pipelines" "$T/$file/pipelines"
+    ln -s "$B" "$T/$file/build/release/bin"
     ok "$file: the examples run" bash -c 'cd "$1" && exec bash -e -o pipefail "$2"' bash "$T/$file" "$T/script"
 done
 
