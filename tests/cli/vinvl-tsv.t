@@ -195,7 +195,7 @@ bad() # NAME REGEX SED-SCRIPT FILE [ARGUMENTS]
 }
 T1=$(printf '\t')
 at='bad/x.tsv:3: id 391895: '
-bad 'five columns' "${at}5 columns, a bottom-up row has 6" "3s/$T1[^$T1]*\$//" butd.tsv
+bad 'five columns' "${at}5 columns, a bottom-up row has 6" "3s/${T1}[^$T1]*\$//" butd.tsv
 bad 'width 0' "${at}the width is \"0\"" "3s/${T1}256/${T1}0/" butd.tsv
 bad 'no boxes' "${at}the number of boxes is \"0\"" "3s/480${T1}3/480${T1}0/" butd.tsv
 bad '257 boxes' "${at}the number of boxes is \"257\", not a number from 1 to 256" "3s/480${T1}3/480${T1}257/" butd.tsv
@@ -205,8 +205,8 @@ bad 'four characters missing' "${at}124 characters of features: 3 boxes of 8 num
 bad 'a wrong character' "${at}the features: character 128, '!', is wrong in base64" '3s/.$/!/' butd.tsv
 bad 'a blank' "${at}the features: character 128, byte 0x20" '3s/.$/ /' butd.tsv
 bad 'padding inside' "${at}the features: character 124, '=', is wrong" '3s/.\(....\)$/=\1/' butd.tsv
-bad 'NaN' "${at}NaN or infinity at row 0, column 0 of the features" "3s/$T1[^$T1]\{8\}\([^$T1]*\)\$/${T1}AADAfwAA\1/" butd.tsv
-bad 'infinity' "${at}NaN or infinity at row 0, column 0 of the features" "3s/$T1[^$T1]\{8\}\([^$T1]*\)\$/${T1}AACAfwAA\1/" butd.tsv
+bad 'NaN' "${at}NaN or infinity at row 0, column 0 of the features" "3s/${T1}[^$T1]\{8\}\([^$T1]*\)\$/${T1}AADAfwAA\1/" butd.tsv
+bad 'infinity' "${at}NaN or infinity at row 0, column 0 of the features" "3s/${T1}[^$T1]\{8\}\([^$T1]*\)\$/${T1}AACAfwAA\1/" butd.tsv
 bad 'a box out of the picture' "${at}box 0, .*, is not inside a picture of 5 x 480" "3s/${T1}256/${T1}5/" butd.tsv
 bad 'an image twice' 'bad/x.tsv:3: id 7: this image is in bad/x.tsv:2: id 7 already' '3s/^391895/7/' butd.tsv
 bad 'no id' 'bad/x.tsv:3: no id' '3s/^391895//' butd.tsv
