@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/hash.h"
 #include "base/mem.h"
 #include "common/run.h"
@@ -11,13 +10,14 @@
 #include "model/import.h"
 #include "text/ptb.h"
 #include "train/optim.h"
+#include "train/schedule.h"
 #include "train/scst.h"
 #include "train/validate.h"
 
 static const char *init, *captions, *store_path, *images, *encoder_path, *out, *df_path, *train_split = "train", *val_split = "val";
 static int tune_encoder, resume, compute, schedule = CAPT_SCHEDULE_CONSTANT, baseline, no_eos;
-static int64_t epochs = 5, max_updates, batch = 10, samples = 5, warmup, load_threads = 2, save_minutes = 10, checks = 3;
-static double lr = 5e-6, lr_end, encoder_lr, decay, beta1 = 0.9, beta2 = 0.999, clip = 1, temperature = 1;
+static int64_t epochs = 5, max_updates, batch = 10, samples = 5, warmup, load_threads = 2, save_minutes = 10, checks = 3, lr_epochs = 3, patience = 3;
+static double lr = 5e-6, lr_end, encoder_lr, decay, beta1 = 0.9, beta2 = 0.999, clip = 1, temperature = 1, lr_factor = 0.5;
 
 static const capt_opt options[] = {
     {"init", CAPT_O_STR, &init, "CKPT", "checkpoint to start from", 0, 0, 1, 1},
@@ -42,6 +42,9 @@ static const capt_opt options[] = {
     {"lr-end", CAPT_O_NUM, &lr_end, "X", "learning rate at the end of the schedule", 0, 100, 0, 0},
     {"encoder-lr", CAPT_O_NUM, &encoder_lr, "X", "the encoder's learning rate (0: the same)", 0, 100, 0, 0},
     {"schedule", CAPT_O_CHOICE, &schedule, CAPT_SCHEDULE_NAMES, "course of the learning rate after the warm-up", 0, 0, 0, 0},
+    {"lr-epochs", CAPT_O_INT, &lr_epochs, "N", "--schedule step: epochs between falls of the learning rate", 1, 1e6, 0, 0},
+    {"patience", CAPT_O_INT, &patience, "N", "--schedule plateau: validations without a new best before a fall", 1, 1e6, 0, 0},
+    {"lr-factor", CAPT_O_NUM, &lr_factor, "X", "what a fall of --schedule step and plateau leaves of the learning rate", 1e-6, 1, 0, 0},
     {"warmup", CAPT_O_INT, &warmup, "N", "updates of linear warm-up", 0, 1e12, 0, 0},
     {"decay", CAPT_O_NUM, &decay, "X", "AdamW's weight decay of matrices", 0, 10, 0, 0},
     {"beta1", CAPT_O_NUM, &beta1, "X", "AdamW's first decay rate", 0, 0.99999, 0, 0},
@@ -69,7 +72,6 @@ typedef struct job {
     capt_cider_scratch *scratch;
     capt_str line;
     const capt_batch *batch;
-    char *best;             /* OUT.best.part */
     capt_run run;
 } job;
 
@@ -192,17 +194,15 @@ static int one_update(job *j, const capt_batch *b, const capt_schedule *sch, cap
 static int judge(job *j, double cider)
 {
     capt_run_state *st = &j->run.state;
-    if (!j->val.n || !checks)
+    if (!j->val.n || (!checks && schedule != CAPT_SCHEDULE_PLATEAU))
         return 0;
-    if (cider > st->best) {
-        st->best = cider;
-        st->checks_since_best = 0;
-        return capt_checkpoint_save(j->best, j->m, 0, NULL, &j->p->err);
-    }
-    if (++st->checks_since_best < checks)
+    int better = capt_run_judge(&j->run, j->m, cider);
+    capt_run_plateau(&j->run, patience, lr_factor);
+    if (better)
+        return better < 0 ? -1 : 0;
+    if (!checks || st->checks_since_best < checks)
         return 0;
-    int n = 0;
-    if (capt_import_weights(j->m, j->best, 0, &n, &j->p->err))
+    if (capt_run_best(&j->run, j->m))
         return -1;
     capt_prog_warn(j->p, "validation CIDEr has not risen for %lld epochs: stopped, back to the weights of %.4f", (long long)checks, st->best);
     return 1;
@@ -225,7 +225,8 @@ static int train(job *j)
     capt_prog *p = j->p;
     capt_run_state *st = &j->run.state;
     int64_t per_epoch = capt_dataset_batches(j->data, (int)batch), total = per_epoch * epochs, end = max_updates && max_updates < total ? max_updates : total;
-    capt_schedule sch = {(capt_schedule_kind)schedule, lr, lr_end, warmup, total};
+    capt_schedule sch = {.kind = (capt_schedule_kind)schedule, .lr = lr, .lr_end = lr_end, .warmup = warmup, .total = total, .every = per_epoch * lr_epochs, .width = j->m->hidden,
+                         .factor = lr_factor, .scale = st->lr_scale};
     capt_optim opt = {beta1, beta2, 1e-8, decay, clip, 0};
     double cider = 0;
     int rc = 0, stop = 0;
@@ -253,6 +254,7 @@ static int train(job *j)
         capt_batch *b;
         capt_scst_stats s;
         double norm = 0;
+        sch.scale = st->lr_scale;
         rc = capt_loader_next(l, &b, &p->err) || one_update(j, b, &sch, &opt, &s, &norm) ? -1 : 0;
         if (rc)
             break;
@@ -321,7 +323,6 @@ static int prepare(job *j)
         capt_inlet_past(&j->in, m);
         if (capt_run_stamp(&j->run, m, &j->s))
             return -1;
-        j->run.state.best = -1;
     }
     if (capt_params_train(&m->params, "", 1, err) || (!tune_encoder && capt_params_train(&m->params, "encoder.", 0, err)))
         return -1;
@@ -363,14 +364,8 @@ static int run(capt_prog *p)
         capt_fail(&p->err, CAPT_EDATA, "%s has no record of split %s", captions, train_split);
         goto end;
     }
-    capt_str best = {0};
-    capt_str_printf(&best, "%s.best.part", out);
-    j.best = best.s;
     rc = prepare(&j) || train(&j) || capt_run_finish(&j.run, j.m) ? -1 : 0;
-    if (!rc)
-        unlink(j.best);
 end:
-    free(j.best);
     for (size_t i = 0; j.refs && i < j.train.n; i++)
         capt_cider_refs_free(j.refs[i]);
     free(j.refs);

@@ -9,12 +9,14 @@
 #include "data/dataset.h"
 #include "model/import.h"
 #include "train/optim.h"
+#include "train/sampling.h"
+#include "train/schedule.h"
 #include "train/validate.h"
 
 static const char *model_name, *captions, *vocab_path, *store_path, *images, *encoder_path, *encoder_config, *out, *init, *train_split = "train", *val_split = "val", *section;
-static int init_part, tune_encoder, list_models, resume, compute, schedule = CAPT_SCHEDULE_COSINE, all_captions, freeze_embedding, val_cider, flip, crop;
-static int64_t epochs = 10, batch = 32, accum = 1, warmup = -1, micro_threads = 2, save_minutes = 10, max_updates, max_pixels = CAPT_MAX_PIXELS;
-static double lr = 5e-4, lr_end, encoder_lr, decay = 0.01, beta1 = 0.9, beta2 = 0.999, clip = 1, smooth;
+static int init_part, tune_encoder, list_models, resume, compute, schedule = CAPT_SCHEDULE_COSINE, all_captions, freeze_embedding, val_cider, flip, crop, best;
+static int64_t epochs = 10, batch = 32, accum = 1, warmup = -1, micro_threads = 2, save_minutes = 10, max_updates, lr_epochs = 3, patience = 3, checks, mix_every = 5, max_pixels = CAPT_MAX_PIXELS;
+static double lr = 5e-4, lr_end, encoder_lr, decay = 0.01, beta1 = 0.9, beta2 = 0.999, clip = 1, smooth, lr_factor = 0.5, ema, mix_max, mix_step = 0.05;
 static capt_strs set;
 
 static const capt_opt options[] = {
@@ -37,6 +39,12 @@ static const capt_opt options[] = {
     {"train-split", CAPT_O_STR, &train_split, "LIST", "splits to train on; train takes restval along", 0, 0, 0, 0},
     {"val-split", CAPT_O_STR, &val_split, "LIST", "splits to validate on after each epoch", 0, 0, 0, 0},
     {"val-cider", CAPT_O_FLAG, &val_cider, NULL, "also caption the validation images (greedy) and log CIDEr-D", 0, 0, 0, 0},
+    {"best", CAPT_O_FLAG, &best, NULL, "end with the weights of the best validation CIDEr-D, not the last ones (takes --val-cider along)", 0, 0, 0, 0},
+    {"checks", CAPT_O_INT, &checks, "N", "stop when CIDEr-D has not risen for N validations (0: never; takes --best along)", 0, 1e6, 0, 0},
+    {"ema", CAPT_O_NUM, &ema, "X", "validate and end with a running mean of the weights, of decay X (0: none)", 0, 0.999999, 0, 0},
+    {"sampling-max", CAPT_O_NUM, &mix_max, "P", "scheduled sampling: largest share of words read that are the captioner's own", 0, 1, 0, 0},
+    {"sampling-step", CAPT_O_NUM, &mix_step, "P", "scheduled sampling: rise of that share", 0, 1, 0, 0},
+    {"sampling-every", CAPT_O_INT, &mix_every, "N", "scheduled sampling: epochs between rises", 1, 1e6, 0, 0},
     {"all-captions", CAPT_O_FLAG, &all_captions, NULL, "use all captions of an image each epoch instead of one at random", 0, 0, 0, 0},
     {"epochs", CAPT_O_INT, &epochs, "N", "passes over the images", 1, 1e6, 0, 0},
     {"max-updates", CAPT_O_INT, &max_updates, "N", "stop after N updates (0: all epochs); the schedule is that of all epochs", 0, 1e12, 0, 0},
@@ -46,6 +54,9 @@ static const capt_opt options[] = {
     {"lr-end", CAPT_O_NUM, &lr_end, "X", "learning rate at the end of the schedule", 0, 100, 0, 0},
     {"encoder-lr", CAPT_O_NUM, &encoder_lr, "X", "the encoder's learning rate (0: the same)", 0, 100, 0, 0},
     {"schedule", CAPT_O_CHOICE, &schedule, CAPT_SCHEDULE_NAMES, "course of the learning rate after the warm-up", 0, 0, 0, 0},
+    {"lr-epochs", CAPT_O_INT, &lr_epochs, "N", "--schedule step: epochs between falls of the learning rate", 1, 1e6, 0, 0},
+    {"patience", CAPT_O_INT, &patience, "N", "--schedule plateau: validations without a new best before a fall (takes --val-cider along)", 1, 1e6, 0, 0},
+    {"lr-factor", CAPT_O_NUM, &lr_factor, "X", "what a fall of --schedule step and plateau leaves of the learning rate", 1e-6, 1, 0, 0},
     {"warmup", CAPT_O_INT, &warmup, "N", "updates of linear warm-up (-1: one in fifty)", -1, 1e12, 0, 0},
     {"decay", CAPT_O_NUM, &decay, "X", "AdamW's weight decay of matrices", 0, 10, 0, 0},
     {"beta1", CAPT_O_NUM, &beta1, "X", "AdamW's first decay rate", 0, 0.99999, 0, 0},
@@ -107,8 +118,16 @@ static const char *set_value(const char *key)
     return NULL;
 }
 
+/* Validation decides something. */
+static int judged(void)
+{
+    return best || schedule == CAPT_SCHEDULE_PLATEAU;
+}
+
 static int check_usage(capt_prog *p)
 {
+    best |= checks > 0;
+    val_cider |= judged();
     const char *const needed[][2] = {{"captions", captions}, {"vocab", vocab_path}, {"out", out}};
     for (int i = 0; i < 3; i++)
         if (!needed[i][1])
@@ -268,6 +287,13 @@ static json_t *input_hashes(job *j, const capt_vocab *v)
     return json_pack("{s:s, s:s, s:s}", "split", split, "captions", text, "vocab", capt_vocab_hash(v));
 }
 
+/* Share of the words read in an epoch that are the captioner's own */
+static double mixing(int64_t epoch)
+{
+    double p = mix_step * (double)(epoch / mix_every);
+    return p < mix_max ? p : mix_max;
+}
+
 static int one_update(job *j, const capt_batch *b, const capt_schedule *sch, capt_optim *opt, double *loss, double *norm)
 {
     capt_err *err = &j->p->err;
@@ -294,9 +320,14 @@ static int one_update(job *j, const capt_batch *b, const capt_schedule *sch, cap
             part.pixels += (size_t)from * (size_t)part.px * (size_t)part.px * 3;
         size_t at = (size_t)r0 * (size_t)b->T;
         capt_rows rows = {r - r0, b->T, row_image, b->tokens + at, b->targets + at, b->weights + at, r0, from, b->R};
-        double one = 0;
-        int rc = capt_xe_pass(j->c, j->m, j->encoder, &part, &rows, (double)b->n_words, smooth, 1, &one, err);
+        double one = 0, p = mixing(st->epoch);
+        int32_t *mixed = p > 0 ? capt_alloc((size_t)rows.R * (size_t)rows.T * sizeof *mixed) : NULL;
+        int rc = mixed && capt_sampling_mix(j->scorer, &part, &rows, p, (uint64_t)j->p->seed, (uint64_t)st->step, mixed, err);
+        if (mixed)
+            rows.tokens = mixed;
+        rc = rc || capt_xe_pass(j->c, j->m, j->encoder, &part, &rows, (double)b->n_words, smooth, 1, &one, err);
         free(row_image);
+        free(mixed);
         if (rc)
             return capt_err_prefix(err, "update %lld", (long long)st->step + 1);
         *loss += one;
@@ -306,9 +337,11 @@ static int one_update(job *j, const capt_batch *b, const capt_schedule *sch, cap
         return capt_err_prefix(err, "update %lld", (long long)st->step + 1);
     st->adam_t = opt->t;
     st->step++;
-    return 0;
+    double warm = (1 + (double)st->step) / (10 + (double)st->step); /* at first the mean follows quickly */
+    return ema > 0 ? capt_params_average(&j->m->params, warm < ema ? warm : ema, err) : 0;
 }
 
+/* Validation of the weights that the run would end with. */
 static int validate(job *j, int64_t epoch)
 {
     capt_err *err = &j->p->err;
@@ -330,19 +363,30 @@ static int validate(job *j, int64_t epoch)
         capt_prog_note(j->p, "epoch %lld: validation loss %.4f", (long long)epoch, loss);
     }
     free(sample);
-    return capt_prog_log(j->p, rec);
+    if (capt_prog_log(j->p, rec) || (judged() && capt_run_judge(&j->run, j->m, cider) < 0))
+        return -1;
+    if (schedule == CAPT_SCHEDULE_PLATEAU)
+        capt_run_plateau(&j->run, patience, lr_factor);
+    return 0;
 }
 
 /* validate; a signal in the middle of it leaves a state that begins with it. */
 static int checked(job *j, int64_t epoch)
 {
     capt_err *err = &j->p->err;
+    capt_params_swap(&j->m->params);
     int rc = validate(j, epoch);
+    capt_params_swap(&j->m->params);
     if (rc && err->code == CAPT_ESTOP) {
         *err = (capt_err)CAPT_ERR_INIT;
         return capt_run_after_update(&j->run, j->m);
     }
     return rc;
+}
+
+static int stands_still(const capt_run_state *st)
+{
+    return checks && st->checks_since_best >= checks;
 }
 
 static int train(job *j)
@@ -351,7 +395,8 @@ static int train(job *j)
     capt_run_state *st = &j->run.state;
     int whole = (int)(batch * accum);
     int64_t per_epoch = capt_dataset_batches(j->data, whole), total = per_epoch * epochs, end = max_updates && max_updates < total ? max_updates : total;
-    capt_schedule sch = {(capt_schedule_kind)schedule, lr, lr_end, warmup < 0 ? total / 50 : warmup, total};
+    capt_schedule sch = {.kind = (capt_schedule_kind)schedule, .lr = lr, .lr_end = lr_end, .warmup = warmup < 0 ? total / 50 : warmup, .total = total, .every = per_epoch * lr_epochs,
+                         .width = j->m->hidden, .factor = lr_factor};
     capt_optim opt = {beta1, beta2, 1e-8, decay, clip, 0};
     if (st->index > per_epoch)
         return capt_fail(&p->err, CAPT_EDATA, "%s: batch %lld of an epoch of %lld", j->run.part, (long long)st->index, (long long)per_epoch);
@@ -363,7 +408,7 @@ static int train(job *j)
     int rc = 0;
     double t0 = capt_now();
     int64_t words = 0, images_done = 0;
-    while (!rc && (st->step < end || st->index == per_epoch)) {
+    while (!rc && !stands_still(st) && (st->step < end || st->index == per_epoch)) {
         if (st->index == per_epoch) { /* an epoch is trained but not yet validated: here a stopped run goes on, too */
             rc = checked(j, st->epoch);
             if (rc)
@@ -375,6 +420,7 @@ static int train(job *j)
         }
         capt_batch *b;
         double loss, norm;
+        sch.scale = st->lr_scale;
         rc = capt_loader_next(l, &b, &p->err) || one_update(j, b, &sch, &opt, &loss, &norm) ? -1 : 0;
         if (rc)
             break;
@@ -392,6 +438,12 @@ static int train(job *j)
     }
     capt_progress_end(&g);
     capt_loader_free(l);
+    if (!rc && stands_still(st))
+        capt_prog_note(p, "validation CIDEr has not risen for %lld epochs: stopped", (long long)checks);
+    if (!rc) {
+        capt_params_swap(&j->m->params);
+        rc = best && j->val.n ? capt_run_best(&j->run, j->m) : 0;
+    }
     if (!rc)
         capt_prog_note(p, "%lld updates, %.1f minutes, %.0f words/s", (long long)st->step, (capt_now() - t0) / 60, (double)words / (capt_now() - t0));
     return rc;

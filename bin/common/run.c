@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/prov.h"
 #include "base/str.h"
+#include "model/import.h"
 
 /* Can OUT be made? It need not exist. */
 static int check_place(const char *out, capt_err *err)
@@ -27,9 +28,10 @@ static int check_place(const char *out, capt_err *err)
 
 int capt_run_open(capt_run *r, capt_prog *p, const char *out, int resume, double every, json_t *inputs_take, capt_session *s, capt_model **model)
 {
-    capt_str part = {0};
+    capt_str part = {0}, best = {0};
     capt_str_printf(&part, "%s.part", out);
-    *r = (capt_run){.p = p, .out = out, .part = part.s, .options = capt_prog_options(p), .inputs = inputs_take, .saved_at = capt_now(), .every = every};
+    capt_str_printf(&best, "%s.best.part", out);
+    *r = (capt_run){.p = p, .out = out, .part = part.s, .best = best.s, .state = {.best = -1, .lr_scale = 1}, .options = capt_prog_options(p), .inputs = inputs_take, .saved_at = capt_now(), .every = every};
     *model = NULL;
     if (check_place(out, &p->err)) /* now, not after hours of training */
         return -1;
@@ -88,6 +90,7 @@ int capt_run_finish(capt_run *r, capt_model *m)
         rc = capt_fail_errno(&r->p->err, "%s", r->part);
     if (rc == 0) {
         unlink(half.s);
+        unlink(r->best);
         rc = capt_prog_log(r->p, end);
         end = NULL;
     }
@@ -96,11 +99,38 @@ int capt_run_finish(capt_run *r, capt_model *m)
     return rc;
 }
 
+int capt_run_judge(capt_run *r, capt_model *m, double figure)
+{
+    if (!(figure > r->state.best)) {
+        r->state.checks_since_best++;
+        r->state.checks_since_fall++;
+        return 0;
+    }
+    r->state.best = figure;
+    r->state.checks_since_best = r->state.checks_since_fall = 0;
+    return capt_checkpoint_save(r->best, m, 0, NULL, &r->p->err) ? -1 : 1;
+}
+
+void capt_run_plateau(capt_run *r, int64_t patience, double factor)
+{
+    if (r->state.checks_since_fall < patience)
+        return;
+    r->state.lr_scale *= factor;
+    r->state.checks_since_fall = 0;
+}
+
+int capt_run_best(capt_run *r, capt_model *m)
+{
+    int n = 0;
+    return r->state.best < 0 ? 0 : capt_import_weights(m, r->best, 0, &n, &r->p->err);
+}
+
 void capt_run_close(capt_run *r)
 {
     json_decref(r->options);
     json_decref(r->inputs);
     free(r->part);
+    free(r->best);
     memset(r, 0, sizeof *r);
 }
 

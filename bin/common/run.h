@@ -7,7 +7,7 @@
 typedef struct capt_run {
     capt_prog *p;
     const char *out;
-    char *part;
+    char *part, *best;        /* OUT.part, OUT.best.part */
     json_t *options, *inputs; /* owned */
     capt_run_state state;
     double saved_at, every;   /* seconds between checkpoints */
@@ -16,8 +16,14 @@ typedef struct capt_run {
 int capt_run_open(capt_run *r, capt_prog *p, const char *out, int resume, double every, json_t *inputs_take, capt_session *s, capt_model **model);
 /* Writes OUT.part if it is time (or now). */
 int capt_run_save(capt_run *r, capt_model *m, int now);
-/* Writes OUT without optimiser, then removes OUT.part: whatever happens, one of the two is whole. */
+/* Writes OUT without optimiser, then removes OUT.part and OUT.best.part: whatever happens, one of the two is whole. */
 int capt_run_finish(capt_run *r, capt_model *m);
+/* After a validation that gave figure: 1 and m's weights kept in OUT.best.part if it is the best so far, 0 if not, -1. state.best and checks_since_best follow. */
+int capt_run_judge(capt_run *r, capt_model *m, double figure);
+/* After capt_run_judge, for schedule plateau: a fall of state.lr_scale after `patience` validations without a new best or a fall. */
+void capt_run_plateau(capt_run *r, int64_t patience, double factor);
+/* The weights of the best validation come back into m; nothing happens if there was none. */
+int capt_run_best(capt_run *r, capt_model *m);
 void capt_run_close(capt_run *r);
 /* Adds to inputs the content of a store ("features") and of files (init, encoder; NULL: none, "random" is no file), by which a resume tells them from others. */
 int capt_run_inputs(json_t *inputs, const char *store, const char *init, const char *encoder, capt_err *err);

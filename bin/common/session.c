@@ -236,7 +236,7 @@ int capt_set_config(capt_prog *p, const capt_strs *set, const capt_key *keys, js
             v = json_real(strtod(value, &end));
         else if (k->type == 'b' && (!strcmp(value, "true") || !strcmp(value, "false")))
             v = json_boolean(value[0] == 't');
-        else if (k->type == 's')
+        else if (k->type == 's' || k->type == 'c')
             v = json_string(value);
         if (!v || errno == ERANGE || (end && (*end || end == value))) {
             json_decref(v);

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 /* What a stream of numbers is for: part of its key. */
-enum { CAPT_RNG_INIT = 1, CAPT_RNG_SHUFFLE, CAPT_RNG_LABEL, CAPT_RNG_DROPOUT, CAPT_RNG_SAMPLE, CAPT_RNG_AUGMENT, CAPT_RNG_TOY, CAPT_RNG_BOOTSTRAP };
+enum { CAPT_RNG_INIT = 1, CAPT_RNG_SHUFFLE, CAPT_RNG_LABEL, CAPT_RNG_DROPOUT, CAPT_RNG_SAMPLE, CAPT_RNG_AUGMENT, CAPT_RNG_TOY, CAPT_RNG_BOOTSTRAP, CAPT_RNG_MIX };
 
 void capt_philox(uint64_t key, uint64_t ctr_lo, uint64_t ctr_hi, uint32_t out[4]);
 /* A 64-bit key from the user's seed, a purpose and up to two numbers (epoch, id hash, step ...). */

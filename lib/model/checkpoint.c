@@ -79,6 +79,8 @@ int capt_checkpoint_save(const char *path, capt_model *m, int flags, const json_
             goto end;
         if (flags & CAPT_SAVE_OPTIMISER && p->m && p->v && (add(&s, "optim.m.", p, p->m) || add(&s, "optim.v.", p, p->v)))
             goto end;
+        if (flags & CAPT_SAVE_OPTIMISER && p->mean && add(&s, "optim.mean.", p, p->mean))
+            goto end;
     }
     if (m->params.be->check(m->params.be, err))
         goto end;
@@ -225,13 +227,16 @@ static int fill(capt_model *m, capt_st *st, int optimiser, const char *path, cap
                 return -1;
             continue;
         }
-        int moment = !strncmp(t->name, "optim.m.", 8) ? 1 : !strncmp(t->name, "optim.v.", 8) ? 2 : 0;
-        capt_param *p = capt_param_find(&m->params, moment ? t->name + 8 : t->name);
+        static const char *const part[] = {"", "optim.m.", "optim.v.", "optim.mean."};
+        int moment = 3;
+        while (moment && strncmp(t->name, part[moment], strlen(part[moment])))
+            moment--;
+        capt_param *p = capt_param_find(&m->params, t->name + strlen(part[moment]));
         if (!p || !same_shape(p, t))
             return capt_fail(err, CAPT_EDATA, p ? "%s: tensor %s has another shape than its configuration says" : "%s: tensor %s has no place in its model", path, t->name);
         if (moment && !optimiser)
             continue;
-        if (take(&m->params, p, t, moment == 1 ? &p->m : moment == 2 ? &p->v : NULL, err))
+        if (take(&m->params, p, t, (capt_real **const[]){NULL, &p->m, &p->v, &p->mean}[moment], err))
             return -1;
     }
     for (int i = 0; i < m->params.n; i++)

@@ -1,6 +1,6 @@
 /* Checkpoints: one safetensors file (mmap'd; other programs open it) with weights ("encoder.*" too when the encoder was tuned), and in its metadata:
  * config ({"options","model","encoder","store"}), vocabulary, provenance, a CRC-32C a tensor and a metadata text. The training ids are the byte tensor "train.ids".
- * Optimiser moments ("optim.m.NAME", "optim.v.NAME") and the run's state are only in the unfinished OUT.part. */
+ * Optimiser moments ("optim.m.NAME", "optim.v.NAME"), running means ("optim.mean.NAME") and the run's state are only in the unfinished OUT.part. */
 #ifndef CAPT_MODEL_CHECKPOINT_H
 #define CAPT_MODEL_CHECKPOINT_H
 #include "model/model.h"

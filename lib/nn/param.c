@@ -33,6 +33,8 @@ void capt_params_free(capt_params *ps)
             ps->be->free(ps->be, p->m);
         if (p->v)
             ps->be->free(ps->be, p->v);
+        if (p->mean)
+            ps->be->free(ps->be, p->mean);
         free(p->name);
         free(p);
     }
@@ -142,6 +144,37 @@ int capt_params_train(capt_params *ps, const char *prefix, int on, capt_err *err
         p->t.touched = 0;
     }
     return 0;
+}
+
+int capt_params_average(capt_params *ps, double decay, capt_err *err)
+{
+    for (int i = 0; i < ps->n; i++) {
+        capt_param *p = ps->v[i];
+        int64_t n = capt_tensor_numel(&p->t);
+        int first = !p->mean;
+        if (!p->trainable)
+            continue;
+        if (first)
+            p->mean = ps->be->alloc(ps->be, (size_t)n * sizeof(capt_real));
+        if (!p->mean)
+            return capt_fail(err, CAPT_ENOMEM, "no memory for the mean of %s", p->name);
+        ps->be->axpby(ps->be, p->mean, first ? 0 : decay, p->t.data, first ? 1 : 1 - decay, n);
+    }
+    return 0;
+}
+
+void capt_params_swap(capt_params *ps)
+{
+    for (int i = 0; i < ps->n; i++) {
+        capt_param *p = ps->v[i];
+        capt_real *value = p->t.data;
+        if (!p->mean)
+            continue;
+        p->t.data = p->mean;
+        p->mean = value;
+        if (p->t.wp)
+            ps->be->weight_update(ps->be, p->t.wp, p->t.data);
+    }
 }
 
 void capt_params_zero_grad(capt_params *ps)

@@ -16,6 +16,7 @@ typedef struct capt_param {
     char *name;        /* "h.0.attn.c_attn.weight", "encoder.conv1.weight" */
     capt_tensor t;     /* t.grad is allocated when the parameter is trainable */
     capt_real *m, *v;  /* Adam's moments, NULL until the optimiser asks */
+    capt_real *mean;   /* running mean of the values, NULL until capt_params_average */
     unsigned flags;
     int trainable;     /* 0 for buffers and frozen ones */
     double lr_scale;   /* 1, or the encoder's share */
@@ -44,6 +45,10 @@ void capt_param_set(capt_params *ps, capt_param *p, const capt_real *host);
 void capt_param_get(const capt_params *ps, const capt_param *p, capt_real *host);
 /* trainable = on for every non-buffer parameter whose name starts with prefix ("" all); allocates or frees gradients. */
 int capt_params_train(capt_params *ps, const char *prefix, int on, capt_err *err);
+/* mean = decay*mean + (1-decay)*value of every trainable parameter; the first call copies the values. */
+int capt_params_average(capt_params *ps, double decay, capt_err *err);
+/* Values and their running means change places, packed forms too; parameters without a mean stay. */
+void capt_params_swap(capt_params *ps);
 void capt_params_zero_grad(capt_params *ps); /* the next gradient overwrites */
 int64_t capt_params_count(const capt_params *ps, const char *prefix); /* elements, buffers not counted */
 /* 32 hex digits over names, shapes and values (as f32) of the parameters whose name starts with prefix: the content's name, backend independent. */

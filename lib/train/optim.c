@@ -51,18 +51,3 @@ int capt_optim_step(capt_optim *o, capt_params *ps, double lr, double *norm, cap
     }
     return be->check(be, err);
 }
-
-double capt_schedule_lr(const capt_schedule *s, int64_t step)
-{
-    if (step < s->warmup)
-        return s->lr * (double)(step + 1) / (double)s->warmup;
-    int64_t span = s->total - s->warmup;
-    double x = span > 0 ? (double)(step - s->warmup) / (double)span : 1;
-    if (x > 1)
-        x = 1;
-    switch (s->kind) {
-    case CAPT_SCHEDULE_LINEAR: return s->lr + (s->lr_end - s->lr) * x;
-    case CAPT_SCHEDULE_COSINE: return s->lr_end + (s->lr - s->lr_end) * 0.5 * (1 + cos(3.14159265358979323846 * x));
-    default: return s->lr;
-    }
-}

@@ -5,9 +5,9 @@
 
 json_t *capt_run_state_json(const capt_run_state *s, const char *program, const json_t *options, const json_t *inputs)
 {
-    return json_pack("{s:s, s:O, s:O, s:I, s:I, s:I, s:I, s:f, s:I}", "program", program, "options", (json_t *)options, "inputs", (json_t *)inputs, "epoch", (json_int_t)s->epoch,
+    return json_pack("{s:s, s:O, s:O, s:I, s:I, s:I, s:I, s:f, s:I, s:f, s:I}", "program", program, "options", (json_t *)options, "inputs", (json_t *)inputs, "epoch", (json_int_t)s->epoch,
                      "index", (json_int_t)s->index, "step", (json_int_t)s->step, "adam_t", (json_int_t)s->adam_t, "best", s->best, "checks_since_best",
-                     (json_int_t)s->checks_since_best);
+                     (json_int_t)s->checks_since_best, "lr_scale", s->lr_scale, "checks_since_fall", (json_int_t)s->checks_since_fall);
 }
 
 /* The first key whose values differ. */
@@ -40,9 +40,10 @@ int capt_run_state_read(const json_t *j, capt_run_state *s, const char *program,
         return -1;
     if (capt_json_int(j, "epoch", &s->epoch, path, err) || capt_json_int(j, "index", &s->index, path, err) || capt_json_int(j, "step", &s->step, path, err) ||
         capt_json_int(j, "adam_t", &s->adam_t, path, err) || capt_json_num(j, "best", &s->best, path, err) ||
-        capt_json_int(j, "checks_since_best", &s->checks_since_best, path, err))
+        capt_json_int(j, "checks_since_best", &s->checks_since_best, path, err) || capt_json_num(j, "lr_scale", &s->lr_scale, path, err) ||
+        capt_json_int(j, "checks_since_fall", &s->checks_since_fall, path, err))
         return -1;
-    const int64_t cursor[] = {s->epoch, s->index, s->step, s->adam_t, s->checks_since_best};
+    const int64_t cursor[] = {s->epoch, s->index, s->step, s->adam_t, s->checks_since_best, s->checks_since_fall};
     for (size_t i = 0; i < sizeof cursor / sizeof *cursor; i++)
         if (cursor[i] < 0 || cursor[i] > INT64_MAX >> 24) /* products with an epoch's batches stay in range */
             return capt_fail(err, CAPT_EDATA, "%s: its cursor is damaged (epoch %lld, batch %lld, update %lld)", path, (long long)s->epoch, (long long)s->index, (long long)s->step);

@@ -11,6 +11,8 @@ typedef struct capt_run_state {
     int64_t adam_t;
     double best;          /* best validation figure so far */
     int64_t checks_since_best;
+    double lr_scale;      /* of schedule plateau: what its falls have left of the rate */
+    int64_t checks_since_fall;
 } capt_run_state;
 /* {"program","options","inputs",...cursor}. New reference; borrows options and inputs (hashes of captions, vocabulary, features). */
 json_t *capt_run_state_json(const capt_run_state *s, const char *program, const json_t *options, const json_t *inputs);

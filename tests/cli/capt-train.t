@@ -38,7 +38,7 @@ ok 'bf16, one' run b2.ckpt --threads 1 --compute bf16
 ok 'the same bytes' cmp b1.ckpt b2.ckpt
 status 1 'other than those of f32' cmp -s a.ckpt b1.ckpt
 for o in '--device ref' '--device guard' '--seed 5' '--all-captions' '--max-updates 3' '--val-cider' '--val-split val,test' '--val-split none' \
-    '--train-split train,val' '--accum 3' '--schedule constant' '--schedule linear --lr-end 1e-5' '--warmup 2' '--decay 0.1' \
+    '--train-split train,val' '--accum 3' '--schedule constant' '--schedule linear --lr-end 1e-5' '--schedule noam --lr 0.1 --warmup 9' '--ema 0.5' '--warmup 2' '--decay 0.1' \
     '--beta1 0.5 --beta2 0.9' '--clip 0' '--clip 0.01' '--label-smoothing 0.1' '--section global --set tokens=3' '--set map=mlp' \
     '--set dropout=0' '--set words=8' '--set positions=64' '--init a.ckpt' \
     '--init a.ckpt --init-part decoder' '--init a.ckpt --init-part embedding' '--init a.ckpt --freeze-embedding'; do
@@ -49,6 +49,30 @@ done
 is '--freeze-embedding kept it' "$(tensor o.ckpt wte.weight)" "$(tensor a.ckpt wte.weight)"
 run o.ckpt --init a.ckpt 2>/dev/null
 status 1 'and without it is trained' test "$(tensor o.ckpt wte.weight)" = "$(tensor a.ckpt wte.weight)"
+two() # OUT options...: epochs enough for what begins later
+{
+    out=$1
+    shift
+    run "$out" --batch 40 --epochs 6 "$@"
+}
+two a2.ckpt --schedule constant 2>/dev/null
+for o in '--schedule step --lr-epochs 1' '--schedule plateau --patience 1 --lr-factor 0.01 --lr 1e-9' '--sampling-max 0.5 --sampling-step 0.5 --sampling-every 1' '--best --lr 0.3'; do
+    # shellcheck disable=SC2086
+    ok "$o" two o.ckpt --schedule constant $o --log o.log
+    status 1 "$o changes the checkpoint" cmp -s a2.ckpt o.ckpt
+done
+is 'nothing but checkpoints is left' "$(ls ./*.part 2>/dev/null)" ''
+two o.ckpt --schedule plateau --patience 1 --lr-factor 0.25 --lr 1e-9 --log o3.log 2>/dev/null
+is '--schedule plateau falls where validation stands still' "$(jq -r 'select(.event == "step") | .lr' o3.log | sort -gru | head -n 3 | tr '\n' ' ')" '1e-09 2.5e-10 6.25e-11 '
+run o.ckpt --lr 1e-9 --epochs 50 --checks 2 --log o4.log 2>/dev/null
+is '--checks stops where validation stands still' "$(jq -r 'select(.event == "val") | .epoch' o4.log | tail -n 1)" 2
+for m in show-tell attend-tell updown transformer m2; do
+    ok "$m: trains on a grid" capt-train --model $m --set width=16 --captions r.ndjson --vocab v.json --store s.mdb --section grid --batch 40 --max-updates 2 --out z.ckpt
+    ok "$m: captions" capt-beam --model z.ckpt --store s.mdb --split test --beam 2 --out z.ndjson r.ndjson
+    is "$m: a line an image" "$(jq -s length z.ndjson)" 10
+    status 1 "$m: a configuration that makes no model" capt-train --model $m --set width=0 --captions r.ndjson --vocab v.json --store s.mdb --out x.ckpt
+    said 'is named' "$m"
+done
 run o.ckpt --val-cider --log o2.log 2>/dev/null
 like '--val-cider logs CIDEr and a caption' "$(grep '"val"' o2.log)" '"CIDEr":.*"samples":\["'
 for o in '--flip' '--crop' '--flip --crop' '--section grid' '--section global --set tokens=1' '--encoder-lr 1e-4' '--device ref'; do
@@ -256,6 +280,13 @@ is 'no failed run left a checkpoint' "$(ls x.ckpt* 2>/dev/null)" ''
 # stopped, killed: the same bytes. --threads 1 above and 2 here
 run t.ckpt.want --batch 5 --accum 3 --epochs 60 --set dropout=0.2 --quiet
 stops 20 TERM 'features' t.ckpt run t.ckpt --batch 5 --accum 3 --epochs 60 --set dropout=0.2 --quiet --threads 2
+all='--batch 10 --epochs 12 --set dropout=0.2 --quiet --schedule plateau --patience 1 --ema 0.9 --sampling-max 0.5 --sampling-step 0.25 --sampling-every 2 --checks 4'
+# shellcheck disable=SC2086
+run u.ckpt.want $all
+# shellcheck disable=SC2086
+stops 6 TERM 'means, mixed words, falls' u.ckpt run u.ckpt $all --threads 2
+# shellcheck disable=SC2086
+stops 4 KILL 'means, mixed words, falls' u.ckpt run u.ckpt $all --save-minutes 0
 pictures n.ckpt.want rn.json --batch 5 --accum 3 --epochs 10 --flip --crop --quiet
 stops 6 TERM 'pictures, batch statistics' n.ckpt pictures n.ckpt rn.json --batch 5 --accum 3 --epochs 10 --flip --crop --quiet --threads 2
 stops 4 KILL 'pictures, batch statistics' n.ckpt pictures n.ckpt rn.json --batch 5 --accum 3 --epochs 10 --flip --crop --quiet --save-minutes 0
