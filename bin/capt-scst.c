@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "common/run.h"
 #include "data/dataset.h"
+#include "metric/bleu.h"
 #include "metric/cider.h"
 #include "model/import.h"
 #include "text/ptb.h"
@@ -15,9 +16,9 @@
 #include "train/validate.h"
 
 static const char *init, *captions, *store_path, *images, *encoder_path, *out, *df_path, *train_split = "train", *val_split = "val";
-static int tune_encoder, resume, compute, schedule = CAPT_SCHEDULE_CONSTANT, baseline, no_eos;
+static int tune_encoder, resume, compute, schedule = CAPT_SCHEDULE_CONSTANT, baseline, no_eos, compat;
 static int64_t epochs = 5, max_updates, batch = 10, samples = 5, warmup, load_threads = 2, save_minutes = 10, checks = 3, lr_epochs = 3, patience = 3;
-static double lr = 5e-6, lr_end, encoder_lr, decay, beta1 = 0.9, beta2 = 0.999, clip = 1, temperature = 1, lr_factor = 0.5;
+static double lr = 5e-6, lr_end, encoder_lr, decay, beta1 = 0.9, beta2 = 0.999, clip = 1, temperature = 1, lr_factor = 0.5, cider_weight = 1, bleu_weight;
 
 static const capt_opt options[] = {
     {"init", CAPT_O_STR, &init, "CKPT", "checkpoint to start from", 0, 0, 1, 1},
@@ -29,6 +30,9 @@ static const capt_opt options[] = {
     {"out", CAPT_O_STR, &out, "CKPT", "checkpoint to write", 0, 0, 1, 1},
     {"df", CAPT_O_STR, &df_path, "FILE", "document frequencies (coco-score --write-df); default: counted over the training captions", 0, 0, 1, 0},
     {"no-eos", CAPT_O_FLAG, &no_eos, NULL, "leave the end of the sentence out of the reward", 0, 0, 0, 0},
+    {"cider-weight", CAPT_O_NUM, &cider_weight, "X", "share of CIDEr-D in the reward", 0, 1000, 0, 0},
+    {"bleu-weight", CAPT_O_NUM, &bleu_weight, "X", "share of the caption's own BLEU-4 in the reward", 0, 1000, 0, 0},
+    {"compat", CAPT_O_CHOICE, &compat, "none|m2", "do as other code did: m2 is the meshed-memory transformer's (see the manual)", 0, 0, 0, 0},
     {"samples", CAPT_O_INT, &samples, "N", "captions drawn an image", 1, 1000, 0, 0},
     {"temperature", CAPT_O_NUM, &temperature, "X", "temperature of the samples", 1e-3, 1e3, 0, 0},
     {"baseline", CAPT_O_CHOICE, &baseline, CAPT_BASELINE_NAMES, "reward subtracted: mean of the other samples (loo), the greedy caption's, or the mean of a beam of --samples captions, which then are the samples", 0, 0, 0, 0},
@@ -56,6 +60,8 @@ static const capt_opt options[] = {
     {"resume", CAPT_O_FLAG, &resume, NULL, "continue CKPT.part, or start if there is none", 0, 0, 1, 0},
     {0}};
 
+enum { M2 = 1 }; /* compat: beam-mean, no end in the reward, document frequencies of captions, a loss over all steps whether words or not, dropout in the gradient's pass */
+
 typedef struct job {
     capt_prog *p;
     capt_session s;
@@ -68,6 +74,7 @@ typedef struct job {
     capt_scorer *scorer;
     capt_df *df;
     capt_cider_refs **refs; /* (train.n), by place in train */
+    capt_bleu_refs **bleu;  /* the same, or NULL */
     capt_idmap *place;
     capt_cider_scratch *scratch;
     capt_str line;
@@ -97,7 +104,15 @@ static int prepare_reward(job *j)
     int rc = capt_ptb_lines(text, total, a, &lines, NULL, err);
     if (!rc) {
         capt_refs_hash(j->train.v, n, lines, at, source);
-        j->df = df_path ? capt_df_open(df_path, err) : capt_df_new(lines, at, n, !no_eos, CAPT_PTB_ID, source, j->s.pool, err);
+        if (!df_path && compat == M2) { /* each caption counts as an image */
+            size_t *each = capt_alloc((total + 1) * sizeof *each);
+            for (size_t i = 0; i <= total; i++)
+                each[i] = i;
+            j->df = capt_df_new(lines, each, total, !no_eos, CAPT_PTB_ID, source, j->s.pool, err);
+            free(each);
+        } else {
+            j->df = df_path ? capt_df_open(df_path, err) : capt_df_new(lines, at, n, !no_eos, CAPT_PTB_ID, source, j->s.pool, err);
+        }
     }
     if (!rc && j->df && df_path) {
         if (strcmp(capt_df_tokenizer(j->df), CAPT_PTB_ID))
@@ -113,6 +128,9 @@ static int prepare_reward(job *j)
         j->scratch = capt_cider_scratch_new();
         for (size_t i = 0; i < n; i++)
             j->refs[i] = capt_cider_refs_new(j->df, lines + at[i], at[i + 1] - at[i]);
+        j->bleu = bleu_weight ? capt_alloc((n + 1) * sizeof *j->bleu) : NULL;
+        for (size_t i = 0; j->bleu && i < n; i++)
+            j->bleu[i] = capt_bleu_refs_new(lines + at[i], at[i + 1] - at[i], !no_eos);
     }
     free(text);
     free(at);
@@ -120,7 +138,7 @@ static int prepare_reward(job *j)
     return rc ? -1 : 0;
 }
 
-/* CIDEr-D of one caption. A caption cut before its end must not get the end's reward: its line then lacks it. */
+/* CIDEr-D of one caption, mixed with BLEU-4 when asked for. A caption cut before its end must not get the end's reward: its line then lacks it. */
 static double reward(void *arg, int image, const char *caption, int ended)
 {
     job *j = arg;
@@ -129,7 +147,9 @@ static double reward(void *arg, int image, const char *caption, int ended)
     capt_str_clear(&j->line);
     if (capt_ptb_words(caption, strlen(caption), &j->line, &err) || i < 0)
         return NAN;
-    return capt_cider_score_end(j->df, j->refs[i], j->line.s ? j->line.s : "", ended, j->scratch);
+    const char *line = j->line.s ? j->line.s : "";
+    double r = cider_weight * capt_cider_score_end(j->df, j->refs[i], line, ended, j->scratch);
+    return j->bleu ? r + bleu_weight * capt_bleu_score(j->bleu[i], line, ended) : r;
 }
 
 static int open_inputs(job *j)
@@ -173,13 +193,13 @@ static int one_update(job *j, const capt_batch *b, const capt_schedule *sch, cap
 {
     capt_err *err = &j->p->err;
     capt_run_state *rs = &j->run.state;
-    const capt_scst_opts o = {(int)samples, 0, (capt_baseline)baseline, temperature, (uint64_t)j->p->seed};
+    const capt_scst_opts o = {(int)samples, 0, (capt_baseline)baseline, temperature, (uint64_t)j->p->seed, .fixed_steps = compat == M2};
     uint64_t *hash = capt_alloc((size_t)b->image.in.n_images * sizeof *hash);
     for (int i = 0; i < b->image.in.n_images; i++)
         hash[i] = capt_id_hash(&b->recs[i]->id);
     j->batch = b;
     j->c->step = (uint64_t)rs->step;
-    j->c->training = 0; /* samples and gradient see the same network: no dropout */
+    j->c->training = compat == M2; /* else samples and gradient see the same network: no dropout */
     int rc = capt_scst_pass(j->c, j->m, j->in.encoder, j->scorer, &b->image.in, hash, rs->step, &o, reward, j, st, err);
     free(hash);
     opt->t = rs->adam_t;
@@ -343,6 +363,10 @@ static int prepare(job *j)
 
 static int run(capt_prog *p)
 {
+    if (compat == M2) {
+        baseline = CAPT_BASELINE_BEAM_MEAN;
+        no_eos = 1;
+    }
     if (!store_path == !images)
         return capt_prog_usage(p, "one of --store and --images is needed");
     if (store_path && (encoder_path || tune_encoder))
@@ -368,7 +392,10 @@ static int run(capt_prog *p)
 end:
     for (size_t i = 0; j.refs && i < j.train.n; i++)
         capt_cider_refs_free(j.refs[i]);
+    for (size_t i = 0; j.bleu && i < j.train.n; i++)
+        capt_bleu_refs_free(j.bleu[i]);
     free(j.refs);
+    free(j.bleu);
     capt_cider_scratch_free(j.scratch);
     capt_idmap_free(j.place);
     capt_df_free(j.df);

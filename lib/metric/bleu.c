@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "metric/bleu.h"
 #include "metric/bleu_priv.h"
 #include "metric/metric.h"
 
@@ -122,4 +123,41 @@ int capt_bleu(const capt_metric_in *in, capt_metric_out *out, capt_err *err)
     free(j.w);
     free(j.c);
     return 0;
+}
+
+struct capt_bleu_refs { capt_sent *v; size_t n; int eos; };
+
+capt_bleu_refs *capt_bleu_refs_new(const char *const *refs, size_t n, int eos)
+{
+    capt_bleu_refs *r = capt_alloc(sizeof *r);
+    *r = (capt_bleu_refs){capt_alloc((n + 1) * sizeof *r->v), n, eos};
+    for (size_t i = 0; i < n; i++)
+        capt_sent_set(&r->v[i], refs[i], eos, 0);
+    return r;
+}
+
+void capt_bleu_refs_free(capt_bleu_refs *r)
+{
+    for (size_t i = 0; r && i < r->n; i++)
+        capt_sent_free(&r->v[i]);
+    free(r ? r->v : NULL);
+    free(r);
+}
+
+double capt_bleu_score(const capt_bleu_refs *r, const char *hyp, int ended)
+{
+    capt_sent s = {0};
+    bleu_counts c;
+    double v[CAPT_NGRAM_MAX], sums[BLEU_SUMS];
+    capt_sent_set(&s, hyp, r->eos && ended, 0);
+    uint32_t *best = capt_alloc((s.grams.n + 1) * sizeof *best);
+    bleu_hyp(&c, &s, best);
+    for (size_t i = 0; i < r->n; i++)
+        bleu_ref(&c, &s, &r->v[i], best);
+    bleu_end(&c, &s, best);
+    bleu_sums(&c, sums);
+    bleu_of_sums(sums, BLEU_SUMS, v);
+    free(best);
+    capt_sent_free(&s);
+    return v[CAPT_NGRAM_MAX - 1];
 }

@@ -102,8 +102,9 @@ int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_score
     st->length = (double)st->words / all;
     st->baseline = st->reward - a_sum / all;
     st->advantage_sd = sqrt(fmax(0, a_sq / all - (a_sum / all) * (a_sum / all)));
+    double norm = o->fixed_steps ? (double)total * (o->max_t ? o->max_t : m->max_t) : (double)st->words;
     capt_rows b = {R, T, row_image, tokens, targets, weights, 0, 0, 0};
-    rc = capt_xe_pass(c, m, encoder, in, &b, (double)(st->words ? st->words : 1), 0, 1, &st->loss, err);
+    rc = capt_xe_pass(c, m, encoder, in, &b, norm > 0 ? norm : 1, 0, 1, &st->loss, err);
 end:
     capt_found_free(found, R);
     capt_found_free(greedy, I);

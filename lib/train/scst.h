@@ -8,10 +8,11 @@
 typedef enum capt_baseline { CAPT_BASELINE_LOO, CAPT_BASELINE_GREEDY, CAPT_BASELINE_BEAM_MEAN } capt_baseline;
 #define CAPT_BASELINE_NAMES "loo|greedy|beam-mean"
 
+/* fixed_steps: the loss is divided by captions x the most steps there are, as the meshed-memory transformer's code does, not by the words. */
 /* A caption's reward; NaN: it cannot be told, which is an error. image: index into the batch. Called from one thread. */
 typedef double capt_reward_fn(void *arg, int image, const char *caption, int ended);
 
-typedef struct capt_scst_opts { int samples, max_t; capt_baseline baseline; double temperature; uint64_t seed; } capt_scst_opts;
+typedef struct capt_scst_opts { int samples, max_t; capt_baseline baseline; double temperature; uint64_t seed; int fixed_steps; } capt_scst_opts;
 typedef struct capt_scst_stats {
     double reward, baseline, advantage_sd, length, eos_rate, loss;
     int64_t words;

@@ -47,11 +47,15 @@ like 'is warned of' "$(cat "$ERR")" 'val.df was counted over other references'
 is 'gives the same weights' "$(tensor b.ckpt wte.weight)" "$(tensor d.ckpt wte.weight)"
 for o in '--seed 3' '--samples 2' '--baseline greedy' '--baseline greedy --samples 1' '--temperature 0.5' '--no-eos' '--checks 0 --epochs 2' '--max-updates 2' \
     '--compute bf16' '--device ref' '--device guard' '--schedule linear --warmup 2' '--schedule cosine' '--decay 0.1' '--beta1 0 --beta2 0.5' \
-    '--clip 0.01' '--clip 0' '--lr-end 1e-3 --schedule linear' '--train-split train,val' '--val-split none' '--val-split test'; do
+    '--clip 0.01' '--clip 0' '--lr-end 1e-3 --schedule linear' '--train-split train,val' '--val-split none' '--val-split test' \
+    '--bleu-weight 0.5' '--cider-weight 0 --bleu-weight 1' '--cider-weight 2' '--compat m2' '--schedule step --lr-epochs 1 --epochs 2' '--schedule noam --lr 0.01 --warmup 3'; do
     # shellcheck disable=SC2086
     ok "$o" run o.ckpt $o
     status 1 "$o changes the checkpoint" cmp -s b.ckpt o.ckpt
 done
+ok 'the parts of --compat m2' run o2.ckpt --baseline beam-mean --no-eos
+run o.ckpt --compat m2 2>/dev/null
+status 1 'are not all of it' test "$(tensor o.ckpt wte.weight)" = "$(tensor o2.ckpt wte.weight)"
 ok 'it stops when validation does not rise' run w.ckpt --lr 10 --clip 0 --epochs 9 --checks 1
 said 'with a warning' 'not risen for 1 epochs: stopped, back to the weights of'
 is 'and has the best weights' "$(tensor w.ckpt wte.weight)" "$(tensor a.ckpt wte.weight)"

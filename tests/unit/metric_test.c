@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "metric/bleu.h"
 #include "metric/df_priv.h"
 #include "metric/metric.h"
 #include "metric/ngram.h"
@@ -147,6 +148,16 @@ static void demo_values(void **state)
         assert_close(out.score[k].value, bleu[k], "Bleu", (size_t)k);
         assert_close(out.score[k].each[0], bleu0[k], "Bleu of image 400", (size_t)k);
     }
+    size_t ends = 0;
+    for (size_t i = 0; i < s.n; i++) { /* as a reward */
+        capt_bleu_refs *r = capt_bleu_refs_new(s.refs + s.at[i], s.at[i + 1] - s.at[i], 0), *e = capt_bleu_refs_new(s.refs + s.at[i], s.at[i + 1] - s.at[i], 1);
+        assert_close(capt_bleu_score(r, s.hyps[i], 1), out.score[3].each[i], "Bleu_4 alone", i);
+        const char *ref = s.refs[s.at[i]];
+        ends += capt_bleu_score(e, ref, 0) < capt_bleu_score(e, ref, 1); /* the right end counts */
+        capt_bleu_refs_free(r);
+        capt_bleu_refs_free(e);
+    }
+    assert_true(ends > s.n / 2);
     capt_metric_out_free(&out);
     out = run("rouge", &s, NULL, NULL);
     assert_close(out.score[0].value, .39625269357570847, "ROUGE_L", 0);
