@@ -7,12 +7,13 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "common/session.h"
+#include "metric/health.h"
 
 static capt_strs models, stores, encoders;
-static const char *images, *weights, *split = "test", *shard, *coco, *out_path = "-";
-static int greedy, ensemble, compute, allow_unk, no_repeat, exif_rotate;
-static int64_t beam = 5, sample, nbest = 1, batch = 32, max_words, max_pixels = CAPT_MAX_PIXELS;
-static double temperature = 1, length_penalty;
+static const char *images, *weights, *split = "test", *shard, *coco, *out_path = "-", *length_penalty = "none";
+static int greedy, ensemble, compute, allow_unk, no_repeat, exif_rotate, no_bad_endings, logprobs, attention;
+static int64_t beam = 5, sample, nbest = 1, batch = 32, max_words, max_pixels = CAPT_MAX_PIXELS, min_words, block_ngram, groups = 1, top_k;
+static double temperature = 1, diversity = 0.5, ngram_penalty, top_p = 1;
 
 static const capt_opt options[] = {
     {"model", CAPT_O_STRS, &models, "CKPT", "checkpoint; several make an ensemble", 0, 0, 1, 1},
@@ -28,7 +29,17 @@ static const capt_opt options[] = {
     {"nbest", CAPT_O_INT, &nbest, "N", "captions kept an image, at most the beam width", 1, 1000, 0, 0},
     {"ensemble", CAPT_O_CHOICE, &ensemble, "prob|logprob", "what an ensemble averages", 0, 0, 0, 0},
     {"ensemble-weights", CAPT_O_STR, &weights, "X,..", "weights of the models (default: equal)", 0, 0, 0, 0},
-    {"length-penalty", CAPT_O_NUM, &length_penalty, "X", "rank finished captions by logprob / (words + 1)^X", 0, 10, 0, 0},
+    {"length-penalty", CAPT_O_STR, &length_penalty, "P", "rank captions by score / L^X, L = words + 1, with the number X; none: 0, avg: 1; wu:X: by score / ((5+L)/6)^X", 0, 0, 0, 0},
+    {"groups", CAPT_O_INT, &groups, "N", "diverse beam search: N groups that share the beam", 1, 1000, 0, 0},
+    {"diversity", CAPT_O_NUM, &diversity, "X", "what a word costs a group for each group before it that chose the word at the same step", 0, 1e6, 0, 0},
+    {"top-k", CAPT_O_INT, &top_k, "N", "--sample from the N likeliest words only (0: all)", 0, 1e9, 0, 0},
+    {"top-p", CAPT_O_NUM, &top_p, "P", "--sample from the fewest words that have the probability P together", 0, 1, 0, 0},
+    {"block-ngram", CAPT_O_INT, &block_ngram, "N", "no N words in a row twice in a caption (0: they may)", 0, 100, 0, 0},
+    {"ngram-penalty", CAPT_O_NUM, &ngram_penalty, "X", "let --block-ngram cost X for each time before, instead of forbidding", 0, 1e6, 0, 0},
+    {"no-bad-endings", CAPT_O_FLAG, &no_bad_endings, NULL, "never end after an article, a preposition and the like (the list that coco-score counts)", 0, 0, 0, 0},
+    {"min-words", CAPT_O_INT, &min_words, "N", "shortest caption", 0, 10000, 0, 0},
+    {"logprobs", CAPT_O_FLAG, &logprobs, NULL, "also write the caption's tokens and their log-probabilities", 0, 0, 0, 0},
+    {"attention", CAPT_O_FLAG, &attention, NULL, "and the weights of the image's feature rows as each was chosen (attend-tell, updown)", 0, 0, 0, 0},
     {"no-repeat", CAPT_O_FLAG, &no_repeat, NULL, "never the same word twice running", 0, 0, 0, 0},
     {"allow-unk", CAPT_O_FLAG, &allow_unk, NULL, "let the unknown word be written", 0, 0, 0, 0},
     {"max-words", CAPT_O_INT, &max_words, "N", "longest caption in steps, EOS included (0: the model's)", 0, 10000, 0, 0},
@@ -53,6 +64,7 @@ typedef struct job {
     capt_out *out;
     json_t *results;  /* official results, or NULL */
     capt_str line;
+    CAPT_VEC(int32_t) not_last; /* ids of words that make a bad ending */
 } job;
 
 static int bad_record(void *arg, capt_err *err)
@@ -148,6 +160,25 @@ static int seen_in_training(const job *j, const capt_id *id)
     return 0;
 }
 
+/* The tokens of f with what is known of each. */
+static void put_detail(const job *j, json_t *o, const capt_found *f)
+{
+    const capt_vocab *v = j->scorer->vocab;
+    json_t *tokens = json_array(), *p = json_array(), *a = f->attention ? json_array() : NULL;
+    for (int t = 0; t < f->n + f->ended; t++) {
+        json_array_append_new(tokens, json_string(capt_vocab_token(v, t < f->n ? f->ids[t] : capt_vocab_eos(v))));
+        json_array_append_new(p, json_real(f->word[t]));
+        for (int s = 0; a && s < f->attention_rows; s++)
+            json_array_append_new(a, json_real(round((double)f->attention[t * f->attention_rows + s] * 1e5) / 1e5));
+    }
+    json_object_set_new(o, "tokens", tokens);
+    json_object_set_new(o, "token_logprob", p);
+    if (a) {
+        json_object_set_new(o, "attention", a);
+        json_object_set_new(o, "attention_rows", json_integer(f->attention_rows));
+    }
+}
+
 static int write_record(job *j, const capt_caption *rec, const capt_found *f, int n)
 {
     json_t *o = json_object(), *cands = n > 1 ? json_array() : NULL;
@@ -161,6 +192,8 @@ static int write_record(job *j, const capt_caption *rec, const capt_found *f, in
             json_object_set_new(o, "logprob", json_real(f[k].logprob));
             json_object_set_new(o, "model", json_string(j->name));
             json_object_set_new(o, "trained_on", json_boolean(seen_in_training(j, &rec->id)));
+            if (f[k].word)
+                put_detail(j, o, &f[k]);
             if (j->results)
                 json_array_append_new(j->results, json_pack("{s:o, s:s}", "image_id", capt_id_json(&rec->id), "caption", text));
         }
@@ -219,6 +252,32 @@ static int load(job *j, size_t *at, int n, const capt_caption **recs, capt_loade
     return k;
 }
 
+/* --length-penalty: 0, or -1 when it is none. */
+static int read_penalty(double *x, int *wu)
+{
+    const char *s = length_penalty;
+    char *end = NULL;
+    *wu = !strncmp(s, "wu:", 3);
+    *x = !strcmp(s, "avg");
+    if (*x || !strcmp(s, "none"))
+        return 0;
+    *x = strtod(s + 3 * *wu, &end);
+    return end == s + 3 * *wu || *end || !(*x >= 0 && *x <= 10) ? -1 : 0;
+}
+
+/* Ids of the words of a bad ending, alone or with a subword vocabulary's mark of a blank before. */
+static void find_endings(job *j)
+{
+    for (const char *const *w = capt_bad_endings; *w; w++)
+        for (int mark = 0; mark < 2; mark++) {
+            char text[32];
+            snprintf(text, sizeof text, "%s%s", mark ? "\u0120" : "", *w);
+            int id = capt_vocab_find(j->scorer->vocab, text);
+            if (id >= 0)
+                capt_vec_push(&j->not_last, id);
+        }
+}
+
 static int caption_all(job *j)
 {
     capt_prog *p = j->p;
@@ -228,7 +287,12 @@ static int caption_all(job *j)
     const capt_caption **recs = capt_alloc((size_t)n * sizeof *recs);
     capt_found *found = capt_alloc((size_t)n * (size_t)each * sizeof *found);
     uint64_t *hash = capt_alloc((size_t)n * sizeof *hash);
-    capt_beam_opts o = {.beam = width, .nbest = each, .max_t = (int)max_words, .length_penalty = length_penalty, .allow_unk = allow_unk, .no_repeat = no_repeat};
+    int detail = attention ? CAPT_DETAIL_WORDS | CAPT_DETAIL_ATTENTION : logprobs ? CAPT_DETAIL_WORDS : 0;
+    capt_beam_opts o = {.beam = width, .nbest = each, .max_t = (int)max_words, .min_words = (int)min_words, .allow_unk = allow_unk, .no_repeat = no_repeat, .ngram = (int)block_ngram,
+                        .ngram_penalty = ngram_penalty, .not_last = j->not_last.v, .n_not_last = (int)j->not_last.n, .groups = (int)groups, .diversity = diversity, .detail = detail};
+    read_penalty(&o.length_penalty, &o.wu);
+    capt_sample_opts draws = {.n = each, .temperature = temperature, .max_t = (int)max_words, .allow_unk = allow_unk, .top_k = (int)top_k, .top_p = top_p, .seed = (uint64_t)p->seed,
+                              .detail = detail};
     capt_progress g;
     capt_progress_start(&g, p, "images", (int64_t)j->picked.n);
     for (size_t at = 0; at < j->picked.n && !rc;) {
@@ -241,7 +305,7 @@ static int caption_all(job *j)
             continue;
         for (int i = 0; i < k; i++)
             hash[i] = capt_id_hash(&recs[i]->id);
-        rc = sample ? capt_sample_run(j->scorer, in, each, temperature, (int)max_words, allow_unk, (uint64_t)p->seed, hash, found, &p->err)
+        rc = sample ? capt_sample_run(j->scorer, in, &draws, hash, found, &p->err)
                     : capt_beam_run(j->scorer, in, &o, found, &p->err);
         for (int i = 0; i < k && !rc; i++)
             rc = write_record(j, recs[i], found + (size_t)i * (size_t)each, each);
@@ -287,6 +351,12 @@ static int run(capt_prog *p)
         return capt_prog_usage(p, "--encoder goes with --images: one for all models, or one a model");
     if (sample && (greedy || models.n > 1))
         return capt_prog_usage(p, "--sample goes with one model, and not with --greedy");
+    double penalty;
+    int wu;
+    if (read_penalty(&penalty, &wu))
+        return capt_prog_usage(p, "--length-penalty %s: none, avg, a number from 0 to 10 or wu: and a number is wanted", length_penalty);
+    if (!sample && groups > 1 && (greedy || beam % groups))
+        return capt_prog_usage(p, "--groups %lld cannot share a beam of %lld", (long long)groups, (long long)(greedy ? 1 : beam));
     if (!sample && nbest > (greedy ? 1 : beam))
         return capt_prog_usage(p, "--nbest %lld is more than the beam width", (long long)nbest);
     j.m = capt_alloc(j.n * sizeof *j.m);
@@ -307,6 +377,8 @@ static int run(capt_prog *p)
     for (size_t i = (size_t)first; i < j.picked.n; i += (size_t)step)
         j.picked.v[kept++] = j.picked.v[i];
     j.picked.n = kept;
+    if (no_bad_endings)
+        find_endings(&j);
     if (coco)
         j.results = json_array();
     j.out = capt_out_open(out_path, &p->err);
@@ -330,6 +402,7 @@ end:
     capt_captions_free(j.records);
     json_decref(j.results);
     capt_str_free(&j.line);
+    capt_vec_free(&j.not_last);
     capt_session_close(&j.s);
     return rc;
 }

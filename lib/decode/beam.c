@@ -4,23 +4,42 @@
 #include "base/mem.h"
 #include "decode/scorer.h"
 
+#define FORBIDDEN (-1e9f)
+
 typedef struct hyp {
-    double score; /* sum of log-probabilities */
-    int done, n;  /* words, EOS not counted */
-    int row;      /* its row in the scorer, -1 when done */
+    double score, logp; /* sum of log-probabilities, with and without penalties */
+    int done, n;        /* words, EOS not counted */
+    int row;            /* its row in the scorer, -1 when done */
     int32_t last;
-    int32_t *ids; /* (max_t) */
+    int32_t *ids;       /* (max_t) */
+    double *word;       /* (max_t + 1) */
+    float *attention;   /* (max_t + 1, S), or NULL */
 } hyp;
 
-typedef struct cand { double score; int from; int32_t token; int done; } cand; /* done: the finished hypothesis itself */
+typedef struct cand { double score, logp; int from; int32_t token; int done; } cand; /* done: the finished hypothesis itself */
 
+/* A beam is one group of an image: all groups of all images are searched side by side, an image's one after another so that each sees what the others chose. */
 typedef struct search {
     const capt_beam_opts *o;
-    int I, beam, max_t;
-    hyp *cur, *next; /* (I,beam) */
-    int *n_cur;      /* hypotheses of an image */
+    const capt_vocab *vocab;
+    int beams, groups, width, max_t, k, S;
+    hyp *cur, *next; /* (beams,width) */
+    int *n_cur;      /* hypotheses of a beam */
     int *closed;
+    int32_t *ids;
+    double *word;
+    float *attention;
+    int32_t *parent, *token, *idx;
+    capt_real *val;
+    cand *c;
+    CAPT_VEC(capt_adjust) adj;
+    CAPT_VEC(int32_t) chosen; /* by an image's groups in this step */
 } search;
+
+static hyp *beam_of(const search *s, int b)
+{
+    return s->cur + (size_t)b * (size_t)s->width;
+}
 
 static int better(const void *a, const void *b)
 {
@@ -34,14 +53,15 @@ static int better(const void *a, const void *b)
 
 static double rank_score(const capt_beam_opts *o, const hyp *h)
 {
-    return o->length_penalty ? h->score / pow(h->n + 1, o->length_penalty) : h->score;
+    double L = h->n + 1;
+    return o->length_penalty ? h->score / pow(o->wu ? (5 + L) / 6 : L, o->length_penalty) : h->score;
 }
 
-/* An image is closed when all its hypotheses are finished or, without a length penalty, when the best nbest are: scores only fall. */
-static int is_closed(const search *s, int image)
+/* A beam is closed when all its hypotheses are finished or, without a length penalty, when the best nbest are: scores only fall. */
+static int is_closed(const search *s, int b)
 {
-    const hyp *h = s->cur + (size_t)image * (size_t)s->beam;
-    int n = s->n_cur[image], open = 0, leading = 0;
+    const hyp *h = beam_of(s, b);
+    int n = s->n_cur[b], open = 0, leading = 0;
     for (int i = 0; i < n; i++)
         open += !h[i].done;
     while (leading < n && h[leading].done)
@@ -49,58 +69,131 @@ static int is_closed(const search *s, int image)
     return !open || (s->o->length_penalty == 0 && leading >= s->o->nbest);
 }
 
-/* Extends the hypotheses of one image by the scored words val, idx (rows,k). */
-static void extend(search *s, int image, int k, const capt_real *val, const int32_t *idx, int32_t eos, cand *c)
+/* Calls for each word that would complete an N-gram that h has already. */
+static void each_repeated(const search *s, const hyp *h, void (*fn)(void *arg, int32_t token), void *arg)
 {
-    hyp *h = s->cur + (size_t)image * (size_t)s->beam, *g = s->next + (size_t)image * (size_t)s->beam;
+    int N = s->o->ngram;
+    for (int i = 0; N > 0 && i + N <= h->n; i++)
+        if (!memcmp(h->ids + i, h->ids + h->n - (N - 1), (size_t)(N - 1) * sizeof *h->ids))
+            fn(arg, h->ids[i + N - 1]);
+}
+
+typedef struct count { int32_t token; int n; } count;
+static void count_one(void *arg, int32_t token)
+{
+    count *c = arg;
+    c->n += token == c->token;
+}
+
+/* What the soft penalty of repeated N-grams took from token's log-probability */
+static double taken(const search *s, const hyp *h, int32_t token)
+{
+    count c = {token, 0};
+    if (s->o->ngram_penalty > 0)
+        each_repeated(s, h, count_one, &c);
+    return c.n * s->o->ngram_penalty;
+}
+
+static double group_penalty(const search *s, int32_t token)
+{
     int n = 0;
-    for (int i = 0; i < s->n_cur[image]; i++) {
+    for (size_t i = 0; i < s->chosen.n; i++)
+        n += s->chosen.v[i] == token;
+    return n * s->o->diversity;
+}
+
+static void inherit(const search *s, hyp *g, const hyp *p, const cand *c)
+{
+    size_t n = (size_t)p->n + (size_t)p->done;
+    hyp to = *p;
+    to.ids = g->ids;
+    to.word = g->word;
+    to.attention = g->attention;
+    memcpy(to.ids, p->ids, (size_t)p->n * sizeof *p->ids);
+    memcpy(to.word, p->word, n * sizeof *p->word);
+    if (s->S)
+        memcpy(to.attention, p->attention, n * (size_t)s->S * sizeof *p->attention);
+    to.score = c->score;
+    to.logp = c->logp;
+    *g = to;
+}
+
+/* Extends the hypotheses of a beam by the scored words; weights: the rows' attention, or NULL. */
+static void extend(search *s, int b, const capt_real *weights)
+{
+    hyp *h = beam_of(s, b), *g = s->next + (size_t)b * (size_t)s->width;
+    int32_t eos = capt_vocab_eos(s->vocab);
+    size_t k = (size_t)s->k, S = (size_t)s->S;
+    cand *c = s->c;
+    int n = 0;
+    for (int i = 0; i < s->n_cur[b]; i++) {
         if (h[i].done) {
-            c[n++] = (cand){h[i].score, i, -1, 1};
+            c[n++] = (cand){h[i].score, h[i].logp, i, -1, 1};
             continue;
         }
-        for (int j = 0; j < k; j++) {
-            size_t at = (size_t)h[i].row * (size_t)k + (size_t)j;
-            if (idx[at] >= 0 && val[at] > -INFINITY && !(val[at] < -1e8))
-                c[n++] = (cand){h[i].score + (double)val[at], i, idx[at], 0};
+        for (size_t j = 0; j < k; j++) {
+            size_t at = (size_t)h[i].row * k + j;
+            double v = (double)s->val[at];
+            if (s->idx[at] >= 0 && v > -INFINITY && !(v < -1e8))
+                c[n++] = (cand){h[i].score + v - group_penalty(s, s->idx[at]), h[i].logp + v + taken(s, &h[i], s->idx[at]), i, s->idx[at], 0};
         }
     }
     qsort(c, (size_t)n, sizeof *c, better);
-    if (n > s->beam)
-        n = s->beam;
+    if (n > s->width)
+        n = s->width;
     for (int j = 0; j < n; j++) {
         const hyp *p = &h[c[j].from];
-        int32_t *ids = g[j].ids;
-        memcpy(ids, p->ids, (size_t)p->n * sizeof *ids);
-        g[j] = *p;
-        g[j].ids = ids;
-        g[j].score = c[j].score;
+        size_t m = (size_t)p->n;
+        inherit(s, &g[j], p, &c[j]);
         if (c[j].done)
             continue;
+        g[j].word[m] = c[j].logp - p->logp;
+        for (size_t i = 0; i < S; i++)
+            g[j].attention[m * S + i] = (float)weights[(size_t)p->row * S + i];
         g[j].last = c[j].token;
         g[j].done = c[j].token == eos;
         if (!g[j].done)
-            ids[g[j].n++] = c[j].token;
+            g[j].ids[g[j].n++] = c[j].token;
+        if (s->groups > 1)
+            capt_vec_push(&s->chosen, c[j].token);
     }
-    s->n_cur[image] = n;
+    s->n_cur[b] = n;
+    for (int j = 0; j < s->width; j++) { /* the beam's two halves change places */
+        hyp tmp = h[j];
+        h[j] = g[j];
+        g[j] = tmp;
+    }
 }
 
-static int adjustments(const search *s, const capt_vocab *v, const int32_t *last, int rows, capt_adjust *a)
+typedef struct ban { search *s; int32_t row; } ban;
+static void ban_one(void *arg, int32_t token)
 {
-    int32_t ban[3] = {capt_vocab_pad(v), capt_vocab_bos(v), s->o->allow_unk ? -1 : capt_vocab_unk(v)}, eos = capt_vocab_eos(v);
-    int n = 0;
-    for (int r = 0; r < rows; r++) {
-        for (int j = 0; j < 3; j++) {
-            int seen = ban[j] < 0 || ban[j] == eos;
-            for (int i = 0; i < j; i++)
-                seen |= ban[i] == ban[j];
-            if (!seen)
-                a[n++] = (capt_adjust){r, ban[j], -1e9f};
-        }
-        if (s->o->no_repeat && last[r] != capt_vocab_bos(v))
-            a[n++] = (capt_adjust){r, last[r], -1e9f};
+    ban *b = arg;
+    capt_adjust a = {b->row, token, b->s->o->ngram_penalty > 0 ? (float)-b->s->o->ngram_penalty : FORBIDDEN};
+    capt_vec_push(&b->s->adj, a);
+}
+
+static void adjust_row(search *s, const hyp *h)
+{
+    const capt_beam_opts *o = s->o;
+    const capt_vocab *v = s->vocab;
+    int32_t never[3] = {capt_vocab_pad(v), capt_vocab_bos(v), o->allow_unk ? -1 : capt_vocab_unk(v)}, eos = capt_vocab_eos(v), bos = capt_vocab_bos(v);
+    int last = h->n < o->min_words;
+    for (int j = 0; j < 3; j++) {
+        int seen = never[j] < 0 || never[j] == eos;
+        for (int i = 0; i < j; i++)
+            seen |= never[i] == never[j];
+        if (!seen)
+            capt_vec_push(&s->adj, ((capt_adjust){h->row, never[j], FORBIDDEN}));
     }
-    return n;
+    if (o->no_repeat && h->last != bos)
+        capt_vec_push(&s->adj, ((capt_adjust){h->row, h->last, FORBIDDEN}));
+    for (int i = 0; i < o->n_not_last && h->n > 0; i++)
+        last |= o->not_last[i] == h->last;
+    if (last)
+        capt_vec_push(&s->adj, ((capt_adjust){h->row, eos, FORBIDDEN}));
+    ban b = {s, h->row};
+    each_repeated(s, h, ban_one, &b);
 }
 
 static int final_order(const void *a, const void *b)
@@ -111,94 +204,147 @@ static int final_order(const void *a, const void *b)
     return x->from - y->from;
 }
 
+static void open_search(search *s)
+{
+    size_t slots = (size_t)s->beams * (size_t)s->width, T = (size_t)s->max_t + 1;
+    s->cur = capt_alloc(slots * sizeof *s->cur);
+    s->next = capt_alloc(slots * sizeof *s->next);
+    s->n_cur = capt_alloc((size_t)s->beams * sizeof *s->n_cur);
+    s->closed = capt_alloc((size_t)s->beams * sizeof *s->closed);
+    s->ids = capt_alloc(2 * slots * T * sizeof *s->ids);
+    s->word = capt_alloc(2 * slots * T * sizeof *s->word);
+    s->parent = capt_alloc(slots * sizeof *s->parent);
+    s->token = capt_alloc(slots * sizeof *s->token);
+    s->val = capt_alloc(slots * (size_t)s->k * sizeof *s->val);
+    s->idx = capt_alloc(slots * (size_t)s->k * sizeof *s->idx);
+    s->c = capt_alloc((size_t)s->width * ((size_t)s->k + 1) * sizeof *s->c);
+    for (size_t i = 0; i < slots; i++) {
+        s->cur[i].ids = s->ids + i * T;
+        s->next[i].ids = s->ids + (slots + i) * T;
+        s->cur[i].word = s->word + i * T;
+        s->next[i].word = s->word + (slots + i) * T;
+    }
+    for (int b = 0; b < s->beams; b++) {
+        hyp *h = beam_of(s, b);
+        h->row = b;
+        h->last = capt_vocab_bos(s->vocab);
+        s->n_cur[b] = 1;
+        s->parent[b] = b / s->groups;
+        s->token[b] = h->last;
+    }
+}
+
+static void close_search(search *s)
+{
+    void *all[] = {s->cur, s->next, s->n_cur, s->closed, s->ids, s->word, s->attention, s->parent, s->token, s->val, s->idx, s->c};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        free(all[i]);
+    capt_vec_free(&s->adj);
+    capt_vec_free(&s->chosen);
+}
+
+/* Room for attention, once it is known how many weights there are. */
+static void keep_attention(search *s, int S)
+{
+    size_t slots = (size_t)s->beams * (size_t)s->width, each = ((size_t)s->max_t + 1) * (size_t)S;
+    s->S = S;
+    s->attention = capt_alloc(2 * slots * each * sizeof *s->attention);
+    for (size_t i = 0; i < slots; i++) {
+        s->cur[i].attention = s->attention + i * each;
+        s->next[i].attention = s->attention + (slots + i) * each;
+    }
+}
+
+/* One step over `rows` rows; returns the rows of the next, or -1. */
+static int advance(search *s, capt_scorer *sc, int t, int rows, capt_err *err)
+{
+    const capt_real *weights = NULL;
+    int S = 0;
+    if (sc->rows(sc, s->parent, rows, err) || sc->step(sc, s->token, err))
+        return -1;
+    if (s->o->detail & CAPT_DETAIL_ATTENTION && sc->attention(sc, &weights, &S, err))
+        return -1;
+    if (t == 0 && S)
+        keep_attention(s, S);
+    s->adj.n = 0;
+    for (int b = 0; b < s->beams; b++)
+        for (int j = 0; j < s->n_cur[b] && !s->closed[b]; j++)
+            if (!beam_of(s, b)[j].done)
+                adjust_row(s, &beam_of(s, b)[j]);
+    if (sc->topk(sc, s->k, s->adj.v, (int)s->adj.n, s->val, s->idx, err))
+        return -1;
+    for (size_t r = 0; r < (size_t)rows * (size_t)s->k; r++)
+        if (isnan((double)s->val[r]))
+            return capt_fail(err, CAPT_EDATA, "the model's scores are NaN");
+    rows = 0;
+    for (int b = 0; b < s->beams; b++) {
+        if (b % s->groups == 0)
+            s->chosen.n = 0;
+        if (s->closed[b])
+            continue;
+        extend(s, b, weights);
+        s->closed[b] = is_closed(s, b);
+        hyp *h = beam_of(s, b);
+        for (int j = 0; j < s->n_cur[b] && !s->closed[b]; j++)
+            if (!h[j].done) {
+                s->parent[rows] = h[j].row;
+                s->token[rows] = h[j].last;
+                h[j].row = rows++;
+            }
+    }
+    return rows;
+}
+
+static void put(const search *s, const hyp *b, capt_found *f)
+{
+    size_t n = (size_t)b->n + (size_t)b->done;
+    *f = (capt_found){.ids = capt_alloc(((size_t)b->n + 1) * sizeof(int32_t)), .n = b->n, .logprob = b->logp, .ended = b->done};
+    memcpy(f->ids, b->ids, (size_t)b->n * sizeof(int32_t));
+    if (s->o->detail) {
+        f->word = capt_alloc((n + 1) * sizeof *f->word);
+        memcpy(f->word, b->word, n * sizeof *f->word);
+    }
+    if (s->S) {
+        f->attention_rows = s->S;
+        f->attention = capt_alloc((n + 1) * (size_t)s->S * sizeof *f->attention);
+        memcpy(f->attention, b->attention, n * (size_t)s->S * sizeof *f->attention);
+    }
+}
+
 int capt_beam_run(capt_scorer *sc, const capt_input *in, const capt_beam_opts *o, capt_found *out, capt_err *err)
 {
-    int I = in->n_images, beam = o->beam, max_t = o->max_t && o->max_t < sc->max_t ? o->max_t : sc->max_t, rc = -1;
-    int V = capt_vocab_size(sc->vocab), k = beam < V ? beam : V;
-    if (beam < 1 || o->nbest < 1 || o->nbest > beam)
-        return capt_fail(err, CAPT_EUSAGE, "beam %d and nbest %d do not fit", beam, o->nbest);
+    int I = in->n_images, G = o->groups > 1 ? o->groups : 1, V = capt_vocab_size(sc->vocab), rows, rc = -1;
+    if (o->beam < 1 || o->nbest < 1 || o->nbest > o->beam)
+        return capt_fail(err, CAPT_EUSAGE, "beam %d and nbest %d do not fit", o->beam, o->nbest);
+    if (o->beam % G)
+        return capt_fail(err, CAPT_EUSAGE, "a beam of %d cannot be %d groups", o->beam, G);
     memset(out, 0, (size_t)I * (size_t)o->nbest * sizeof *out);
-    size_t slots = (size_t)I * (size_t)beam;
-    search s = {.o = o, .I = I, .beam = beam, .max_t = max_t};
-    s.cur = capt_alloc(slots * sizeof *s.cur);
-    s.next = capt_alloc(slots * sizeof *s.next);
-    int32_t *ids = capt_alloc(2 * slots * (size_t)max_t * sizeof *ids), *parent = capt_alloc(slots * sizeof *parent), *token = capt_alloc(slots * sizeof *token);
-    s.n_cur = capt_alloc((size_t)I * sizeof *s.n_cur);
-    s.closed = capt_alloc((size_t)I * sizeof *s.closed);
-    capt_real *val = capt_alloc(slots * (size_t)k * sizeof *val);
-    int32_t *idx = capt_alloc(slots * (size_t)k * sizeof *idx);
-    cand *c = capt_alloc(((size_t)beam * (size_t)k + (size_t)beam) * sizeof *c);
-    capt_adjust *adj = capt_alloc(slots * 4 * sizeof *adj);
-    for (size_t i = 0; i < slots; i++) {
-        s.cur[i].ids = ids + i * (size_t)max_t;
-        s.next[i].ids = ids + (slots + i) * (size_t)max_t;
-    }
-    if (sc->start(sc, in, (int)slots, max_t, err))
+    search s = {.o = o, .vocab = sc->vocab, .beams = I * G, .groups = G, .width = o->beam / G, .max_t = o->max_t && o->max_t < sc->max_t ? o->max_t : sc->max_t,
+                .k = o->beam < V ? o->beam : V}; /* of a group's words, other groups can make no more than theirs fall */
+    open_search(&s);
+    cand *order = capt_alloc((size_t)o->beam * sizeof *order);
+    if (sc->start(sc, in, s.beams * s.width, s.max_t, err))
         goto end;
-    int rows = I;
-    for (int i = 0; i < I; i++) {
-        s.cur[(size_t)i * (size_t)beam].row = i;
-        s.n_cur[i] = 1;
-        parent[i] = i;
-        token[i] = capt_vocab_bos(sc->vocab);
-    }
-    for (int t = 0; t < max_t && rows > 0; t++) {
-        if (sc->rows(sc, parent, rows, err) || sc->step(sc, token, err))
+    rows = s.beams;
+    for (int t = 0; t < s.max_t && rows > 0; t++) {
+        rows = advance(&s, sc, t, rows, err);
+        if (rows < 0)
             goto end;
-        int n_adj = adjustments(&s, sc->vocab, token, rows, adj);
-        if (sc->topk(sc, k, adj, n_adj, val, idx, err))
-            goto end;
-        for (size_t r = 0; r < (size_t)rows * (size_t)k; r++)
-            if (isnan((double)val[r])) {
-                capt_fail(err, CAPT_EDATA, "the model's scores are NaN");
-                goto end;
-            }
-        rows = 0;
-        for (int i = 0; i < I; i++) {
-            if (s.closed[i])
-                continue;
-            extend(&s, i, k, val, idx, capt_vocab_eos(sc->vocab), c);
-            for (int j = 0; j < beam; j++) { /* swap the image's two halves */
-                size_t at = (size_t)i * (size_t)beam + (size_t)j;
-                hyp tmp = s.cur[at];
-                s.cur[at] = s.next[at];
-                s.next[at] = tmp;
-            }
-            s.closed[i] = is_closed(&s, i);
-            hyp *h = s.cur + (size_t)i * (size_t)beam;
-            for (int j = 0; j < s.n_cur[i] && !s.closed[i]; j++)
-                if (!h[j].done) {
-                    parent[rows] = h[j].row;
-                    token[rows] = h[j].last;
-                    h[j].row = rows++;
-                }
-        }
     }
     for (int i = 0; i < I; i++) {
-        hyp *h = s.cur + (size_t)i * (size_t)beam;
-        for (int j = 0; j < s.n_cur[i]; j++)
-            c[j] = (cand){rank_score(o, &h[j]), j, 0, 0};
-        qsort(c, (size_t)s.n_cur[i], sizeof *c, final_order);
-        for (int j = 0; j < o->nbest && j < s.n_cur[i]; j++) {
-            const hyp *b = &h[c[j].from];
-            capt_found *f = &out[(size_t)i * (size_t)o->nbest + (size_t)j];
-            *f = (capt_found){capt_alloc(((size_t)b->n + 1) * sizeof(int32_t)), b->n, b->score, b->done};
-            memcpy(f->ids, b->ids, (size_t)b->n * sizeof(int32_t));
-        }
+        hyp *h = beam_of(&s, i * G);
+        int n = 0;
+        for (int g = 0; g < G; g++)
+            for (int j = 0; j < s.n_cur[i * G + g]; j++)
+                order[n++] = (cand){.score = rank_score(o, &h[g * s.width + j]), .from = g * s.width + j};
+        qsort(order, (size_t)n, sizeof *order, final_order);
+        for (int j = 0; j < o->nbest && j < n; j++)
+            put(&s, &h[order[j].from], &out[(size_t)i * (size_t)o->nbest + (size_t)j]);
     }
     rc = 0;
 end:
     sc->end(sc);
-    free(s.cur);
-    free(s.next);
-    free(ids);
-    free(parent);
-    free(token);
-    free(s.n_cur);
-    free(s.closed);
-    free(val);
-    free(idx);
-    free(c);
-    free(adj);
+    free(order);
+    close_search(&s);
     return rc;
 }

@@ -85,6 +85,14 @@ static const capt_real *no_logp(capt_scorer *s, capt_err *err)
     return NULL;
 }
 
+/* An ensemble has several kinds of attention, or none: nothing is shown. */
+static int no_attention(capt_scorer *s, const capt_real **weights, int *S, capt_err *err)
+{
+    *weights = NULL;
+    *S = 0;
+    return 0;
+}
+
 static void each_end(capt_scorer *s)
 {
     ensemble *e = s->self;
@@ -148,7 +156,7 @@ capt_scorer *capt_scorer_ensemble_take(capt_scorer **members, int n, const doubl
     ensemble *e = capt_alloc(sizeof *e);
     capt_scorer *s = capt_alloc(sizeof *s);
     *s = (capt_scorer){.vocab = members[0]->vocab, .be = members[0]->be, .max_t = members[0]->max_t, .n_inputs = n, .start = each_start, .rows = each_rows, .step = each_step, .topk = mixed_topk,
-                       .sample = no_sample, .logp = no_logp, .end = each_end, .free = ensemble_free, .self = e};
+                       .sample = no_sample, .logp = no_logp, .attention = no_attention, .end = each_end, .free = ensemble_free, .self = e};
     size_t z = (size_t)n;
     e->n = n;
     e->mode = mode;

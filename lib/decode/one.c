@@ -8,6 +8,7 @@ typedef struct one {
     capt_ctx *c;
     capt_state *state;
     capt_tensor *hidden; /* (rows,D) of the last step */
+    capt_real *weights;  /* host copy of its attention */
 } one;
 
 static int one_start(capt_scorer *s, const capt_input *in, int rows, int max_t, capt_err *err)
@@ -87,6 +88,19 @@ static const capt_real *one_logp(capt_scorer *s, capt_err *err)
     return capt_ctx_check(c, err) ? NULL : y->data;
 }
 
+static int one_attention(capt_scorer *s, const capt_real **weights, int *S, capt_err *err)
+{
+    one *o = s->self;
+    const capt_tensor *a = o->state->attention;
+    size_t n = a ? (size_t)capt_tensor_numel(a) : 0;
+    *S = a ? (int)a->dim[1] : 0;
+    o->weights = capt_realloc(o->weights, (n + 1) * sizeof *o->weights);
+    *weights = o->weights;
+    if (a)
+        capt_ctx_download(o->c, o->weights, a->data, n * sizeof *o->weights);
+    return capt_ctx_check(o->c, err);
+}
+
 static void one_end(capt_scorer *s)
 {
     one *o = s->self;
@@ -100,6 +114,7 @@ static void one_free(capt_scorer *s)
     one *o = s->self;
     one_end(s);
     capt_ctx_free(o->c);
+    free(o->weights);
     free(o);
     free(s);
 }
@@ -109,7 +124,7 @@ capt_scorer *capt_scorer_model(capt_model *m, capt_encoder *encoder, capt_err *e
     one *o = capt_alloc(sizeof *o);
     capt_scorer *s = capt_alloc(sizeof *s);
     *s = (capt_scorer){.vocab = m->vocab, .be = m->params.be, .max_t = m->max_t, .n_inputs = 1, .start = one_start, .rows = one_rows, .step = one_step, .topk = one_topk, .sample = one_sample,
-                       .logp = one_logp, .end = one_end, .free = one_free, .self = o};
+                       .logp = one_logp, .attention = one_attention, .end = one_end, .free = one_free, .self = o};
     o->m = m;
     o->encoder = encoder ? encoder : m->encoder;
     o->c = capt_ctx_new(m->params.be, m->params.compute, err);
@@ -131,6 +146,8 @@ void capt_found_free(capt_found *f, int n)
 {
     for (int i = 0; i < n; i++) {
         free(f[i].ids);
-        f[i].ids = NULL;
+        free(f[i].word);
+        free(f[i].attention);
+        f[i] = (capt_found){0};
     }
 }

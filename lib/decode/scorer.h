@@ -21,6 +21,8 @@ struct capt_scorer {
     int (*sample)(capt_scorer *s, const double *u, double temperature, const int32_t *ban, int n_ban, int32_t *token, capt_real *logp, capt_err *err);
     /* After a step: log-softmax (rows,V) of this scorer's own ids, backend memory of its context, valid until the next step. */
     const capt_real *(*logp)(capt_scorer *s, capt_err *err);
+    /* After a step: host (rows,*S), valid until the next step: the weights of the image's feature rows; *S 0: there are none to show. */
+    int (*attention)(capt_scorer *s, const capt_real **weights, int *S, capt_err *err);
     void (*end)(capt_scorer *s);
     void (*free)(capt_scorer *s);
     void *self;
@@ -34,21 +36,49 @@ capt_scorer *capt_scorer_ensemble_take(capt_scorer **members, int n, const doubl
 void capt_scorer_free(capt_scorer *s); /* NULL is fine */
 
 /* A finished caption: ids without BOS and EOS. */
-typedef struct capt_found { int32_t *ids; int n; double logprob; int ended; /* 1: EOS was chosen, 0: cut at max_t */ } capt_found;
+typedef struct capt_found {
+    int32_t *ids;
+    int n;
+    double logprob;     /* sum of the log-probabilities of the words and of EOS, penalties not counted */
+    int ended;          /* 1: EOS was chosen, 0: cut at max_t */
+    double *word;       /* (n + ended) log-probability of each, when details were asked for */
+    float *attention;   /* (n + ended, rows) weights of the feature rows as each was chosen, when they were asked for and the captioner has them */
+    int attention_rows;
+} capt_found;
+enum { CAPT_DETAIL_WORDS = 1, CAPT_DETAIL_ATTENTION = 2 };
 
 typedef struct capt_beam_opts {
     int beam;              /* width; 1 is greedy */
     int nbest;             /* captions an image, at most beam */
     int max_t;             /* steps; 0: the scorer's */
-    double length_penalty; /* finished captions are ranked by logprob / (words + 1)^x; 0: by logprob, as M2 does */
+    double length_penalty; /* captions are ranked by score / L^x, L = words + 1; 0: by score, as M2 does */
+    int wu;                /* 1: by score / ((5+L)/6)^x instead (Wu et al. 2016, eq. 14) */
+    int min_words;         /* EOS is not chosen before */
     int allow_unk;
     int no_repeat;         /* 1: no word twice running */
+    int ngram;             /* N: no N words in a row twice; 0: they may */
+    double ngram_penalty;  /* each earlier occurrence costs so much instead of forbidding; 0: forbidden */
+    const int32_t *not_last; /* words after which EOS is not chosen */
+    int n_not_last;
+    int groups;            /* diverse beam search (Vijayakumar et al. 2018): beam/groups captions each; 0 and 1: none */
+    double diversity;      /* what a word costs a group for each time that groups before it chose the word at the same step */
+    int detail;            /* CAPT_DETAIL_* */
 } capt_beam_opts;
-/* Beam search: the `beam` best of finished (score kept) and extended captions go on; an image is closed as soon as its nbest cannot change.
- * out: n_images*nbest entries, the best first, ids malloc'd (absent ones have ids NULL). */
+/* Beam search: the `beam` best of finished (score kept) and extended captions go on; an image is closed as soon as its nbest cannot change. The score is the sum of
+ * log-probabilities less the penalties. out: n_images*nbest entries, the best first, ids malloc'd (absent ones have ids NULL). */
 int capt_beam_run(capt_scorer *s, const capt_input *in, const capt_beam_opts *o, capt_found *out, capt_err *err);
 
+typedef struct capt_sample_opts {
+    int n;              /* samples an image */
+    double temperature;
+    int max_t;          /* steps; 0: the scorer's */
+    int allow_unk;
+    int top_k;          /* draw from the k likeliest words only; 0: from all (Fan et al. 2018) */
+    double top_p;       /* and only from the fewest of these that have this much of their probability together; 0 and 1: all (Holtzman et al. 2020) */
+    uint64_t seed;
+    int detail;         /* CAPT_DETAIL_* */
+} capt_sample_opts;
 /* n independent samples an image from softmax(logits/temperature), random number keyed by (seed, id_hash[image], sample, step). out: n_images*n, sample-minor. */
-int capt_sample_run(capt_scorer *s, const capt_input *in, int n, double temperature, int max_t, int allow_unk, uint64_t seed, const uint64_t *id_hash, capt_found *out, capt_err *err);
-void capt_found_free(capt_found *f, int n); /* the ids, not f */
+int capt_sample_run(capt_scorer *s, const capt_input *in, const capt_sample_opts *o, const uint64_t *id_hash, capt_found *out, capt_err *err);
+void capt_found_free(capt_found *f, int n); /* what they hold, not f */
 #endif

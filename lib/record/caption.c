@@ -30,6 +30,11 @@ static const capt_field hyp_fields[] = {
     {"logprob", CAPT_T_NUM, 0, AT(capt_hyp, logprob), 0, 0, 0, NULL, "Sum of the natural logarithms of its tokens' probabilities, end token included."},
     {"model", CAPT_T_STR, 0, AT(capt_hyp, model), 0, 1000, 0, NULL, "Hash of the weights that wrote it; an ensemble's are joined by +."},
     {"trained_on", CAPT_T_BOOL, 0, AT(capt_hyp, trained_on), 0, 0, 0, NULL, "Whether the image was among the model's training images."},
+    {"tokens", CAPT_T_STRS, 0, AT(capt_hyp, tokens), AT(capt_hyp, n_tokens), CAPT_CAPTION_CHARS, CAPT_CAPTION_CHARS, NULL, "The caption's tokens; the last is the end, when it was chosen."},
+    {"token_logprob", CAPT_T_NUMS, 0, AT(capt_hyp, token_logprob), AT(capt_hyp, n_token_logprob), 0, CAPT_CAPTION_CHARS, NULL, "Natural logarithm of each token's probability."},
+    {"attention", CAPT_T_NUMS, 0, AT(capt_hyp, attention), AT(capt_hyp, n_attention), 0, CAPT_ATTENTION_MAX, NULL,
+     "Weights of the image's feature rows as each token was chosen: attention_rows numbers a token, one token after another."},
+    {"attention_rows", CAPT_T_INT, 0, AT(capt_hyp, attention_rows), 0, 0, 0, NULL, "Feature rows of the image: a grid's cells row by row, or regions."},
     {"candidates", CAPT_T_OBJS, 0, AT(capt_hyp, candidates), AT(capt_hyp, n_candidates), 0, CAPT_CANDIDATES_MAX, &candidate_kind,
      "The n best, best first, or the samples in order."},
     {0}};

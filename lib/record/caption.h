@@ -9,7 +9,7 @@
 #include "base/id.h"
 #include "record/field.h"
 
-enum { CAPT_CAPTION_CHARS = 10000, CAPT_CAPTIONS_MAX = 1000, CAPT_TAG_CHARS = 200, CAPT_TAGS_MAX = 1000, CAPT_CANDIDATES_MAX = 1000 };
+enum { CAPT_CAPTION_CHARS = 10000, CAPT_CAPTIONS_MAX = 1000, CAPT_TAG_CHARS = 200, CAPT_TAGS_MAX = 1000, CAPT_CANDIDATES_MAX = 1000, CAPT_ATTENTION_MAX = 10000000 };
 
 typedef struct capt_caption {
     capt_id id;
@@ -28,6 +28,13 @@ typedef struct capt_hyp {
     double logprob;    /* NaN: absent */
     const char *model; /* hash of the weights */
     int trained_on;    /* 1, 0, -1: absent */
+    const char **tokens; /* the caption's, the end too when it was chosen; NULL: absent */
+    int n_tokens;
+    double *token_logprob;
+    int n_token_logprob;
+    double *attention; /* (n_tokens, attention_rows) flat; NULL: absent */
+    int n_attention;
+    int64_t attention_rows;
     capt_candidate *candidates; /* n-best or samples; NULL: absent */
     int n_candidates;
 } capt_hyp;

@@ -44,8 +44,9 @@ int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_score
     capt_str text = {0};
     uint64_t seed = o->seed * 0x9e3779b97f4a7c15u + (uint64_t)step;
     capt_beam_opts beam = {.beam = n, .nbest = n, .max_t = o->max_t};
+    capt_sample_opts draws = {.n = n, .temperature = o->temperature, .max_t = o->max_t, .seed = seed};
     int mean = o->baseline == CAPT_BASELINE_BEAM_MEAN;
-    if (mean ? capt_beam_run(s, in, &beam, found, err) : capt_sample_run(s, in, n, o->temperature, o->max_t, 0, seed, id_hash, found, err))
+    if (mean ? capt_beam_run(s, in, &beam, found, err) : capt_sample_run(s, in, &draws, id_hash, found, err))
         goto end;
     if (o->baseline == CAPT_BASELINE_GREEDY) {
         capt_beam_opts b = {.beam = 1, .nbest = 1, .max_t = o->max_t};

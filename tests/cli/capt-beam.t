@@ -90,6 +90,35 @@ ok 'keeps its own' jq -es 'all(.caption | split(" ") | length <= 10)' "$OUT"
 ok '--no-repeat' beam --no-repeat --beam 3 t.ndjson
 ok 'no word twice running' jq -es 'all(.caption | split(" ") as $w | all(range(1; $w | length); $w[.] != $w[. - 1]))' "$OUT"
 ok '--length-penalty' beam --length-penalty 1 --nbest 5 t.ndjson
+for o in none avg 0.7 wu:0.9; do
+    ok "--length-penalty $o" beam --length-penalty $o --nbest 5 t.ndjson
+done
+ok '--groups' beam --groups 2 --beam 4 --nbest 4 --diversity 100 t.ndjson
+ok 'the groups begin with other words' jq -es 'all([.candidates[].caption | split(" ")[0]] | unique | length >= 2)' "$OUT"
+ok '--block-ngram' beam --block-ngram 1 t.ndjson
+ok 'no word twice' jq -es 'all(.caption | split(" ") | length == (unique | length))' "$OUT"
+ok '--ngram-penalty' beam --block-ngram 3 --ngram-penalty 1.386 t.ndjson
+ok '--min-words' beam --min-words 12 t.ndjson
+ok 'is kept' jq -es 'all(.caption | split(" ") | length >= 12)' "$OUT"
+ok '--no-bad-endings' beam --no-bad-endings --beam 3 t.ndjson
+ok 'is kept' jq -es 'all(.caption | test(" (a|an|the|in|at|of|with|on|to|is)$") | not)' "$OUT"
+ok '--logprobs' beam --logprobs t.ndjson
+ok 'adds up' jq -es 'all(((.token_logprob | add) - .logprob | fabs) < 1e-4 and (.tokens | length) == (.token_logprob | length) and (.tokens | length) >= (.caption | split(" ") | length))' "$OUT"
+capt-train --model attend-tell --set width=32 --captions r.ndjson --vocab v.json --store s.mdb --section grid --epochs 4 --batch 20 --lr 3e-3 --quiet --out at.ckpt
+ok '--attention' capt-beam --model at.ckpt --store s.mdb --attention t.ndjson
+ok 'adds up' jq -es 'all(.attention_rows as $s | (.attention | length) == $s * (.tokens | length) and (((.attention | add) - (.tokens | length)) | fabs) < 0.01)' "$OUT"
+ok 'a captioner of another kind in an ensemble' capt-beam --model a.ckpt --model at.ckpt --store s.mdb --attention t.ndjson
+ok '--attention of one that has none' beam --attention t.ndjson
+ok 'is not there' jq -es 'all(has("attention") | not)' "$OUT"
+for o in '--top-k 1' '--top-p 0.000001'; do
+    # shellcheck disable=SC2086
+    ok "--sample $o" beam --sample 1 $o t.ndjson
+    is 'is greedy' "$(jq -r .caption "$OUT")" "$(jq -r .caption greedy)"
+done
+for o in '--length-penalty wu' '--length-penalty x' '--length-penalty 11' '--groups 3 --beam 4' '--top-p 2' '--top-k -1'; do
+    # shellcheck disable=SC2086
+    status 2 "$o" beam $o t.ndjson
+done
 ok '--allow-unk' beam --allow-unk t.ndjson
 ok '--compute bf16' beam --compute bf16 t.ndjson
 ok 'a wide beam' beam --beam 100 --nbest 100 t.ndjson

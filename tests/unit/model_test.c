@@ -520,6 +520,112 @@ static void beam_laws(void **state)
     }
 }
 
+static int has_ngram_twice(const capt_found *f, int n)
+{
+    for (int i = 0; i + n <= f->n; i++)
+        for (int k = i + 1; k + n <= f->n; k++)
+            if (!memcmp(f->ids + i, f->ids + k, (size_t)n * sizeof *f->ids))
+                return 1;
+    return 0;
+}
+
+/* Each option of the search does what its name says, and the details add up. */
+static void beam_options(void **state)
+{
+    EACH_VARIANT (v) {
+        fixture f;
+        capt_err err = CAPT_ERR_INIT;
+        capt_found plain[I * 4], found[I * 4];
+        int shown = 0;
+        if (v->rows == 1)
+            continue;
+        set_up(&f, "guard", v, MAX_V, 0, 22);
+        capt_scorer *s = capt_scorer_model(f.m, NULL, &err);
+        capt_beam_opts o = {.beam = 4, .nbest = 4, .detail = CAPT_DETAIL_WORDS | CAPT_DETAIL_ATTENTION};
+        ok(capt_beam_run(s, &f.in, &o, plain, &err), &err);
+        for (int i = 0; i < I * 4; i++) {
+            const capt_found *p = &plain[i];
+            double sum = 0;
+            for (int t = 0; t < p->n + p->ended; t++)
+                sum += p->word[t];
+            assert_true(fabs(sum - p->logprob) < 1e-5);
+            assert_true(fabs(logp_of(&f, i / 4, p->ids, p->n, p->ended) - p->logprob) < 1e-4);
+            for (int t = 0; p->attention && t < p->n + p->ended; t++, shown++) {
+                double all = 0;
+                for (int k = 0; k < p->attention_rows; k++)
+                    all += (double)p->attention[t * p->attention_rows + k];
+                assert_int_equal(p->attention_rows, 3);
+                assert_true(fabs(all - 1) < 1e-5);
+            }
+        }
+        assert_int_equal(shown > 0, !strcmp(v->type, "attend-tell") || !strcmp(v->type, "updown"));
+        o = (capt_beam_opts){.beam = 8, .nbest = 4, .groups = 2}; /* groups that do not see each other: each finds what a beam of 4 finds */
+        ok(capt_beam_run(s, &f.in, &o, found, &err), &err);
+        for (int i = 0; i < I; i++)
+            for (int k = 0; k < 2; k++)
+                for (int g = 0; g < 2; g++)
+                    assert_true(fabs(found[i * 4 + 2 * k + g].logprob - plain[i * 4 + k].logprob) < 1e-4);
+        capt_found_free(found, I * 4);
+        o.diversity = 50; /* groups that never agree on a word */
+        o.nbest = 2;
+        o.beam = 2;
+        ok(capt_beam_run(s, &f.in, &o, found, &err), &err);
+        for (int i = 0; i < I; i++)
+            for (int t = 0; t < found[2 * i].n && t < found[2 * i + 1].n; t++)
+                assert_true(found[2 * i].ids[t] != found[2 * i + 1].ids[t]);
+        capt_found_free(found, I * 2);
+        for (int n = 1; n <= 2; n++) {
+            o = (capt_beam_opts){.beam = 4, .nbest = 4, .ngram = n, .min_words = WORDS};
+            ok(capt_beam_run(s, &f.in, &o, found, &err), &err);
+            for (int i = 0; i < I * 4; i++)
+                assert_true(!has_ngram_twice(&found[i], n) && found[i].n == WORDS);
+            capt_found_free(found, I * 4);
+        }
+        o = (capt_beam_opts){.beam = 4, .nbest = 4, .ngram = 1, .ngram_penalty = 0.7, .detail = CAPT_DETAIL_WORDS}; /* the penalty counts in the search, not in the result */
+        ok(capt_beam_run(s, &f.in, &o, found, &err), &err);
+        for (int i = 0; i < I * 4; i++)
+            assert_true(fabs(logp_of(&f, i / 4, found[i].ids, found[i].n, found[i].ended) - found[i].logprob) < 1e-4);
+        capt_found_free(found, I * 4);
+        const int32_t not_last[] = {4, 5, 6, 7, 8};
+        o = (capt_beam_opts){.beam = 4, .nbest = 4, .not_last = not_last, .n_not_last = 5};
+        ok(capt_beam_run(s, &f.in, &o, found, &err), &err);
+        for (int i = 0; i < I * 4; i++)
+            assert_true(!found[i].ended || found[i].n == 0 || found[i].ids[found[i].n - 1] > 8);
+        capt_found_free(found, I * 4);
+        for (int wu = 0; wu < 2; wu++) {
+            o = (capt_beam_opts){.beam = 4, .nbest = 4, .length_penalty = 1.5, .wu = wu};
+            ok(capt_beam_run(s, &f.in, &o, found, &err), &err);
+            for (int i = 0; i < I * 4; i++) {
+                double before = i % 4 ? found[i - 1].logprob / pow(wu ? (6.0 + found[i - 1].n) / 6 : found[i - 1].n + 1, 1.5) : INFINITY;
+                assert_true(found[i].logprob / pow(wu ? (6.0 + found[i].n) / 6 : found[i].n + 1, 1.5) <= before + 1e-9);
+            }
+            capt_found_free(found, I * 4);
+        }
+        const uint64_t id[I] = {1, 2};
+        o = (capt_beam_opts){.beam = 1, .nbest = 1};
+        capt_found greedy[I];
+        ok(capt_beam_run(s, &f.in, &o, greedy, &err), &err);
+        for (int how = 0; how < 2; how++) { /* a choice of one word is greedy */
+            capt_sample_opts d = {.n = 2, .temperature = 3, .top_k = how ? 0 : 1, .top_p = how ? 1e-6 : 0, .seed = 5, .detail = CAPT_DETAIL_WORDS | CAPT_DETAIL_ATTENTION};
+            ok(capt_sample_run(s, &f.in, &d, id, found, &err), &err);
+            for (int i = 0; i < I * 2; i++) {
+                double sum = 0;
+                assert_int_equal(found[i].n, greedy[i / 2].n);
+                assert_memory_equal(found[i].ids, greedy[i / 2].ids, (size_t)found[i].n * sizeof(int32_t));
+                for (int t = 0; t < found[i].n + found[i].ended; t++)
+                    sum += found[i].word[t];
+                assert_true(fabs(sum - greedy[i / 2].logprob) < 1e-4);
+                assert_int_equal(found[i].attention != NULL, shown > 0);
+            }
+            capt_found_free(found, I * 2);
+        }
+        capt_found_free(greedy, I);
+        capt_found_free(plain, I * 4);
+        capt_scorer_free(s);
+        tear_down(&f);
+    }
+}
+
 static const variant gpt2_one = {"gpt2", 1, 1, 0};
 
 /* Frequencies of 20,000 samples are the model's probabilities. */
@@ -533,7 +639,7 @@ static void sampling_is_fair(void **state)
     f.in.n_images = 1;
     uint64_t id = 5;
     capt_found *found = capt_alloc(N * sizeof *found);
-    ok(capt_sample_run(s, &f.in, N, 1, T, 1, 11, &id, found, &err), &err);
+    ok(capt_sample_run(s, &f.in, &(capt_sample_opts){.n = N, .temperature = 1, .max_t = T, .allow_unk = 1, .seed = 11}, &id, found, &err), &err);
     int count[3] = {0};
     double p[3] = {exp(logp_of(&f, 0, NULL, 0, 1)), exp(logp_of(&f, 0, (int32_t[]){4}, 1, 0)), exp(logp_of(&f, 0, (int32_t[]){5}, 1, 0))};
     int32_t unk = 3, special[2] = {0, 1};
@@ -549,6 +655,31 @@ static void sampling_is_fair(void **state)
         assert_true(fabs((double)count[k] / N - q) < 4 * sqrt(q * (1 - q) / N) + 1e-9);
     }
     capt_found_free(found, N);
+    for (int how = 0; how < 2; how++) { /* of the two likeliest words, and of the fewest that have a share between the first's and theirs */
+        int order[4] = {2, 3, 4, 5};
+        double w[V];
+        for (int i = 0; i < 4; i++)
+            w[order[i]] = exp(logp_of(&f, 0, (int32_t[]){order[i]}, order[i] == 2 ? 0 : 1, order[i] == 2));
+        for (int i = 0; i < 4; i++)
+            for (int k = i + 1; k < 4; k++)
+                if (w[order[k]] > w[order[i]]) {
+                    int swap = order[i];
+                    order[i] = order[k];
+                    order[k] = swap;
+                }
+        double first = w[order[0]], second = w[order[1]], total = first + second + w[order[2]] + w[order[3]];
+        capt_sample_opts d = {.n = N, .temperature = 1, .max_t = 1, .allow_unk = 1, .seed = 12, .top_k = how ? 0 : 2, .top_p = how ? (first + second / 2) / total : 0};
+        ok(capt_sample_run(s, &f.in, &d, &id, found, &err), &err);
+        int n_first = 0;
+        for (int i = 0; i < N; i++) {
+            int word = found[i].n ? found[i].ids[0] : 2;
+            assert_true(word == order[0] || word == order[1]);
+            n_first += word == order[0];
+        }
+        double q = first / (first + second);
+        assert_true(fabs((double)n_first / N - q) < 4 * sqrt(q * (1 - q) / N) + 1e-9);
+        capt_found_free(found, N);
+    }
     free(found);
     capt_scorer_free(s);
     tear_down(&f);
@@ -711,7 +842,7 @@ static void advantages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(alignment), cmocka_unit_test(steps_equal_forward), cmocka_unit_test(pads_change_nothing), cmocka_unit_test(gradients), cmocka_unit_test(loss_falls), cmocka_unit_test(resume_is_exact), cmocka_unit_test(beam_laws),
+        cmocka_unit_test(alignment), cmocka_unit_test(steps_equal_forward), cmocka_unit_test(pads_change_nothing), cmocka_unit_test(gradients), cmocka_unit_test(loss_falls), cmocka_unit_test(resume_is_exact), cmocka_unit_test(beam_laws), cmocka_unit_test(beam_options),
         cmocka_unit_test(sampling_is_fair), cmocka_unit_test(scst_gradient), cmocka_unit_test(advantages), cmocka_unit_test(baselines),
     };
     n_variants = all_variants(variants, sizeof variants / sizeof *variants);
