@@ -10,7 +10,7 @@ int capt_sampling_mix(capt_scorer *s, const capt_input *in, const capt_rows *row
     int R = rows->R, T = rows->T, n_ban = 0, rc = -1;
     size_t n = (size_t)R;
     const int32_t special[3] = {capt_vocab_pad(s->vocab), capt_vocab_bos(s->vocab), capt_vocab_eos(s->vocab)};
-    int32_t ban[3], *now = capt_alloc((n + 1) * sizeof *now), *parent = capt_alloc((n + 1) * sizeof *parent);
+    int32_t ban[3] = {0}, *now = capt_alloc((n + 1) * sizeof *now), *parent = capt_alloc((n + 1) * sizeof *parent);
     double *u = capt_alloc((n + 1) * sizeof *u);
     capt_real *logp = capt_alloc((n + 1) * sizeof *logp);
     memcpy(mixed, rows->tokens, n * (size_t)T * sizeof *mixed);

@@ -50,9 +50,10 @@ static void scale(capt_backend *be, capt_real *d, double beta, int64_t n)
 void capt_ref_visatt_bwd(capt_backend *be, capt_real *dp, double beta_p, capt_real *dq, double beta_q, capt_real *dw, double beta_w, capt_real *dv, double beta_v, const capt_real *dz, const capt_real *dalpha, const capt_real *alpha, const capt_real *p, const capt_real *q, const capt_real *w, const capt_real *v, const capt_visatt *a)
 {
     int S = a->S, A = a->A, D = a->D;
-    capt_real *t = capt_ref_scratch(be, 3 * (size_t)A + (size_t)S, sizeof *t), *y = t + A, *g = y + A, *de = g + A;
+    capt_real *t = capt_ref_scratch(be, 3 * (size_t)A + (size_t)S, sizeof *t);
     if (!t)
         return;
+    capt_real *y = t + A, *g = y + A, *de = g + A;
     scale(be, dp, beta_p, (int64_t)a->I * S * A);
     scale(be, dq, beta_q, (int64_t)a->R * A);
     scale(be, dw, beta_w, A);
