@@ -255,23 +255,33 @@ is 'no store came of all that' "$(ls e e.part 2>/dev/null)" ''
 
 # killed at any time, then resumed: the same bytes
 python3 - <<'P'
-rows = [line.split('\t', 1) for line in open('butd.tsv')]
-open('many.tsv', 'w').writelines('%d\t%s' % (1000 * k + i, r[1]) for k in range(300) for i, r in enumerate(rows))
+for name in 'butd', 'sgb', 'predictions':
+    rows = [line.split('\t', 1) for line in open(name + '.tsv')]
+    open('many.tsv' if name == 'butd' else 'many.%s.tsv' % name, 'w').writelines('%d\t%s' % (1000 * k + i, r[1]) for k in range(300) for i, r in enumerate(rows))
 P
 ok 'many images' vinvl-import --store whole many.tsv
 is 'are there' "$(capt-store ls whole | wc -l | tr -d ' ')" 2100
-n=0
-for wait in 0 0.01 0.02 0.03 0.05 0.08; do
-    vinvl-import -q --resume --store killed many.tsv &
-    pid=$!
-    sleep $wait
-    kill -9 $pid 2>/dev/null
-    wait $pid 2>/dev/null
-    n=$((n + 1))
-done
-ok "killed $n times, resumed" vinvl-import --resume --store killed many.tsv
-ok 'the same bytes' cmp killed whole
-is 'and nothing beside' "$(ls killed*)" killed
+ok 'with tags' vinvl-import --store whole2 --tags whole2.ndjson many.sgb.tsv
+ok 'with tags from beside' vinvl-import --store whole3 --tags whole3.ndjson --predictions many.predictions.tsv many.tsv
+killed() # NAME WHOLE ARGUMENTS...
+{
+    name=$1 whole=$2
+    shift 2
+    for wait in 0 0.01 0.02 0.03 0.05 0.08; do
+        vinvl-import -q --resume --store "$name" "$@" &
+        pid=$!
+        sleep $wait
+        kill -9 $pid 2>/dev/null
+        wait $pid 2>/dev/null
+    done
+    ok "$name six times, resumed" vinvl-import --resume --store "$name" "$@"
+    ok 'the same bytes' cmp "$name" "$whole"
+    [ ! -f "$name.ndjson" ] || ok 'the same tags' cmp "$name.ndjson" "$whole.ndjson"
+    is 'and no part' "$(ls "$name".part* "$name".ndjson.part 2>/dev/null)" ''
+}
+killed killed1 whole many.tsv
+killed killed2 whole2 --tags killed2.ndjson many.sgb.tsv
+killed killed3 whole3 --tags killed3.ndjson --predictions many.predictions.tsv many.tsv
 sed '2099s/.$/!/' many.tsv >broken.tsv
 status 1 'a bad row' vinvl-import --resume --store late broken.tsv
 status 1 'other input' vinvl-import --resume --store late many.tsv
