@@ -25,7 +25,7 @@ write('text', run(['capt-store', 'dump', 's.mdb'], keep=1 << 24).out)
 write('weights', run(['capt-store', 'dump', 'a.ckpt'], keep=1 << 24).out)
 for i in range(2):
     must('clip-featurize', '--quiet', '--weights', VIT, '--images', 'toy/images', '--shard', '%d/2' % i, '--store', 'p%d' % i, 'r.ndjson')
-must('capt-beam', '--quiet', '--model', 'a.ckpt', '--store', 's.mdb', '--out', 'hyp', 'r.ndjson')
+must('capt-beam', '--quiet', '--model', 'a.ckpt', '--store', 's.mdb', '--split', 'all', '--out', 'hyp', 'r.ndjson')
 small = ' '.join(tiny)
 gone = []
 
@@ -84,7 +84,7 @@ strike('capt-store verify', 'capt-store verify s.mdb a.ckpt', out=None)
 strike('capt-store diff', 'capt-store diff p0 p0', out=None)
 strike('capt-train', 'capt-train %s --captions r.ndjson --vocab v.json --store s.mdb --section grid --batch 4 --epochs 2 --save-minutes 0 --quiet --out o/out' % small, '--resume')
 strike('capt-scst', 'capt-scst --init a.ckpt --captions r.ndjson --store s.mdb --batch 5 --epochs 1 --quiet --out o/out', '--resume')
-strike('capt-beam', 'capt-beam --quiet --model a.ckpt --store s.mdb --out o/out r.ndjson')
+strike('capt-beam', 'capt-beam --quiet --model a.ckpt --store s.mdb --split all --out o/out r.ndjson')
 strike('coco-score', 'coco-score --quiet --json --refs r.ndjson --split all hyp', out=None)
 strike('coco-score --write-df', 'coco-score --quiet --refs r.ndjson --split all --metrics cider --write-df o/out')
 strike('capt-report', 'capt-report --quiet --refs r.ndjson --images toy/images --out o/out hyp')

@@ -104,7 +104,7 @@ late = []
 for i in range(CUTS):
     n = random.randrange(len(ckpt))
     write('bad', ckpt[:n])
-    status = run(['capt-beam', '--quiet', '--model', 'bad', '--store', 's.mdb', 'r.ndjson'], timeout=10).status
+    status = run(['capt-beam', '--quiet', '--model', 'bad', '--store', 's.mdb', '--split', 'all', 'r.ndjson'], timeout=10).status
     if status != 1:
         late.append((n, status))
 ok(not late, '%d cut checkpoints were refused when they were opened' % CUTS, late)

@@ -157,7 +157,7 @@ case('s-zeros', bytes(len(s)), verify)
 case('s-no-root', s[:8192] + bytes(len(s) - 8192), verify)
 case('s-swapped', s[:16] + s[16:20][::-1] + s[20:], verify)
 case('s-page-size', s[:40] + struct.pack('<I', 12345) + s[44:], verify)
-case('s-used-by-beam', s[:-8192], 'capt-beam --quiet --model a.ckpt --store {} r.ndjson')
+case('s-used-by-beam', s[:-8192], 'capt-beam --quiet --model a.ckpt --store {} --split all r.ndjson')
 case('s-text-for-train', good, 'capt-train --model gpt2 --captions r.ndjson --vocab v.json --store {} --out h/.c')
 load = 'capt-store load --out h/.s {}'
 row = '{"id":1,"sections":[{"name":"g","dtype":"%s","dim":%s,"rows":%s}]}\n'
@@ -187,7 +187,7 @@ case('w-index.json', '{"weight_map":{"a":"../s.mdb"}}', 'clip-featurize --weight
 case('w-nan.safetensors', st({'w': w}, struct.pack('<2f', 1, float('nan'))), verify)
 
 # ---- checkpoints
-beam = 'capt-beam --quiet --model {} --store s.mdb r.ndjson'
+beam = 'capt-beam --quiet --model {} --store s.mdb --split all r.ndjson'
 a = read('a.ckpt')
 n = struct.unpack('<Q', a[:8])[0]
 def checkpoint(name, change):

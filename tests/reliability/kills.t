@@ -22,7 +22,7 @@ write('f.npy', b'\x93NUMPY\x01\x00' + struct.pack('<H', len(head)) + head.encode
 write('names', ''.join('%d\n' % (i * 7919 % 100003) for i in range(rows)))
 for i in range(3):
     must('clip-featurize', '--quiet', '--weights', VIT, '--images', 'toy/images', '--features', 'both', '--dtype', 'f32', '--shard', '%d/3' % i, '--store', 'p%d' % i, 'many.ndjson')
-must('capt-beam', '--quiet', '--model', 'a.ckpt', '--store', 's.mdb', '--out', 'hyp', 'r.ndjson')
+must('capt-beam', '--quiet', '--model', 'a.ckpt', '--store', 's.mdb', '--split', 'all', '--out', 'hyp', 'r.ndjson')
 must('vinvl-import', '--quiet', '--format', 'npy', '--names', 'names', '--store', 'imported', 'f.npy')
 out = run(['capt-store', 'dump', 'p0'], keep=1 << 26).out
 write('p0.ndjson', out)
@@ -90,7 +90,7 @@ kill_often('capt-store merge', 'capt-store merge --out out @p2 @p0 @p1')
 kill_often('capt-store compact', 'capt-store compact --out out @imported')
 kill_often('capt-train', 'capt-train %s --captions @r.ndjson --vocab @v.json --store @s.mdb --section grid --epochs 6 --set dropout=0.1 --save-minutes 0 --quiet --out out' % small)
 kill_often('capt-scst', 'capt-scst --init @a.ckpt --captions @r.ndjson --store @s.mdb --batch 5 --epochs 2 --checks 2 --save-minutes 0 --quiet --out out')
-kill_often('capt-beam', 'capt-beam --quiet --model @a.ckpt --store @s.mdb --out out @r.ndjson', ())
+kill_often('capt-beam', 'capt-beam --quiet --model @a.ckpt --store @s.mdb --split all --out out @r.ndjson', ())
 kill_often('coco-score --write-df', 'coco-score --quiet --refs @r.ndjson --split all --metrics cider --write-df out', ())
 kill_often('vocab-build', 'vocab-build --quiet --type word --min-count 1 --out out @many.ndjson', ())
 kill_often('capt-report', 'capt-report --quiet --refs @r.ndjson --images @toy/images --out out @hyp', ())
