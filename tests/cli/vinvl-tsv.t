@@ -265,19 +265,19 @@ ok 'with tags' vinvl-import --store whole2 --tags whole2.ndjson many.sgb.tsv
 ok 'with tags from beside' vinvl-import --store whole3 --tags whole3.ndjson --predictions many.predictions.tsv many.tsv
 killed() # NAME WHOLE ARGUMENTS...
 {
-    name=$1 whole=$2
+    st=$1 whole=$2
     shift 2
     for wait in 0 0.01 0.02 0.03 0.05 0.08; do
-        vinvl-import -q --resume --store "$name" "$@" &
+        vinvl-import -q --resume --store "$st" "$@" &
         pid=$!
         sleep $wait
         kill -9 $pid 2>/dev/null
         wait $pid 2>/dev/null
     done
-    ok "$name six times, resumed" vinvl-import --resume --store "$name" "$@"
-    ok 'the same bytes' cmp "$name" "$whole"
-    [ ! -f "$name.ndjson" ] || ok 'the same tags' cmp "$name.ndjson" "$whole.ndjson"
-    is 'and no part' "$(ls "$name".part* "$name".ndjson.part 2>/dev/null)" ''
+    ok "$st six times, resumed" vinvl-import --resume --store "$st" "$@"
+    ok 'the same bytes' cmp "$st" "$whole"
+    [ ! -f "$st.ndjson" ] || ok 'the same tags' cmp "$st.ndjson" "$whole.ndjson"
+    is 'and no part' "$(ls "$st".part* "$st".ndjson.part 2>/dev/null)" ''
 }
 killed killed1 whole many.tsv
 killed killed2 whole2 --tags killed2.ndjson many.sgb.tsv
