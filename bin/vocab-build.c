@@ -13,12 +13,12 @@ enum { WORD, GPT2, BERT };
 enum { MAX_SPLITS = 32, N_SPECIAL = 4, LONG = 20 /* inputs of a captioner, BOS among them */ };
 
 static int type = WORD;
-static int64_t size = 15000, min_count = 5;
+static int64_t size = 15000, min_count = 1;
 static const char *source, *merges, *out_path = "-";
 
 static const capt_opt options[] = {
     {"type", CAPT_O_CHOICE, &type, "word|gpt2|bert", "Kind of vocabulary: words counted here, GPT-2's byte pairs, BERT's word pieces.", 0, 0, 0, 1},
-    {"size", CAPT_O_INT, &size, "N", "word: tokens at most, the four specials among them; the most frequent words are taken.", N_SPECIAL + 1, 1 << 22, 0, 0},
+    {"size", CAPT_O_INT, &size, "N", "word: how many words at most, the most frequent ones; four specials come on top.", 1, (1 << 22) - N_SPECIAL, 0, 0},
     {"min-count", CAPT_O_INT, &min_count, "N", "word: how often a word must occur in the training captions.", 1, 1 << 30, 0, 0},
     {"source", CAPT_O_STR, &source, "FILE", "gpt2: the published vocab.json; bert: vocab.txt.", 0, 0, 0, 0},
     {"merges", CAPT_O_STR, &merges, "FILE", "gpt2: the published merges.txt.", 0, 0, 0, 0},
@@ -133,7 +133,7 @@ static capt_vocab *build_words(capt_prog *p, const capt_captions *all)
         total += w.v[i].count;
     s = capt_alloc((w.n + 1) * sizeof *s);
     counts = capt_alloc((w.n + 1) * sizeof *counts);
-    for (size_t i = 0; i < w.n && w.v[i].count >= min_count && (int64_t)n < size - N_SPECIAL; i++)
+    for (size_t i = 0; i < w.n && w.v[i].count >= min_count && (int64_t)n < size; i++)
         if (!is_special(w.v[i].s)) {
             s[n] = w.v[i].s;
             counts[n++] = w.v[i].count;
@@ -212,6 +212,36 @@ static int cover(capt_prog *p, capt_vocab *v, const capt_captions *all)
     return 0;
 }
 
+/* Public files by the hash of their bytes (base/hash.h), with the SHA-256 they are published under. */
+enum { GPT2_VOCAB, GPT2_MERGES, BERT_VOCAB };
+static const struct { const char *what, *hash, *sha256; } known[] = {
+    {"vocab.json of GPT-2", "907aa883a1f3f2504594f2ded8b31025", "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783"},
+    {"merges.txt of GPT-2", "5caa565dbb3b366be1a102e27c272620", "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"},
+    {"vocab.txt of BERT, uncased", "4ebd318f06b4db41a857f65d9522027c", "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"},
+};
+
+static int compare_file(const capt_prog *p, const char *path, int i, capt_err *err)
+{
+    char hash[33];
+    if (capt_hash_file(path, hash, err))
+        return -1;
+    if (strcmp(hash, known[i].hash) == 0)
+        capt_prog_note(p, "%s: the published %s, byte for byte (SHA-256 %s)", path, known[i].what, known[i].sha256);
+    else
+        capt_prog_note(p, "note: %s is not the published %s (SHA-256 %s): models of that vocabulary do not fit", path, known[i].what, known[i].sha256);
+    return 0;
+}
+
+static capt_vocab *wrap(capt_prog *p)
+{
+    if (type == GPT2) {
+        if (compare_file(p, source, GPT2_VOCAB, &p->err) || compare_file(p, merges, GPT2_MERGES, &p->err))
+            return NULL;
+        return capt_vocab_new_gpt2(source, merges, &p->err);
+    }
+    return compare_file(p, source, BERT_VOCAB, &p->err) ? NULL : capt_vocab_new_bert(source, &p->err);
+}
+
 static int bad_record(void *arg, capt_err *err)
 {
     return capt_prog_bad(arg, err);
@@ -233,10 +263,7 @@ static int run(capt_prog *p)
         if (capt_captions_read((const char *const *)p->argv, (size_t)p->argc, &o, &all, &p->err))
             return -1;
     }
-    if (type == WORD)
-        v = build_words(p, all);
-    else
-        v = type == GPT2 ? capt_vocab_new_gpt2(source, merges, &p->err) : capt_vocab_new_bert(source, &p->err);
+    v = type == WORD ? build_words(p, all) : wrap(p);
     if (v && (!all || !cover(p, v, all)))
         bad = capt_vocab_save(v, out_path, &p->err);
     if (!bad)

@@ -55,6 +55,29 @@ static int add_merge(capt_vocab *v, size_t rank, const char *s, const char *wher
     return 0;
 }
 
+/* The bytes each token spells, one after the other; an added token in plain text spells itself. */
+static void spell(capt_vocab *v, const uint32_t letter[256])
+{
+    unsigned char byte[512] = {0};
+    capt_str text = {0};
+    for (int b = 0; b < 256; b++)
+        byte[letter[b]] = (unsigned char)b;
+    v->text_at = capt_alloc(((size_t)v->n + 1) * sizeof *v->text_at);
+    for (int32_t i = 0; i < v->n; i++) {
+        const char *t = v->tokens[i], *end = t + strlen(t);
+        while (t < end) {
+            const char *from = t;
+            int32_t c = capt_utf8_next(&t, end);
+            if (c >= 0 && c < 512 && (byte[c] || (uint32_t)c == letter[0]))
+                capt_str_putc(&text, byte[c]);
+            else
+                capt_str_add(&text, from, (size_t)(t - from));
+        }
+        v->text_at[i + 1] = text.n;
+    }
+    v->text = text.s;
+}
+
 int capt_vocab_bpe_prepare(capt_vocab *v, const json_t *o, const char *where, capt_err *err)
 {
     json_t *merges = capt_json_array(o, "merges", where, err), *m;
@@ -70,6 +93,7 @@ int capt_vocab_bpe_prepare(capt_vocab *v, const json_t *o, const char *where, ca
         if (v->byte_id[b] < 0)
             return capt_fail(err, CAPT_EDATA, "%s: no token for byte %d", where, b);
     }
+    spell(v, letter);
     size_t slots = 16, i;
     while (slots < 2 * json_array_size(merges))
         slots *= 2;
@@ -177,27 +201,49 @@ int capt_vocab_bpe_encode(const capt_vocab *v, const char *s, int max, int32_t *
     return 0;
 }
 
+/* How many bytes at p, which begin no character, one U+FFFD stands for: a character's beginning as far as it goes right
+ * (Unicode 15, 3.9, "substitution of maximal subparts"), else one byte. */
+static size_t bad_length(const char *p, const char *end)
+{
+    const unsigned char *s = (const unsigned char *)p;
+    size_t left = (size_t)(end - p), n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2, k = 1;
+    if (s[0] < 0xc2 || s[0] > 0xf4)
+        return 1;
+    unsigned lo = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80, hi = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+    for (; k < n && k < left && s[k] >= lo && s[k] <= hi; k++) {
+        lo = 0x80;
+        hi = 0xbf;
+    }
+    return k;
+}
+
+static int is_plain(const char *s, size_t n)
+{
+    unsigned char all = 0;
+    int zero = 0;
+    for (size_t i = 0; i < n; i++) {
+        all |= (unsigned char)s[i];
+        zero |= s[i] == 0;
+    }
+    return all < 128 && !zero;
+}
+
 void capt_vocab_bpe_decode(const capt_vocab *v, const int32_t *ids, int n, capt_str *out)
 {
-    uint32_t letter[256];
-    alphabet(letter);
-    unsigned char byte[512] = {0};
-    for (int b = 0; b < 256; b++)
-        byte[letter[b]] = (unsigned char)b;
+    size_t from = out->n;
+    for (int i = 0; i < n; i++)
+        capt_str_add(out, v->text + v->text_at[ids[i]], v->text_at[ids[i] + 1] - v->text_at[ids[i]]);
+    if (is_plain(out->s + from, out->n - from))
+        return;
     capt_str raw = {0};
-    for (int i = 0; i < n; i++) {
-        const char *t = v->tokens[ids[i]], *end = t + strlen(t);
-        while (t < end) {
-            const char *from = t;
-            int32_t c = capt_utf8_next(&t, end);
-            if (c >= 0 && c < 512 && (byte[c] || (uint32_t)c == letter[0]))
-                capt_str_putc(&raw, byte[c]);
-            else
-                capt_str_add(&raw, from, (size_t)(t - from)); /* an added token in plain text */
-        }
-    }
+    capt_str_add(&raw, out->s + from, out->n - from);
+    out->n = from;
+    out->s[from] = 0;
     for (const char *p = raw.s, *end = raw.s + raw.n; p < end;) {
+        const char *at = p;
         int32_t c = capt_utf8_next(&p, end);
+        if (c < 0)
+            p = at + bad_length(at, end);
         capt_utf8_put(out, c < 0 ? 0xfffd : c == 0 ? ' ' : (uint32_t)c);
     }
     capt_str_free(&raw);

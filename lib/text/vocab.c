@@ -25,6 +25,8 @@ void capt_vocab_free(capt_vocab *v)
     free(v->tokens);
     free(v->slot);
     free(v->merge);
+    free(v->text);
+    free(v->text_at);
     free(v);
 }
 

@@ -33,7 +33,9 @@ const char *capt_vocab_hash(const capt_vocab *v);
  * special token. Word: unknown words are unk. GPT-2: the text as it is, without a leading blank, as ClipCap trains. */
 int capt_vocab_encode(const capt_vocab *v, const char *caption, int max, int32_t *ids, int *n, capt_err *err);
 /* Appends the text of ids up to EOS; pads, BOS (GPT-2, whose specials are one token: only at the start) and ids out of range
- * are skipped. Words joined by a blank; WordPiece pieces joined to words; GPT-2's bytes, U+FFFD where they are not UTF-8. */
+ * are skipped. Words joined by a blank; WordPiece pieces joined to words, and . ? ! , to the word before; GPT-2's bytes,
+ * U+FFFD where they are not UTF-8. Ids and text of the latter two are those of PyPI's tokenizers 0.23.3 (decoding without
+ * skip_special_tokens, so that [UNK] stays; a NUL, which no caption holds, is a blank). */
 void capt_vocab_decode(const capt_vocab *v, const int32_t *ids, int n, capt_str *out);
 
 /* Makers. words: without specials, which become ids 0 <pad>, 1 <bos>, 2 <eos>, 3 <unk>; counts may be NULL. */

@@ -23,6 +23,8 @@ struct capt_vocab {
     vocab_merge *merge;  /* gpt2: open addressing by pair */
     size_t merge_mask;
     int32_t byte_id[256]; /* gpt2 */
+    char *text;           /* gpt2: what token i spells is text[text_at[i]] .. text[text_at[i+1]-1] */
+    size_t *text_at;      /* (n+1) */
 };
 
 int32_t capt_vocab_find_n(const capt_vocab *v, const char *token, size_t n);

@@ -33,8 +33,25 @@ ok 'another order of records' sh -c "sort -r c.ndjson | vocab-build --type word 
 is 'gives the same words and hash' "$(jq -c '[.tokens,.hash]' w.json)" "$(jq -c '[.tokens,.hash]' v.json)"
 ok 'a threshold' vocab-build --type word --min-count 2 --out w.json c.ndjson
 is 'rare words are left out' "$(tokens w.json)" '<pad> <bos> <eos> <unk> a dog runs'
-ok 'a size' vocab-build --type word --min-count 1 --size 6 --out w.json c.ndjson
-is 'the most frequent ones are kept, specials counted' "$(tokens w.json)" '<pad> <bos> <eos> <unk> a dog'
+ok 'a size' vocab-build --type word --size 2 --out w.json c.ndjson
+is 'the most frequent ones are kept, specials on top' "$(tokens w.json)" '<pad> <bos> <eos> <unk> a dog'
+echo '{"id":1,"split":"train","captions":["zz zz zz \u00e9t\u00e9 \u00e9t\u00e9 eta eta Zebra zebra b10 b10 b9 b9 once"]}' >tie.ndjson
+ok 'words of equal count' vocab-build --type word --size 6 --out w.json tie.ndjson
+is 'come in the order of their bytes, and are cut there' "$(tokens w.json)" '<pad> <bos> <eos> <unk> zz b10 b9 eta zebra été'
+ok 'one less' vocab-build --type word --size 4 --out w.json tie.ndjson
+is 'cuts the last of the equal ones' "$(tokens w.json)" '<pad> <bos> <eos> <unk> zz b10 b9 eta'
+python3 - >many.ndjson <<'P'
+import json
+words = ["w%d" % (i * 7919 % 20011) for i in range(20011)]
+count = lambda w: 1 + int(w[1:]) * 13 % 5
+lines = [w for w in words for _ in range(count(w))]
+for i in range(0, len(lines), 10):
+    print(json.dumps({"id": i, "split": "train" if i % 3 else "restval", "captions": [" ".join(lines[i:i + 10])]}))
+open("most", "w").write(" ".join(sorted(set(words), key=lambda w: (-count(w), w.encode()))[:15000]))
+P
+ok 'nothing said' vocab-build --type word --out w.json many.ndjson
+is 'the 15,000 most frequent words' "$(jq -r '.tokens[4:] | join(" ")' w.json | cksum)" "$({ cat most; echo; } | cksum)"
+is 'are 15,004 tokens' "$(jq -c '.tokens | length' w.json)" 15004
 grep -v test c.ndjson >d.ndjson
 ok 'test captions taken away' vocab-build --type word --min-count 1 --out w.json d.ndjson
 is 'change nothing' "$(jq -c '[.tokens,.counts,.hash]' w.json)" "$(jq -c '[.tokens,.counts,.hash]' v.json)"
@@ -49,11 +66,32 @@ jq -c '.bpe.tokens | to_entries | map({(.value): .key}) | add' "$G" >vocab.json
 ok "BERT's" vocab-build --type bert --source vocab.txt --out b.json c.ndjson
 is 'type and specials' "$(jq -c '[.type,.special]' b.json)" '["bert",{"pad":0,"bos":2,"eos":3,"unk":1}]'
 ok "GPT-2's" vocab-build --type gpt2 --source vocab.json --merges merges.txt --out g.json c.ndjson
+like 'a file that is not the published one is noted' "$(cat "$ERR")" '^vocab-build: note: vocab.json is not the published vocab.json of GPT-2 \(SHA-256 19613966'
 is 'one special' "$(jq -c '(.tokens|length-1) as $e | [.type, .special == {"pad":$e,"bos":$e,"eos":$e}]' g.json)" '["gpt2",true]'
 is 'the merges' "$(jq -c .merges g.json)" "$(jq -c .bpe.merges "$G")"
 is 'bytes spell everything' "$(jq -c '[.coverage[] | .tokens == .known] | all' g.json)" true
 ok 'without records' vocab-build --type gpt2 --source vocab.json --merges merges.txt --out h.json
 is 'there is no coverage, the same hash' "$(jq -c '[.coverage,.hash]' h.json)" "$(jq -c '[null,.hash]' g.json)"
+
+if [ "$SHARED" ]; then
+    D=$SHARED/data/tokenizers
+    ok 'the published files of GPT-2' vocab-build --type gpt2 --source "$D/gpt2_vocab.json" --merges "$D/gpt2_merges.txt" --out g.json c.ndjson
+    for f in gpt2_vocab.json gpt2_merges.txt; do
+        like "$f is known by its hash" "$(cat "$ERR")" "^vocab-build: .*/$f: the published .* of GPT-2, byte for byte .SHA-256 $(sha256sum <"$D/$f" | cut -d ' ' -f 1).\$"
+    done
+    is 'and nothing of it changes' "$(jq -c '.tokens | to_entries | map({(.value): .key}) | add' g.json | jq -cS . | cksum)" "$(jq -cS . "$D/gpt2_vocab.json" | cksum)"
+    is 'nor of the merges' "$(jq -r '.merges[]' g.json | cksum)" "$(sed 1d "$D/gpt2_merges.txt" | cksum)"
+    f=bert_base_uncased_vocab.txt
+    ok 'the published file of BERT' vocab-build --type bert --source "$D/$f" --out b.json c.ndjson
+    like 'is known by its hash' "$(cat "$ERR")" "^vocab-build: .*/$f: the published vocab.txt of BERT, uncased, byte for byte .SHA-256 $(sha256sum <"$D/$f" | cut -d ' ' -f 1).\$"
+    is 'and nothing of it changes' "$(jq -r '.tokens[]' b.json | cksum)" "$(cksum <"$D/$f")"
+    sed 's/$/\r/' "$D/$f" >crlf.txt
+    ok 'the same with CRLF' vocab-build --type bert --source crlf.txt --out b2.json
+    like 'is another file' "$(cat "$ERR")" '^vocab-build: note: crlf.txt is not the published vocab.txt'
+    is 'of the same vocabulary' "$(jq -r .hash b2.json)" "$(jq -r .hash b.json)"
+else
+    skip 'published files' 'no shared data'
+fi
 
 status 2 'no type' vocab-build c.ndjson
 status 2 'gpt2 without its files' vocab-build --type gpt2 c.ndjson

@@ -3,12 +3,14 @@
 
     python3 make_text.py ptb       # pip install pycocoevalcap==1.2, and a Java; writes ptb.tsv
     python3 make_text.py subword   # pip install tokenizers==0.23.3; writes tokens.json
+    python3 make_text.py classes   # the same; prints the tables of lib/text/wordpiece_class.c
     python3 make_text.py compare COCO-SCORE [N [SEED [FILE]]]   # as ptb, but writes nothing: N captions (default 100000) made with
                                    # another seed, mutations of the lines of FILE or of the grammar's, tokenized by both; prints
                                    # what differs
 
 ptb.tsv: caption, the lexer's line, the line after the scorers' list of dropped strings; one buffer in the order of the
-file. tokens.json: a small byte-level BPE and a small WordPiece vocabulary trained on the captions, and their ids for each.
+file. tokens.json: a small byte-level BPE and a small WordPiece vocabulary trained on the captions, their ids for each, and
+the text of random ids.
 The captions are made up: sentences of a small grammar, mutated with a fixed seed."""
 import json
 import os
@@ -118,6 +120,58 @@ def compare(program, n=100000, seed=1, path=None):
     return 1 if rows else 0
 
 
+def texts(tokenizer, *left_out):
+    """Random ids, most of them of short pieces (of GPT-2's bytes, few are whole characters), and their text. NUL and specials are left out."""
+    r, n, out = random.Random(5), tokenizer.get_vocab_size(), []
+    for _ in range(120):
+        ids = [r.randrange(min(n, 300) if r.random() < 0.7 else n) for _ in range(r.randint(1, 12))]
+        ids = [i for i in ids if i not in left_out and "\u0100" not in tokenizer.id_to_token(i)]
+        out.append({"ids": ids, "text": tokenizer.decode(ids, skip_special_tokens=False)})
+    return out
+
+
+def ranges(numbers):
+    out = []
+    for i in numbers:
+        if out and i == out[-1][1] + 1:
+            out[-1][1] = i
+        else:
+            out.append([i, i])
+    return out
+
+
+def classes():
+    """What BERT's normalizer and splitter do to each character between two letters: dropped, an accent, punctuation, another case."""
+    import unicodedata
+    from tokenizers import normalizers, pre_tokenizers
+    norm, cut = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    dropped, marks, punctuation, lower = [], [], [], []
+    for c in range(128, 0x110000):
+        if 0xd800 <= c < 0xe000:
+            continue
+        n = norm.normalize_str(f"a{chr(c)}b")[1:-1]
+        if n == "":
+            (marks if unicodedata.category(chr(c))[0] == "M" else dropped).append(c)
+        elif n == chr(c) and len(cut.pre_tokenize_str(f"a{n}b")) == 3 and not n.isspace():
+            punctuation.append(c)
+        elif n.strip() != chr(c) and unicodedata.category(chr(c)) == "Cn":  # unknown to this Python (Unicode 14), and changed
+            lower.append((c, ord(n)))
+    for name, table in ("dropped", dropped), ("marks", marks), ("punctuation", punctuation):
+        print(f"static const uint32_t {name}[][2] = {{")
+        rows = ["{%#x, %#x}" % tuple(x) for x in ranges(table)]
+        for i in range(0, len(rows), 8):
+            print("    " + ", ".join(rows[i:i + 8]) + ",")
+        print("};")
+    print("static const uint32_t lower[][3] = {")
+    runs = []
+    for c, to in lower:
+        if runs and c == runs[-1][1] + 1 and to - c == runs[-1][2] - runs[-1][0]:
+            runs[-1][1] = c
+        else:
+            runs.append([c, c, to])
+    print("    " + ", ".join("{%#x, %#x, %#x}" % tuple(x) for x in runs) + ",\n};")
+
+
 def subword():
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     odd = ["", " ", "  two  blanks ", "caf\u00e9 na\u00efve \u00c5ngstr\u00f6m", "\u65e5\u672c\u8a9e dog", "x" * 120, "I'll we've 'S it'D", "a\tb\nc",
@@ -131,21 +185,22 @@ def subword():
     wp = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100))
     wp.normalizer = normalizers.BertNormalizer(lowercase=True)
     wp.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    wp.decoder = decoders.WordPiece(prefix="##", cleanup=False)
+    wp.decoder = decoders.WordPiece(prefix="##")
     wp.train_from_iterator(CAPTIONS, trainers.WordPieceTrainer(vocab_size=600, show_progress=False,
                                                                special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"]))
     b, w = json.loads(bpe.to_str())["model"], json.loads(wp.to_str())["model"]
     plain = Tokenizer(models.WordPiece(w["vocab"], unk_token="[UNK]", max_input_chars_per_word=100))  # "[CLS]" is text to it
-    plain.normalizer, plain.pre_tokenizer, wp = wp.normalizer, wp.pre_tokenizer, plain
+    plain.normalizer, plain.pre_tokenizer, plain.decoder, wp = wp.normalizer, wp.pre_tokenizer, wp.decoder, plain
     by_id = lambda v: [t for t, _ in sorted(v.items(), key=lambda x: x[1])]
     merges = [m if isinstance(m, str) else " ".join(m) for m in b["merges"]]
     out = {"bpe": {"tokens": by_id(b["vocab"]) + ["<|endoftext|>"], "merges": merges}, "wordpiece": {"tokens": by_id(w["vocab"])},
            "cases": [{"text": c, "bpe": bpe.encode(c, add_special_tokens=False).ids,
-                      "wordpiece": wp.encode(c, add_special_tokens=False).ids} for c in cases]}
+                      "wordpiece": wp.encode(c, add_special_tokens=False).ids} for c in cases],
+           "texts": {"bpe": texts(bpe, bpe.token_to_id("\u0100")), "wordpiece": texts(wp, *map(wp.token_to_id, ("[PAD]", "[CLS]", "[SEP]")))}}
     with open("tokens.json", "w", encoding="utf8") as f:
         json.dump(out, f, ensure_ascii=False, separators=(",", ":"))
         f.write("\n")
 
 
 if __name__ == "__main__":
-    sys.exit({"ptb": ptb, "subword": subword, "compare": compare}[sys.argv[1]](*sys.argv[2:]))
+    sys.exit({"ptb": ptb, "subword": subword, "classes": classes, "compare": compare}[sys.argv[1]](*sys.argv[2:]))
