@@ -124,7 +124,7 @@ $(B)/libcapt.pc: Makefile VERSION
 # ---- Debian packages: to build, to test, to lint
 DEPS := gcc make libc6-dev pkg-config libjpeg-dev liblmdb-dev libjansson-dev libxxhash-dev libunistring-dev \
     libstemmer-dev zlib1g-dev libminizip-dev
-DEPS_CHECK := libcmocka-dev perl jq python3 python3-pil bash locales
+DEPS_CHECK := libcmocka-dev perl jq python3 python3-pil python3-jsonschema bash locales
 DEPS_LINT := cppcheck shellcheck mandoc
 DEPS_SLURM := slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge
 

@@ -15,7 +15,7 @@ enum { KARPATHY, COCO2014, COCO2017, FLICKR8K, FLICKR30K };
 static const char schemes[] = "karpathy|coco2014|coco2017|flickr8k|flickr30k";
 static const char *const scheme_name[] = {"karpathy", "coco2014", "coco2017", "flickr8k", "flickr30k"};
 
-static int scheme = -1, schema = -1, allow_leak, drop_leak, folders;
+static int scheme = -1, allow_leak, drop_leak, folders;
 static const char *karpathy_file, *only;
 static capt_strs instances;
 
@@ -27,7 +27,6 @@ static const capt_opt options[] = {
     {"allow-leak", CAPT_O_FLAG, &allow_leak, NULL, "write images that are in a training and an evaluation split all the same", 0, 0, 0, 0},
     {"drop-leak", CAPT_O_FLAG, &drop_leak, NULL, "leave such images out of the training split", 0, 0, 0, 0},
     {"folders", CAPT_O_FLAG, &folders, NULL, "write file as folder/name (train2014/COCO_train2014_...)", 0, 0, 0, 0},
-    {"print-schema", CAPT_O_CHOICE, &schema, "caption|hypothesis|tag|score|log", "print the JSON Schema of a record kind", 0, 0, 1, 0},
     {0}};
 
 struct job {
@@ -525,20 +524,8 @@ static int write_all(struct job *j)
     return rc;
 }
 
-static int print_schema(capt_prog *p)
-{
-    json_t *s = capt_record_schema(capt_kind_at(schema));
-    int rc = json_dumpf(s, stdout, JSON_INDENT(2));
-    json_decref(s);
-    if (rc || puts("") == EOF)
-        return capt_fail_errno(&p->err, "standard output");
-    return 0;
-}
-
 static int run(capt_prog *p)
 {
-    if (schema >= 0)
-        return print_schema(p);
     if (scheme < 0)
         return capt_prog_usage(p, "--scheme is missing (%s)", schemes);
     if (allow_leak && drop_leak)

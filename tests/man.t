@@ -19,7 +19,7 @@ for page in "$TOP"/man/*.[1-8]; do
 done
 
 # page PAGE: the long options it documents, without those all programs have; options PROGRAM: those it takes
-everywhere='help|version|quiet|verbose|config|print-options|complete'
+everywhere='help|version|quiet|verbose|config|print-options|print-schema|complete'
 page_options()
 {
     grep '^\.It Fl' "$1" | grep -oE 'Fl (\\?-)+[a-z0-9][a-z0-9-]*' | sed 's/^Fl [\\-]*//' | grep -vxE "$everywhere|.$" | sort -u

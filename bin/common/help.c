@@ -1,12 +1,14 @@
-/* The texts made from a program's option table: --help, --version, --print-options, --complete. */
+/* The texts made from a program's option table: --help, --version, --print-options, --print-schema, --complete. */
 #include <stdio.h> /* jpeglib.h needs it */
 #include <jpeglib.h>
 #include <lmdb.h>
+#include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 #include "base/json.h"
 #include "base/prov.h"
 #include "common/prog_priv.h"
+#include "record/field.h"
 
 /* Defined by the backend layer where a program links it: the backends of this build and machine. */
 const char *capt_backend_list(void) __attribute__((weak));
@@ -139,6 +141,16 @@ void capt_options_json(const capt_prog *p, capt_str *out)
     json_object_set_new(all, "options", list);
     capt_json_line(all, out);
     json_decref(all);
+}
+
+void capt_schema_text(const capt_prog *p, capt_str *out)
+{
+    json_t *schema = capt_record_schema(capt_kind_at(p->state->schema));
+    char *text = json_dumps(schema, JSON_INDENT(2));
+    capt_str_puts(out, text ? text : "");
+    capt_str_putc(out, '\n');
+    free(text);
+    json_decref(schema);
 }
 
 void capt_completion_text(const capt_prog *p, capt_str *out)

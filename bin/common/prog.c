@@ -67,6 +67,7 @@ static void build_rows(capt_prog *p)
         {0, {"help", CAPT_O_FLAG, &st->help, NULL, "print this help (-h)", 0, 0, 1, 0}},
         {0, {"version", CAPT_O_FLAG, &st->version, NULL, "print version, build and libraries (-V)", 0, 0, 1, 0}},
         {0, {"print-options", CAPT_O_FLAG, &st->print_options, NULL, "print the option table as JSON", 0, 0, 1, 0}},
+        {0, {"print-schema", CAPT_O_CHOICE, &st->schema, "caption|hypothesis|tag|score|log", "print the JSON Schema of a kind of record", 0, 0, 1, 0}},
         {0, {"complete", CAPT_O_CHOICE, &st->complete, "bash", "print a shell completion", 0, 0, 1, 0}},
     };
     enum { N_COMMON = sizeof common / sizeof *common };
@@ -214,7 +215,7 @@ static int parse_args(capt_prog *p, int argc, char **argv)
             if (set_text(p, i, value) != 0)
                 return -1;
         }
-        if (st->help || st->version || st->print_options || st->complete >= 0)
+        if (st->help || st->version || st->print_options || st->schema >= 0 || st->complete >= 0)
             return 0;
     }
     return 0;
@@ -285,7 +286,7 @@ static int read_config(capt_prog *p)
     json_object_foreach(st->conf, key, v) {
         int i = find_row(st, key, strlen(key));
         if (i < 0 || st->row[i].to == &st->config || st->row[i].to == &st->help || st->row[i].to == &st->version ||
-            st->row[i].to == &st->print_options || st->row[i].to == &st->complete)
+            st->row[i].to == &st->print_options || st->row[i].to == &st->schema || st->row[i].to == &st->complete)
             return capt_prog_usage(p, "%s: unknown option \"%s\"", st->config, key);
         if (!st->given[i] && set_json(p, i, v) != 0)
             return -1;
@@ -370,6 +371,8 @@ static int parse_and_run(capt_prog *p, int argc, char **argv)
         return print_text(p, capt_version_text);
     if (st->print_options)
         return print_text(p, capt_options_json);
+    if (st->schema >= 0)
+        return print_text(p, capt_schema_text);
     if (st->complete >= 0)
         return print_text(p, capt_completion_text);
     if (st->config && read_config(p) != 0)
@@ -391,6 +394,7 @@ int capt_prog_main(capt_prog *p, int argc, char **argv)
     p->state = capt_alloc(sizeof *p->state);
     capt_prog_state *st = p->state;
     st->complete = -1;
+    st->schema = -1;
     st->operands = capt_alloc(sizeof *st->operands * (size_t)(argc + 1));
     p->argv = st->operands;
     p->argc = 0;

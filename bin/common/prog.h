@@ -3,7 +3,7 @@
  *
  * run returns 0, or -1 with p->err filled in; the exit status follows from the error's code (1, 2, 75). stdout is flushed
  * and checked afterwards (a full disk is exit 1). Common options need no row: -h --help -V --version -q -v --config FILE
- * --print-options; the groups CAPT_G_DEVICE (--device auto|cpu|ref|guard|cuda), CAPT_G_THREADS (--threads N),
+ * --print-options --print-schema KIND; the groups CAPT_G_DEVICE (--device auto|cpu|ref|guard|cuda), CAPT_G_THREADS (--threads N),
  * CAPT_G_SEED (--seed N), CAPT_G_LOG (--log FILE), CAPT_G_MAXBAD (--max-bad N, --errors FILE) are asked for by flag. */
 #ifndef CAPT_PROG_H
 #define CAPT_PROG_H

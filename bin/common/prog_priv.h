@@ -11,7 +11,7 @@ typedef struct capt_prog_state {
     json_t **preset; /* defaults, taken before parsing; NULL: none */
     json_t *conf;    /* the --config object: option strings point into it */
     char **operands;
-    int help, version, print_options, device, complete;
+    int help, version, print_options, device, complete, schema;
     const char *config;
     FILE *log_file, *errors_file;
     int64_t n_bad;
@@ -26,6 +26,7 @@ const char *capt_choice_name(const char *list, int i, size_t *n);
 void capt_help_text(const capt_prog *p, capt_str *out);
 void capt_version_text(const capt_prog *p, capt_str *out);
 void capt_options_json(const capt_prog *p, capt_str *out);
+void capt_schema_text(const capt_prog *p, capt_str *out);
 void capt_completion_text(const capt_prog *p, capt_str *out);
 /* Closes --log and --errors; the first failed write is recorded in p->err. */
 void capt_prog_close_files(capt_prog *p);

@@ -10,8 +10,11 @@
 
 int capt_id_check(const char *s, size_t n, const char *where, capt_err *err)
 {
-    if (n == 0 || n > CAPT_ID_MAX)
-        return capt_fail(err, CAPT_EDATA, "%s: an id has 1 to %d bytes, not %zu", where, CAPT_ID_MAX, n);
+    size_t length = 0;
+    for (size_t i = 0; i < n; i++)
+        length += ((unsigned char)s[i] & 0xc0) != 0x80;
+    if (n == 0 || n >= CAPT_ID_KEY || length > CAPT_ID_MAX)
+        return capt_fail(err, CAPT_EDATA, "%s: an id has 1 to %d characters, not %zu", where, CAPT_ID_MAX, length);
     for (size_t i = 0; i < n; i++)
         if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
             return capt_fail(err, CAPT_EDATA, "%s: the id holds a control character", where);
@@ -41,7 +44,7 @@ size_t capt_id_key(const capt_id *id, char key[CAPT_ID_KEY])
 {
     if (id->is_int)
         return (size_t)snprintf(key, CAPT_ID_KEY, "%" PRId64, id->i);
-    size_t n = strnlen(id->s, CAPT_ID_MAX);
+    size_t n = strnlen(id->s, CAPT_ID_KEY - 1);
     memcpy(key, id->s, n);
     key[n] = 0;
     return n;

@@ -1,6 +1,6 @@
-/* The id of an image: a JSON integer or a JSON string, one kind a stream and a store. Its key is the decimal or UTF-8 text,
- * 1 to 511 bytes; strings hold no control characters, so no key is the manifest's (one NUL byte) and keys fit on a line.
- * s is borrowed from whoever made the id. */
+/* The id of an image: a JSON integer or a JSON string of 1 to 511 characters, one kind a stream and a store. Its key is the
+ * decimal or UTF-8 text; stores take keys of at most 511 bytes. Strings hold no control characters, so no key is the
+ * manifest's (one NUL byte) and keys fit on a line. s is borrowed from whoever made the id. */
 #ifndef CAPT_BASE_ID_H
 #define CAPT_BASE_ID_H
 #include <jansson.h>
@@ -9,8 +9,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-#define CAPT_ID_MAX 511
-#define CAPT_ID_KEY (CAPT_ID_MAX + 1)
+#define CAPT_ID_MAX 511                   /* characters */
+#define CAPT_ID_KEY (4 * CAPT_ID_MAX + 1) /* bytes of a key at most, and a NUL */
 
 typedef struct capt_id {
     int is_int;

@@ -9,7 +9,7 @@
 #define AT(T, m) offsetof(T, m)
 
 static const capt_field caption_fields[] = {
-    {"id", CAPT_T_ID, 1, AT(capt_caption, id), 0, 0, 0, NULL, "The image's id; one kind (integer or string) a stream. At most 511 bytes of UTF-8."},
+    {"id", CAPT_T_ID, 1, AT(capt_caption, id), 0, 0, 0, NULL, "The image's id; one kind (integer or string) a stream. A store takes strings of at most 511 bytes of UTF-8."},
     {"file", CAPT_T_STR, 0, AT(capt_caption, file), 0, 4096, 0, NULL, "File name of the picture, relative to the image folder."},
     {"split", CAPT_T_STR, 0, AT(capt_caption, split), 0, 64, 0, NULL, "train, restval, val, test or another name. Training takes train and restval."},
     {"captions", CAPT_T_STRS, 0, AT(capt_caption, captions), AT(capt_caption, n_captions), CAPT_CAPTION_CHARS, CAPT_CAPTIONS_MAX, NULL,

@@ -209,16 +209,21 @@ static json_t *schema_string(int max)
     return json_pack("{s:s, s:i}", "type", "string", "maxLength", max);
 }
 
+static json_t *schema_integer(void)
+{
+    return json_pack("{s:s, s:I, s:I}", "type", "integer", "minimum", (json_int_t)INT64_MIN, "maximum", (json_int_t)INT64_MAX);
+}
+
 static json_t *schema_field(const capt_field *f)
 {
     switch (f->type) {
     case CAPT_T_ID:
-        return json_pack("{s:[{s:s, s:I, s:I}, {s:s, s:i, s:i, s:s}]}", "anyOf", "type", "integer", "minimum", (json_int_t)INT64_MIN, "maximum",
-                         (json_int_t)INT64_MAX, "type", "string", "minLength", 1, "maxLength", CAPT_ID_MAX, "pattern", "^[^\\u0000-\\u001f\\u007f]*$");
+        return json_pack("{s:[o, {s:s, s:i, s:i, s:{s:s}}]}", "anyOf", schema_integer(), "type", "string", "minLength", 1, "maxLength", CAPT_ID_MAX, "not",
+                         "pattern", "[\\u0000-\\u001f\\u007f]");
     case CAPT_T_STR:
         return schema_string(f->max);
     case CAPT_T_INT:
-        return json_pack("{s:s}", "type", "integer");
+        return schema_integer();
     case CAPT_T_NUM:
         return json_pack("{s:[s, s]}", "type", "number", "null");
     case CAPT_T_BOOL:
@@ -249,7 +254,7 @@ static json_t *schema_object(const capt_kind *k)
 
 json_t *capt_record_schema(const capt_kind *k)
 {
-    json_t *o = json_pack("{s:s, s:s, s:s}", "$schema", "http://json-schema.org/draft-07/schema#", "title", k->name, "description", k->doc);
+    json_t *o = json_pack("{s:s, s:s, s:s}", "$schema", "http://json-schema.org/draft-04/schema#", "title", k->name, "description", k->doc);
     json_t *body = schema_object(k);
     json_object_update(o, body);
     json_decref(body);

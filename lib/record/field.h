@@ -41,7 +41,8 @@ int capt_record_read(const capt_kind *k, const json_t *o, void *rec, capt_arena 
  * New reference; NULL for strings that are not UTF-8 or too long, and for lists with too many items: nothing is written that
  * would not be read. */
 json_t *capt_record_write(const capt_kind *k, const void *rec, const json_t *extra);
-/* JSON Schema in the common part of draft-07 and 2020-12. New reference. */
+/* JSON Schema in the common part of all drafts from draft-04 to 2020-12. It names draft-04, the only one to which 1.0 and 1e3
+ * are no integers, as here. New reference. */
 json_t *capt_record_schema(const capt_kind *k);
 /* All kinds by name ("caption", "hypothesis", "tag", "score", "log"); NULL if there is none / behind the last. */
 const capt_kind *capt_kind_find(const char *name);

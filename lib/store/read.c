@@ -222,6 +222,8 @@ int capt_store_get(capt_store *s, const capt_id *id, capt_feature *f, capt_err *
         return capt_fail(err, CAPT_EDATA, "%s: its ids are %s, the record's id is not", s->path, s->meta.int_ids ? "integers" : "strings");
     char key[CAPT_ID_KEY];
     MDB_val k = {capt_id_key(id, key), key}, v;
+    if (k.mv_size > CAPT_STORE_KEY)
+        return 0;
     MDB_txn *txn; /* one a call: the file never changes, so what it returns outlives it */
     int rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
     if (rc == 0) {
@@ -241,6 +243,8 @@ int capt_store_has(capt_store *s, const capt_id *id)
         return 0;
     char key[CAPT_ID_KEY];
     MDB_val k = {capt_id_key(id, key), key}, v;
+    if (k.mv_size > CAPT_STORE_KEY)
+        return 0;
     MDB_txn *txn = s->txn;
     int rc = txn ? 0 : mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn);
     if (rc)

@@ -15,6 +15,8 @@
 #include "base/id.h"
 #include "store/feature.h"
 
+enum { CAPT_STORE_KEY = 511 }; /* bytes of an id at most: LMDB's limit */
+
 typedef struct capt_store_section { char name[CAPT_SECTION_NAME + 1]; capt_dtype dtype; int rows /* 0: varies */, dim; } capt_store_section;
 
 typedef struct capt_store_meta {

@@ -314,6 +314,8 @@ int capt_store_pack(const capt_store *s, const capt_id *id, const capt_section *
     capt_store_who(who, s->path, p->key, p->nk);
     if ((!id->is_int && capt_id_check(id->s, strlen(id->s), who, err)) || capt_store_sections_fit(&s->meta, sections, n, who, err))
         return -1;
+    if (p->nk > CAPT_STORE_KEY)
+        return capt_fail(err, CAPT_EDATA, "%s: a store takes ids of at most %d bytes, this one has %zu", who, CAPT_STORE_KEY, p->nk);
     for (int i = 0; i < n; i++) {
         capt_moments_of(&sections[i], &p->moments[i]);
         int64_t bad = isfinite(p->moments[i].squares) ? -1 : capt_feature_not_finite(&sections[i]); /* squares of f32 never overflow */

@@ -116,7 +116,7 @@ static void hostile_lines(void **state)
         {"{\"id\":1.0}\n", "neither an integer nor a string"},
         {"{\"id\":1e3}\n", "neither an integer nor a string"},
         {"{\"id\":12345678901234567890}\n", ":1: "},
-        {"{\"id\":\"\"}\n", "1 to 511 bytes"},
+        {"{\"id\":\"\"}\n", "1 to 511 characters"},
         {"{\"id\":\"a\\u0000b\"}\n", ":1: "},
         {"{\"id\":\"a\\nb\"}\n", "control character"},
         {"{\"id\":1,\"x\":1e999}\n", ":1: "},

@@ -439,6 +439,36 @@ static void refuses(void **state)
 }
 
 /* 0 whole, 1 refused with a message, 2 died by a signal (LMDB follows damaged page pointers). */
+/* Records' ids may have 511 characters, keys 511 bytes. */
+static void long_ids(void **state)
+{
+    capt_err err = CAPT_ERR_INIT;
+    capt_store_meta m = meta();
+    char most[CAPT_STORE_KEY + 1], more[2 * 300 + 1];
+    memset(most, 'x', sizeof most - 1);
+    most[sizeof most - 1] = 0;
+    for (int i = 0; i < 300; i++)
+        memcpy(more + 2 * i, "\u00e9", 3);
+    uint16_t global[DIM] = {0};
+    float grid[DIM] = {1};
+    capt_section sec[2] = {{"global", CAPT_F16, 1, DIM, global}, {"grid", CAPT_F32, 1, DIM, grid}};
+    capt_id a = capt_id_str(most), b = capt_id_str(more);
+    assert_int_equal(capt_id_check(more, strlen(more), "x", &err), 0);
+    capt_store *s = capt_store_create(at(0, "long"), &m, 0, &err);
+    assert_int_equal(capt_store_put(s, &a, sec, 2, &err), 0);
+    assert_int_equal(capt_store_put(s, &b, sec, 2, &err), -1);
+    assert_non_null(strstr(err.text, "at most 511 bytes, this one has 600"));
+    assert_int_equal(capt_store_has(s, &b), 0);
+    err.code = 0;
+    assert_int_equal(capt_store_finish(s, &err), 0);
+    s = capt_store_open(names[0], &err);
+    capt_feature f;
+    assert_int_equal(capt_store_get(s, &a, &f, &err), 1);
+    assert_int_equal(capt_store_get(s, &b, &f, &err), 0);
+    assert_int_equal(capt_store_has(s, &b), 0);
+    capt_store_close(s);
+}
+
 static int verdict(const char *path)
 {
     pid_t p = fork();
@@ -530,6 +560,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_bytes), cmocka_unit_test(in_order), cmocka_unit_test(fingerprints), cmocka_unit_test(small_address_space), cmocka_unit_test(killed),
         cmocka_unit_test(barely_begun), cmocka_unit_test(reading),
-        cmocka_unit_test(threads),    cmocka_unit_test(refuses),             cmocka_unit_test(damage), cmocka_unit_test(numbers)};
+        cmocka_unit_test(threads),    cmocka_unit_test(refuses), cmocka_unit_test(long_ids),             cmocka_unit_test(damage), cmocka_unit_test(numbers)};
     return cmocka_run_group_tests(tests, NULL, clean);
 }
