@@ -263,7 +263,7 @@ static int run(capt_prog *p)
         if (capt_captions_read((const char *const *)p->argv, (size_t)p->argc, &o, &all, &p->err))
             return -1;
     }
-    v = type == WORD ? build_words(p, all) : wrap(p);
+    v = all && type == WORD ? build_words(p, all) : wrap(p);
     if (v && (!all || !cover(p, v, all)))
         bad = capt_vocab_save(v, out_path, &p->err);
     if (!bad)
