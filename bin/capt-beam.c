@@ -6,12 +6,13 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "common/pictures.h"
 #include "common/session.h"
 #include "metric/health.h"
 
 static capt_strs models, stores, encoders;
 static const char *images, *weights, *split = "test", *shard, *coco, *out_path = "-", *length_penalty = "none";
-static int greedy, ensemble, compute, allow_unk, no_repeat, exif_rotate, no_bad_endings, logprobs, attention;
+static int pictures, as_text, greedy, ensemble, compute, allow_unk, no_repeat, exif_rotate, no_bad_endings, logprobs, attention;
 static int64_t beam = 5, sample, nbest = 1, batch = 32, max_words, max_pixels = CAPT_MAX_PIXELS, min_words, block_ngram, groups = 1, top_k;
 static double temperature = 1, diversity = 0.5, ngram_penalty, top_p = 1;
 
@@ -19,7 +20,8 @@ static const capt_opt options[] = {
     {"model", CAPT_O_STRS, &models, "CKPT", "checkpoint; several make an ensemble", 0, 0, 1, 1},
     {"store", CAPT_O_STRS, &stores, "STORE", "feature store: one for all models or one a model, in order", 0, 0, 1, 0},
     {"images", CAPT_O_STR, &images, "DIR", "folder of the pictures, instead of a store", 0, 0, 1, 0},
-    {"encoder", CAPT_O_STRS, &encoders, "FILE", "encoder of --images: one for all models or one a model (default: the one in the checkpoint)", 0, 0, 1, 0},
+    {"pictures", CAPT_O_FLAG, &pictures, NULL, "operands are JPEG files or folders of them, instead of records", 0, 0, 1, 0},
+    {"encoder", CAPT_O_STRS, &encoders, "FILE", "encoder of --images or --pictures: one for all models or one a model (default: the one in the checkpoint)", 0, 0, 1, 0},
     {"split", CAPT_O_STR, &split, "LIST", "splits to caption; all: every record; records without a split are in each", 0, 0, 0, 0},
     {"shard", CAPT_O_STR, &shard, "I/N", "only records I, I+N, I+2N, ... (from 0)", 0, 0, 1, 0},
     {"beam", CAPT_O_INT, &beam, "N", "beam width", 1, 1000, 0, 0},
@@ -48,6 +50,7 @@ static const capt_opt options[] = {
     {"max-pixels", CAPT_O_INT, &max_pixels, "N", "refuse images of more pixels", 1, 4e9, 1, 0},
     {"exif-rotate", CAPT_O_FLAG, &exif_rotate, NULL, "turn pictures as their EXIF orientation says", 0, 0, 0, 0},
     {"out", CAPT_O_STR, &out_path, "FILE", "hypothesis records", 0, 0, 1, 0},
+    {"text", CAPT_O_FLAG, &as_text, NULL, "write the captions alone, a line each", 0, 0, 1, 0},
     {"coco", CAPT_O_STR, &coco, "FILE", "also write the official results file", 0, 0, 1, 0},
     {0}};
 
@@ -60,6 +63,7 @@ typedef struct job {
     capt_scorer *scorer;
     capt_captions *records;
     capt_picked picked;
+    capt_arena *names; /* of --pictures */
     char name[33];    /* weights' hash: of the model, or of the members' hashes */
     capt_out *out;
     json_t *results;  /* official results, or NULL */
@@ -204,13 +208,17 @@ static int write_record(job *j, const capt_caption *rec, const capt_found *f, in
     if (cands)
         json_object_set_new(o, "candidates", cands);
     capt_str_clear(&j->line);
-    int rc = capt_json_line(o, &j->line);
+    int rc = 0;
+    if (as_text)
+        capt_str_printf(&j->line, "%s\n", json_string_value(json_object_get(o, "caption")) ? json_string_value(json_object_get(o, "caption")) : "");
+    else
+        rc = capt_json_line(o, &j->line);
     json_decref(o);
     if (rc)
         return capt_fail(&j->p->err, CAPT_EDATA, "a caption could not be written as JSON");
-    if (fwrite(j->line.s, 1, j->line.n, capt_out_file(j->out)) != j->line.n)
+    if (fwrite(j->line.s, 1, j->line.n, capt_out_file(j->out)) != j->line.n || (!strcmp(out_path, "-") && fflush(capt_out_file(j->out))))
         return capt_fail_errno(&j->p->err, "%s", out_path);
-    return 0;
+    return 0; /* on standard output a caption is seen as soon as it is there */
 }
 
 /* Loads up to n records from *at on for every model; a bad one is dropped under --max-bad. Returns how many, -1 on failure. */
@@ -343,12 +351,14 @@ static int run(capt_prog *p)
     int64_t first, step;
     if (capt_shard_parse(p, shard, &first, &step))
         return -1;
-    if (!stores.n == !images)
-        return capt_prog_usage(p, "one of --store and --images is needed");
+    if ((stores.n > 0) + (images != NULL) + pictures != 1)
+        return capt_prog_usage(p, "one of --store, --images and --pictures is needed");
+    if (pictures && (shard || coco || !p->argc))
+        return capt_prog_usage(p, p->argc ? "--shard and --coco go with records, not with --pictures" : "--pictures: no picture named");
     if (stores.n > 1 && stores.n != models.n)
         return capt_prog_usage(p, "%zu stores for %zu models: one for all, or one a model", stores.n, models.n);
-    if (encoders.n && (!images || (encoders.n > 1 && encoders.n != models.n)))
-        return capt_prog_usage(p, "--encoder goes with --images: one for all models, or one a model");
+    if (encoders.n && (stores.n || (encoders.n > 1 && encoders.n != models.n)))
+        return capt_prog_usage(p, "--encoder goes with --images or --pictures: one for all models, or one a model");
     if (sample && (greedy || models.n > 1))
         return capt_prog_usage(p, "--sample goes with one model, and not with --greedy");
     double penalty;
@@ -366,10 +376,17 @@ static int run(capt_prog *p)
     capt_prog_catch();
     capt_read_opts ro = {.bad = bad_record, .bad_arg = p};
     int rc = -1;
-    if (capt_session_open(&j.s, p, compute) || open_models(&j) || capt_captions_read((const char *const *)p->argv, (size_t)p->argc, &ro, &j.records, &p->err))
+    if (capt_session_open(&j.s, p, compute) || open_models(&j) || (!pictures && capt_captions_read((const char *const *)p->argv, (size_t)p->argc, &ro, &j.records, &p->err)))
         goto end;
-    j.picked = capt_pick(j.records, split, 0);
-    if (j.records->n && !j.picked.n) {
+    if (pictures) {
+        j.names = capt_arena_new(1 << 16);
+        j.picked.v = prog_pictures(p, j.names, &j.picked.n);
+        if (!j.picked.v)
+            goto end;
+    } else {
+        j.picked = capt_pick(j.records, split, 0);
+    }
+    if (j.records && j.records->n && !j.picked.n) {
         capt_fail(&p->err, CAPT_EDATA, "no records of split %s; --split all takes every one", split);
         goto end;
     }
@@ -400,6 +417,7 @@ end:
     free(j.in);
     free(j.picked.v);
     capt_captions_free(j.records);
+    capt_arena_free(j.names);
     json_decref(j.results);
     capt_str_free(&j.line);
     capt_vec_free(&j.not_last);

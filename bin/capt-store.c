@@ -13,6 +13,7 @@
 #include "common/damage.h"
 #include "data/store_text.h"
 #include "model/checkpoint.h"
+#include "model/export.h"
 #include "record/caption.h"
 #include "record/ndjson.h"
 #include "store/fingerprint.h"
@@ -22,12 +23,14 @@
 static const char *out_path, *manifest_path, *ids_path, *npy;
 static capt_strs ids;
 static int as_json, resume;
+static int format;
 static double tolerance;
 
 static const capt_opt options[] = {
-    {"out", CAPT_O_STR, &out_path, "FILE", "store or weights to write (merge, compact, load)", 0, 0, 1, 0},
+    {"out", CAPT_O_STR, &out_path, "FILE", "store or weights to write (merge, compact, load), folder of --format hf (dump)", 0, 0, 1, 0},
     {"id", CAPT_O_STRS, &ids, "ID", "this image only; may be repeated (dump)", 0, 0, 0, 0},
     {"manifest", CAPT_O_STR, &manifest_path, "FILE", "what info --json printed of the dumped store (load)", 0, 0, 1, 0},
+    {"format", CAPT_O_CHOICE, &format, "text|hf", "hf: a gpt2 checkpoint as transformers' GPT2LMHeadModel, into the folder --out (dump)", 0, 0, 1, 0},
     {"npy", CAPT_O_STR, &npy, "DIR", "folder of the numbers, a .npy file a section (dump, load)", 0, 0, 1, 0},
     {"ids", CAPT_O_STR, &ids_path, "FILE", "caption records whose images must all be there (verify, quickcheck, merge)", 0, 0, 1, 0},
     {"resume", CAPT_O_FLAG, &resume, NULL, "go on where a run was killed (load, merge, compact)", 0, 0, 1, 0},
@@ -253,9 +256,11 @@ static int dump_weights(capt_prog *p, const char *path)
 {
     if (ids.n || npy)
         return capt_prog_usage(p, "--id and --npy go with feature stores");
+    if (!format != !out_path)
+        return capt_prog_usage(p, "--format hf goes with --out DIR");
     capt_st *st = capt_st_open(path, &p->err);
-    int rc = st ? capt_weights_dump(st, stdout, &p->err) : -1;
-    if (st && rc)
+    int rc = !st ? -1 : format ? capt_export_gpt2(st, path, out_path, &p->err) : capt_weights_dump(st, stdout, &p->err);
+    if (st && rc && !format)
         capt_err_prefix(&p->err, "%s", path);
     capt_st_close(st);
     return rc;
@@ -263,7 +268,7 @@ static int dump_weights(capt_prog *p, const char *path)
 
 static int run_dump(capt_prog *p)
 {
-    return is_safetensors(p->argv[1]) ? dump_weights(p, p->argv[1]) : dump_store(p, p->argv[1]);
+    return format || is_safetensors(p->argv[1]) ? dump_weights(p, p->argv[1]) : dump_store(p, p->argv[1]);
 }
 
 static capt_store *start_load(const capt_section *s, int n, capt_err *err)

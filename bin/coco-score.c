@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/prov.h"
+#include "common/clip.h"
 #include "common/meteor.h"
 #include "common/prog.h"
 #include "common/scored.h"
@@ -20,12 +21,13 @@
 #include "text/line.h"
 #include "text/ptb.h"
 
-enum { MAX_METRICS = 16, MAX_OUT = MAX_METRICS + 2, MAX_FILES = 2, FEW_IMAGES = 50 };
+enum { MAX_METRICS = 16, MAX_OUT = MAX_METRICS + 3, MAX_FILES = 2, FEW_IMAGES = 50 };
 enum { TOK_PTB, TOK_NONE };
 
 static const char all_metrics[] = "bleu,meteor,rouge,cider"; /* meteor: when its data are found */
 static const char *refs_path, *split = "test", *metrics = all_metrics, *df_path, *write_df, *per_image, *train_path;
 static const char *spice_input, *meteor_path;
+static const char *images, *clip_weights, *clip_bpe;
 static capt_strs instances, spice_output, tuples;
 static int as_json, subset, tokenize, keep_first, collapse, df_eos;
 static int64_t resamples = 10000;
@@ -38,6 +40,7 @@ typedef struct answers {
     const capt_id **ids; /* (n) */
     size_t n_empty, n_dropped;
     capt_odd odd;
+    const char **text;                  /* (n) as written */
     const char **hyp_line, **cand_line; /* tokenized: (n), (cand_at[n]) */
     size_t *cand_at;                    /* (n+1), or NULL */
     capt_metric_out out[MAX_OUT];
@@ -63,6 +66,7 @@ typedef struct work {
     capt_odd odd;          /* in the references */
     capt_grams train;
     capt_objects *objects;
+    prog_clip *clip;
 } work;
 
 static const char *tokenizer_id(void)
@@ -107,6 +111,8 @@ static int check_options(work *w)
     if (!asked(w, "chair") != !instances.n)
         return capt_prog_usage(w->p, instances.n ? "--instances is for --metrics chair"
                                                  : "--metrics chair needs --instances FILE");
+    if (!images != !clip_weights || !images != !clip_bpe)
+        return capt_prog_usage(w->p, "CLIPScore needs --images DIR, --clip-weights FILE and --clip-bpe FILE together");
     if (train_path && !asked(w, "diversity"))
         return capt_prog_usage(w->p, "--train is for --metrics diversity");
     return 0;
@@ -239,6 +245,7 @@ static int prepare(work *w, answers *a)
         a->ids[i] = &a->j.hyp[i]->id;
         trained += a->j.hyp[i]->trained_on == 1;
     }
+    a->text = text;
     a->hyp_line = tokenized(w, text, n, a->path);
     if (!a->hyp_line || (asked(w, "diversity") && prepare_candidates(w, a)))
         return -1;
@@ -338,6 +345,8 @@ static void describe(work *w, answers *a)
         capt_str_printf(&s, "|df:corpus,N=%zu", a->j.n);
     if (asked(w, "meteor"))
         capt_str_printf(&s, "|meteor:%s,%.8s", capt_meteor_full(w->meteor) ? "full" : "nopara", capt_meteor_id(w->meteor));
+    if (w->clip)
+        capt_str_printf(&s, "|clip:%.8s", prog_clip_id(w->clip));
     if (tuples.n && w->meteor)
         capt_str_printf(&s, "|synsets:%.8s", capt_meteor_id(w->meteor));
     capt_str_printf(&s, "|version:%s", capt_version());
@@ -384,7 +393,7 @@ static int score(work *w, answers *a, const capt_df *df, int f)
         if (w->metric[m]->fn(&in, &a->out[a->n_out++], &w->p->err))
             return capt_err_prefix(&w->p->err, "%s: %s", a->path, w->metric[m]->name);
     describe(w, a);
-    return add_spice(w, a, f);
+    return w->clip && prog_clip_score(w->clip, a->text, &a->out[a->n_out++]) ? -1 : add_spice(w, a, f);
 }
 
 static int score_all(work *w)
@@ -398,6 +407,9 @@ static int score_all(work *w)
         own = capt_df_new(w->ref_line, w->ref_at, n, 0, tokenizer_id(), NULL, w->pool, &w->p->err);
         rc = own ? 0 : -1;
     }
+    if (images && !rc)
+        w->clip = prog_clip_open(w->p, w->pool, images, clip_weights, clip_bpe, w->a[0].j.image, n);
+    rc = rc || (images && !w->clip);
     for (int f = 0; f < w->n_files && !rc; f++)
         rc = score(w, &w->a[f], w->df ? w->df : own, f);
     capt_df_free(own);
@@ -553,6 +565,7 @@ static int run(capt_prog *p)
     capt_grams_free(&w.train);
     capt_captions_free(w.refs);
     capt_df_free(w.df);
+    prog_clip_close(w.clip);
     capt_meteor_close(w.meteor);
     capt_pool_free(w.pool);
     capt_arena_free(w.arena);
@@ -578,6 +591,9 @@ static const capt_opt options[] = {
     {"spice-input", CAPT_O_STR, &spice_input, "FILE", "write the tokenized captions as SPICE's input", 0, 0, 1, 0},
     {"spice-output", CAPT_O_STRS, &spice_output, "FILE", "add the scores of SPICE's output, one a hypothesis file", 0, 0, 0, 0},
     {"tuples", CAPT_O_STRS, &tuples, "FILE", "score these scene graph tuples by words and synonyms, one a hypothesis file", 0, 0, 0, 0},
+    {"images", CAPT_O_STR, &images, "DIR", "add CLIPScore: folder of the pictures", 0, 0, 1, 0},
+    {"clip-weights", CAPT_O_STR, &clip_weights, "FILE", "CLIPScore: CLIP weights with both towers (safetensors, public names)", 0, 0, 1, 0},
+    {"clip-bpe", CAPT_O_STR, &clip_bpe, "FILE", "CLIPScore: CLIP's merges, bpe_simple_vocab_16e6.txt.gz", 0, 0, 1, 0},
     {"resamples", CAPT_O_INT, &resamples, "N", "two files: bootstrap resamples for the intervals; 0: none", 0, 1e6, 0, 0},
     {0}};
 
@@ -585,7 +601,7 @@ static capt_prog prog = {.name = "coco-score",
                          .synopsis = "[options] --refs FILE HYPOTHESES [HYPOTHESES]",
                          .about = "Scores captions with BLEU, METEOR, ROUGE-L, CIDEr and others as the official caption scorer does.",
                          .opts = options,
-                         .groups = CAPT_G_THREADS | CAPT_G_SEED,
+                         .groups = CAPT_G_DEVICE | CAPT_G_THREADS | CAPT_G_SEED,
                          .min_args = 0,
                          .max_args = MAX_FILES,
                          .run = run};

@@ -1,5 +1,5 @@
 # Toy inputs and damage for tests of the programs that run a model. Source it after lib.sh: it goes to $T and makes there
-#   toy/, r.ndjson (100 images: 80 train, 10 val, 10 test), v.json (words), s.mdb (grid 16x24, global 1x16; clip-vit), vit.json, rn.json
+#   toy/, r.ndjson (100 images: 80 train, 10 val, 10 test), v.json (words), s.mdb (grid 16x16, global 1x12; clip-vit), vit.json, rn.json
 #   $tiny             options of a captioner of 30 thousand weights
 #   stops N SIG NAME FILE CMD...    runs CMD, which writes FILE, again and again with --resume, and stops it N times in all by SIG at a
 #                     random moment; the exit status each time, and the bytes of each finished FILE against FILE.want, are tested. CMD begins its program by $exec
@@ -12,7 +12,7 @@ tiny='--model gpt2 --set width=32 --set layers=2 --set heads=2 --set tokens=0'
 coco-toy --out toy --images 100 --size 48 2>/dev/null
 coco-split --quiet --scheme karpathy toy/dataset.json >r.ndjson
 vocab-build --quiet --type word --min-count 1 --out v.json r.ndjson
-clip-featurize --quiet --weights "$TOP/tests/golden/clip_vit.safetensors" --images toy/images --features both --store s.mdb r.ndjson
+clip-featurize --quiet --weights "$TOP/tests/golden/clip_open_clip" --images toy/images --features both --store s.mdb r.ndjson
 echo '{"type":"clip-vit","resolution":32,"patch":16,"width":32,"layers":1,"output_dim":16}' >vit.json
 echo '{"type":"clip-resnet","resolution":32,"width":8,"layers1":1,"layers2":1,"layers3":1,"layers4":1,"output_dim":16}' >rn.json
 

@@ -140,8 +140,11 @@ int capt_run_inputs(json_t *inputs, const char *store, const char *init, const c
     const char *const file[2][2] = {{"init", init}, {"encoder", encoder && strcmp(encoder, "random") ? encoder : NULL}};
     for (int i = 0; i < 2; i++)
         if (file[i][1]) {
-            if (capt_hash_file(file[i][1], hex, err))
+            capt_st *st = capt_st_open(file[i][1], err);
+            if (!st)
                 return -1;
+            capt_st_hash(st, hex);
+            capt_st_close(st);
             json_object_set_new(inputs, file[i][0], json_string(hex));
         }
     capt_store *s = store ? capt_store_open(store, err) : NULL;

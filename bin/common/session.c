@@ -124,8 +124,8 @@ int capt_inlet_store(capt_inlet *in, const char *path, const char *section, int 
 
 int capt_inlet_images(capt_inlet *in, const char *dir, const capt_prep *prep, const capt_jpeg_limits *limits, const capt_augment *augment, capt_err *err)
 {
-    in->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (in->dirfd < 0)
+    in->dirfd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : AT_FDCWD;
+    if (dir && in->dirfd < 0)
         return capt_fail_errno(err, "%s", dir);
     in->prep = *prep;
     in->source = capt_source_images(in->dirfd, &in->prep, limits, augment);

@@ -43,7 +43,7 @@ typedef struct capt_inlet {
 void capt_inlet_init(capt_inlet *in);
 /* path of a finished store; section NULL: the only one, or "global" before "grid" before "regions". rows: the model's, 0 = as stored. */
 int capt_inlet_store(capt_inlet *in, const char *path, const char *section, int rows, capt_err *err);
-/* Pictures. prep as given. */
+/* Pictures. prep as given. dir NULL: the names of the records are the user's own. */
 int capt_inlet_images(capt_inlet *in, const char *dir, const capt_prep *prep, const capt_jpeg_limits *limits, const capt_augment *augment, capt_err *err);
 /* Loads a frozen encoder from weights or a checkpoint into the inlet and takes its preprocessing over. */
 int capt_inlet_encoder(capt_inlet *in, capt_session *s, const char *path, capt_err *err);

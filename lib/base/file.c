@@ -261,12 +261,13 @@ static int open_and_compare(int dirfd, const char *name, int flags)
 
 int capt_open_beneath(int dirfd, const char *name, capt_err *err)
 {
-    if (!*name || *name == '/' || has_dotdot(name))
+    int anywhere = dirfd == AT_FDCWD;
+    if (!*name || (!anywhere && (*name == '/' || has_dotdot(name))))
         return capt_fail(err, CAPT_EDATA, "%s: not a plain relative file name", name);
     int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY; /* NONBLOCK: a FIFO must not hang us */
     struct open_how how = {.flags = (uint64_t)flags, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
-    int fd = (int)syscall(SYS_openat2, dirfd, name, &how, sizeof how);
-    if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+    int fd = anywhere ? open(name, flags) : (int)syscall(SYS_openat2, dirfd, name, &how, sizeof how);
+    if (fd < 0 && !anywhere && (errno == ENOSYS || errno == EPERM))
         fd = open_and_compare(dirfd, name, flags);
     if (fd < 0 && errno == EXDEV)
         return capt_fail(err, CAPT_EDATA, "%s: leads out of its folder", name);

@@ -24,6 +24,7 @@ int capt_file_publish(const char *path, const char *to, capt_err *err);
 int capt_file_sync_dir(const char *path, capt_err *err); /* fsync of the folder path lies in: makes its name last */
 int capt_file_exists(const char *path);
 /* Opens a regular file beneath the open folder dirfd for reading: no "..", no absolute name, no escaping links, no FIFOs
- * (openat2 RESOLVE_BENEATH, with a textual check on old kernels). Returns a descriptor or -1. */
+ * (openat2 RESOLVE_BENEATH, with a textual check on old kernels). dirfd AT_FDCWD: name is the user's own word and may lead anywhere, but to a regular
+ * file. Returns a descriptor or -1. */
 int capt_open_beneath(int dirfd, const char *name, capt_err *err);
 #endif

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "model/clip_block.h"
 #include "model/encoder_priv.h"
 #include "op/op.h"
 
@@ -44,13 +45,14 @@ static const capt_key keys[] = {
 
 static bn new_bn(capt_encoder *e, int C, const char *name, ...)
 {
-    char s[100];
+    char s[100], full[120];
     va_list ap;
     va_start(ap, name);
     vsnprintf(s, sizeof s, name, ap);
     va_end(ap);
     bn n;
-    capt_affine a = capt_encoder_norm(e, C, "%s", s);
+    snprintf(full, sizeof full, "encoder.%s", s);
+    capt_affine a = capt_affine_norm(e->params, C, full);
     n.g = a.w;
     n.b = a.b;
     n.mean = capt_param_new(e->params, CAPT_P_BUFFER, CAPT_INIT_ZERO, 0, CAPT_DIMS(C), "encoder.%s.running_mean", s);
@@ -127,10 +129,10 @@ static int init(capt_encoder *e, capt_err *err)
             in = 4 * P;
         }
     r->position = capt_param_new(e->params, 0, CAPT_INIT_NORMAL, 1 / sqrt(C), CAPT_DIMS(1 + g * g, C), "encoder.attnpool.positional_embedding");
-    r->q = capt_encoder_linear(e, C, C, 1 / sqrt(C), "attnpool.q_proj");
-    r->k = capt_encoder_linear(e, C, C, 1 / sqrt(C), "attnpool.k_proj");
-    r->v = capt_encoder_linear(e, C, C, 1 / sqrt(C), "attnpool.v_proj");
-    r->out = capt_encoder_linear(e, e->global_dim, C, 1 / sqrt(C), "attnpool.c_proj");
+    r->q = capt_affine_linear(e->params, C, C, 1 / sqrt(C), "encoder.attnpool.q_proj");
+    r->k = capt_affine_linear(e->params, C, C, 1 / sqrt(C), "encoder.attnpool.k_proj");
+    r->v = capt_affine_linear(e->params, C, C, 1 / sqrt(C), "encoder.attnpool.v_proj");
+    r->out = capt_affine_linear(e->params, e->global_dim, C, 1 / sqrt(C), "encoder.attnpool.c_proj");
     return 0;
 }
 

@@ -1,25 +1,24 @@
-/* CLIP's vision transformer (Radford et al. 2021, section 2.4; Dosovitskiy et al. 2021, eq. 1-4, with a norm before the blocks and x*sigmoid(1.702x)).
+/* CLIP's vision transformer (Radford et al. 2021, section 2.4; Dosovitskiy et al. 2021, eq. 1-4, with a norm before the blocks).
  *
  * R = resolution, p = patch, g = R/p, S = g*g cells, D = width, h = mlp_ratio*D. Parameters carry OpenAI's names under "encoder."; matrices are (out,in),
  * the patch filter (D,p,p,3), so "proj" is (output_dim,D), the transpose of the public file's. global = ln_post(class token) proj; grid = ln_post of the
  * other tokens, proj not applied (D wide). */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "base/mem.h"
+#include "model/clip_block.h"
 #include "model/encoder_priv.h"
 #include "op/op.h"
 
-#define EPS 1e-5
-
-typedef struct vit_block { capt_affine ln1, qkv, out, ln2, fc, proj; } vit_block;
 typedef struct vit {
-    int layers, heads, patch, width;
+    int layers, heads, patch, width, act;
     capt_tensor *conv1;    /* (D,p,p,3) */
     capt_tensor *cls;      /* (1,D) */
     capt_tensor *position; /* (1+S,D) */
     capt_tensor *proj;     /* (output_dim,D) */
     capt_affine ln_pre, ln_post;
-    vit_block *block;
+    capt_clip_block *block;
 } vit;
 
 static const capt_key keys[] = {
@@ -29,24 +28,10 @@ static const capt_key keys[] = {
     {"layers", 'i', "12", "transformer blocks"},
     {"heads", 'i', "0", "attention heads; 0: width/64, at least 1"},
     {"mlp_ratio", 'i', "4", "hidden units of a block's perceptron / width"},
+    {"activation", 's', "quickgelu", "of a block's perceptron: quickgelu (CLIP's own) or gelu (the exact one, of many later models)"},
     {"output_dim", 'i', "512", "width of the global vector"},
     {NULL, 0, NULL, NULL}
 };
-
-static void new_block(capt_encoder *e, vit *v, int i, int hidden)
-{
-    vit_block *b = &v->block[i];
-    int D = v->width;
-    double in = 1 / sqrt(D), back = in / sqrt(2.0 * v->layers); /* what returns to the residual stream starts smaller, the deeper the net */
-    b->ln1 = capt_encoder_norm(e, D, "transformer.resblocks.%d.ln_1", i);
-    b->qkv.w = capt_param_new(e->params, CAPT_P_MATRIX | CAPT_P_DECAY, CAPT_INIT_NORMAL, in, CAPT_DIMS(3 * D, D),
-                              "encoder.transformer.resblocks.%d.attn.in_proj_weight", i);
-    b->qkv.b = capt_param_new(e->params, 0, CAPT_INIT_ZERO, 0, CAPT_DIMS(3 * D), "encoder.transformer.resblocks.%d.attn.in_proj_bias", i);
-    b->out = capt_encoder_linear(e, D, D, back, "transformer.resblocks.%d.attn.out_proj", i);
-    b->ln2 = capt_encoder_norm(e, D, "transformer.resblocks.%d.ln_2", i);
-    b->fc = capt_encoder_linear(e, hidden, D, 1 / sqrt(2.0 * D), "transformer.resblocks.%d.mlp.c_fc", i);
-    b->proj = capt_encoder_linear(e, D, hidden, back, "transformer.resblocks.%d.mlp.c_proj", i);
-}
 
 static int init(capt_encoder *e, capt_err *err)
 {
@@ -55,6 +40,9 @@ static int init(capt_encoder *e, capt_err *err)
     if (capt_encoder_int(e, "patch", 1, e->size, &v->patch, err) || capt_encoder_int(e, "width", 1, 16384, &v->width, err) ||
         capt_encoder_int(e, "layers", 1, 1000, &v->layers, err) || capt_encoder_int(e, "heads", 0, v->width, &v->heads, err) ||
         capt_encoder_int(e, "mlp_ratio", 1, 64, &ratio, err) || capt_encoder_int(e, "output_dim", 1, 65536, &e->global_dim, err))
+        return -1;
+    v->act = capt_clip_activation("clip-vit", e->config, err);
+    if (v->act < 0)
         return -1;
     if (e->size % v->patch)
         return capt_fail(err, CAPT_EDATA, "clip-vit: resolution %d is no multiple of the patch %d", e->size, v->patch);
@@ -70,28 +58,16 @@ static int init(capt_encoder *e, capt_err *err)
                               CAPT_DIMS(D, v->patch, v->patch, 3), "encoder.conv1.weight");
     v->cls = capt_param_new(e->params, 0, CAPT_INIT_NORMAL, scale, CAPT_DIMS(1, D), "encoder.class_embedding");
     v->position = capt_param_new(e->params, 0, CAPT_INIT_NORMAL, scale, CAPT_DIMS(1 + g * g, D), "encoder.positional_embedding");
-    v->ln_pre = capt_encoder_norm(e, D, "ln_pre");
+    v->ln_pre = capt_affine_norm(e->params, D, "encoder.ln_pre");
     v->block = capt_alloc((size_t)v->layers * sizeof *v->block);
-    for (int i = 0; i < v->layers; i++)
-        new_block(e, v, i, ratio * D);
-    v->ln_post = capt_encoder_norm(e, D, "ln_post");
+    for (int i = 0; i < v->layers; i++) {
+        char prefix[80];
+        snprintf(prefix, sizeof prefix, "encoder.transformer.resblocks.%d.", i);
+        capt_clip_block_new(e->params, &v->block[i], D, ratio * D, v->layers, prefix);
+    }
+    v->ln_post = capt_affine_norm(e->params, D, "encoder.ln_post");
     v->proj = capt_param_new(e->params, CAPT_P_MATRIX | CAPT_P_DECAY, CAPT_INIT_NORMAL, scale, CAPT_DIMS(e->global_dim, D), "encoder.proj");
     return 0;
-}
-
-static capt_tensor *norm(capt_ctx *c, capt_tensor *x, capt_affine a)
-{
-    return capt_layernorm(c, x, a.w, a.b, EPS);
-}
-
-/* x (I,1+S,D) -> the same */
-static capt_tensor *run_block(capt_ctx *c, const vit *v, const vit_block *b, capt_tensor *x)
-{
-    capt_tensor *a = capt_linear(c, norm(c, x, b->ln1), b->qkv.w, b->qkv.b, CAPT_MAP_none); /* (I,1+S,3D) */
-    a = capt_attention_self(c, a, v->heads, CAPT_ATTN_FULL, NULL, 0);
-    x = capt_add(c, x, capt_linear(c, a, b->out.w, b->out.b, CAPT_MAP_none));
-    capt_tensor *h = capt_linear(c, norm(c, x, b->ln2), b->fc.w, b->fc.b, CAPT_MAP_quickgelu); /* (I,1+S,h) */
-    return capt_add(c, x, capt_linear(c, h, b->proj.w, b->proj.b, CAPT_MAP_none));
 }
 
 static void forward(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *out)
@@ -105,10 +81,10 @@ static void forward(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded 
     const int32_t *zero = capt_arena_alloc(c->host, (size_t)I * sizeof *zero);
     capt_tensor *cls = capt_gather(c, v->cls, zero, I); /* one class token an image */
     x = capt_concat(c, capt_reshape_to(c, cls, I, 1, D), x);
-    x = norm(c, capt_add_rows(c, x, v->position, 0), v->ln_pre);
+    x = capt_clip_norm(c, capt_add_rows(c, x, v->position, 0), v->ln_pre);
     for (int i = 0; i < v->layers; i++)
-        x = run_block(c, v, &v->block[i], capt_relay_next(c, &relay, x));
-    x = norm(c, x, v->ln_post);
+        x = capt_clip_block_run(c, &v->block[i], capt_relay_next(c, &relay, x), v->heads, CAPT_ATTN_FULL, v->act);
+    x = capt_clip_norm(c, x, v->ln_post);
     out->global = capt_linear(c, capt_slice(c, x, 0, 1), v->proj, NULL, CAPT_MAP_none);
     out->grid = capt_slice(c, x, 1, S);
 }

@@ -1,6 +1,5 @@
 #include "model/encoder_priv.h"
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,32 +91,6 @@ void capt_encode(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *ou
     e->type->forward(c, e, u8, out);
 }
 
-capt_affine capt_encoder_linear(capt_encoder *e, int out, int in, double std, const char *name, ...)
-{
-    char s[200];
-    va_list ap;
-    va_start(ap, name);
-    vsnprintf(s, sizeof s, name, ap);
-    va_end(ap);
-    capt_affine a;
-    a.w = capt_param_new(e->params, CAPT_P_MATRIX | CAPT_P_DECAY, CAPT_INIT_NORMAL, std, CAPT_DIMS(out, in), "encoder.%s.weight", s);
-    a.b = capt_param_new(e->params, 0, CAPT_INIT_ZERO, 0, CAPT_DIMS(out), "encoder.%s.bias", s);
-    return a;
-}
-
-capt_affine capt_encoder_norm(capt_encoder *e, int dim, const char *name, ...)
-{
-    char s[200];
-    va_list ap;
-    va_start(ap, name);
-    vsnprintf(s, sizeof s, name, ap);
-    va_end(ap);
-    capt_affine a;
-    a.w = capt_param_new(e->params, 0, CAPT_INIT_ONE, 0, CAPT_DIMS(dim), "encoder.%s.weight", s);
-    a.b = capt_param_new(e->params, 0, CAPT_INIT_ZERO, 0, CAPT_DIMS(dim), "encoder.%s.bias", s);
-    return a;
-}
-
 capt_relay capt_relay_start(capt_ctx *c, int64_t n)
 {
     capt_relay r = {.hand = capt_ctx_bytes(c, (size_t)n * sizeof(capt_real))};
@@ -138,42 +111,51 @@ capt_tensor *capt_relay_next(capt_ctx *c, const capt_relay *r, capt_tensor *x)
     return y;
 }
 
-/* Weights of the four samples around a point that lies t (0..1) behind the second. */
-static void cubic(double t, double k[4])
+static double cubic(double x, double a)
 {
-    const double a = -0.75;
-    for (int i = 0; i < 4; i++) {
-        double x = fabs(t - (i - 1));
-        k[i] = x <= 1 ? ((a + 2) * x - (a + 3)) * x * x + 1 : ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
+    x = fabs(x);
+    return x <= 1 ? ((a + 2) * x - (a + 3)) * x * x + 1 : x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
+}
+
+/* Weights w (n) of the n old cells for new cell i of m. */
+static void cell_weights(double *w, int n, int i, int m, int antialias)
+{
+    double scale = (double)n / m, at = (i + 0.5) * scale, wide = antialias && scale > 1 ? scale : 1, sum = 0;
+    for (int k = 0; k < n; k++)
+        w[k] = 0;
+    if (!antialias) {
+        int k0 = (int)floor(at - 0.5) - 1;
+        for (int k = k0; k < k0 + 4; k++)
+            w[k < 0 ? 0 : k >= n ? n - 1 : k] += cubic(k + 0.5 - at, -0.75);
+        return;
     }
+    for (int k = 0; k < n; k++)
+        sum += w[k] = cubic((k + 0.5 - at) / wide, -0.5);
+    for (int k = 0; k < n; k++)
+        w[k] /= sum;
 }
 
-static int clamp(int v, int n)
+void capt_encoder_resize_positions(capt_real *dst, int g, const capt_real *src, int g0, int dim, int antialias)
 {
-    return v < 0 ? 0 : v >= n ? n - 1 : v;
-}
-
-void capt_encoder_resize_positions(capt_real *dst, int g, const capt_real *src, int g0, int dim)
-{
+    double *w = capt_alloc((size_t)g * (size_t)g0 * sizeof *w), *sum = capt_alloc((size_t)dim * sizeof *sum);
+    for (int i = 0; i < g; i++)
+        cell_weights(w + (size_t)i * (size_t)g0, g0, i, g, antialias);
     memcpy(dst, src, (size_t)dim * sizeof *dst);
     dst += dim;
     src += dim;
-    for (int y = 0; y < g; y++) {
-        double sy = (y + 0.5) * g0 / g - 0.5, ky[4];
-        int y0 = (int)floor(sy);
-        cubic(sy - y0, ky);
-        for (int x = 0; x < g; x++) {
-            double sx = (x + 0.5) * g0 / g - 0.5, kx[4];
-            int x0 = (int)floor(sx);
-            cubic(sx - x0, kx);
-            capt_real *d = dst + ((int64_t)y * g + x) * dim;
-            for (int i = 0; i < dim; i++) {
-                double s = 0;
-                for (int j = 0; j < 4; j++)
-                    for (int k = 0; k < 4; k++)
-                        s += ky[j] * kx[k] * (double)src[((int64_t)clamp(y0 - 1 + j, g0) * g0 + clamp(x0 - 1 + k, g0)) * dim + i];
-                d[i] = (capt_real)s;
-            }
+    for (int64_t y = 0; y < g; y++)
+        for (int64_t x = 0; x < g; x++) {
+            for (int i = 0; i < dim; i++)
+                sum[i] = 0;
+            for (int64_t j = 0; j < g0; j++)
+                for (int64_t k = 0; k < g0; k++) {
+                    double f = w[y * g0 + j] * w[x * g0 + k];
+                    for (int i = 0; f != 0 && i < dim; i++)
+                        sum[i] += f * (double)src[(j * g0 + k) * dim + i];
+                }
+            for (int i = 0; i < dim; i++)
+                dst[(y * g + x) * dim + i] = (capt_real)sum[i];
         }
-    }
+    free(w);
+    free(sum);
 }

@@ -15,12 +15,6 @@
 #include "model/encoder.def"
 #undef ENCODER
 
-/* Weight and bias of one layer; its parameters are "encoder.<name>.weight" and "encoder.<name>.bias". */
-typedef struct capt_affine { capt_tensor *w, *b; } capt_affine;
-/* (out,in) drawn with standard deviation std, and a zero bias (out). name is a printf format. */
-capt_affine capt_encoder_linear(capt_encoder *e, int out, int in, double std, const char *name, ...) CAPT_PRINTF(5, 6);
-/* Gain one (dim), bias zero (dim). */
-capt_affine capt_encoder_norm(capt_encoder *e, int dim, const char *name, ...) CAPT_PRINTF(3, 4);
 /* The value of an integer key, refused outside lo..hi. */
 int capt_encoder_int(const capt_encoder *e, const char *key, int lo, int hi, int *v, capt_err *err);
 
@@ -31,6 +25,7 @@ capt_relay capt_relay_start(capt_ctx *c, int64_t n);
 capt_tensor *capt_relay_next(capt_ctx *c, const capt_relay *r, capt_tensor *x);
 
 /* A positional table for another grid: src (1+g0*g0,dim) -> dst (1+g*g,dim). Row 0, the class token's, is kept; the others are resampled as a picture
- * by cubic convolution (Keys 1981, a = -3/4, pixel centres, edges repeated, not widened when shrinking). */
-void capt_encoder_resize_positions(capt_real *dst, int g, const capt_real *src, int g0, int dim);
+ * by cubic convolution (Keys 1981, pixel centres): with a = -3/4, edges repeated, not widened when shrinking, as transformers does; antialias: with a = -1/2,
+ * edges left out, widened when shrinking, as open_clip does. */
+void capt_encoder_resize_positions(capt_real *dst, int g, const capt_real *src, int g0, int dim, int antialias);
 #endif

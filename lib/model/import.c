@@ -22,9 +22,8 @@ static const capt_st_tensor *gpt2_find(const capt_st *st, const char *name)
  * published sizes. 0 on failure. */
 static json_int_t gpt2_heads(const char *path, json_int_t width, capt_err *err)
 {
-    const char *slash = strrchr(path, '/');
     capt_str name = {0};
-    capt_str_printf(&name, "%.*sconfig.json", slash ? (int)(slash - path + 1) : 0, path);
+    capt_import_name_beside(path, "config.json", &name);
     int there = capt_file_exists(name.s);
     json_t *o = there ? capt_json_load(name.s, err) : NULL;
     json_int_t heads = json_integer_value(json_object_get(o, "n_head"));
@@ -91,8 +90,7 @@ static int wanted(const char *name, int part)
     return part == 0 || (part == 1) == !is_embedding(name);
 }
 
-/* Stored (in,out) in the public file. */
-static int is_transposed(const char *name)
+int capt_import_is_turned(const char *name)
 {
     static const char *const tail[] = {".c_attn.weight", ".c_proj.weight", ".c_fc.weight"};
     for (int i = 0; i < 3; i++) {
@@ -123,8 +121,72 @@ static int take(capt_params *ps, capt_param *p, const capt_st_tensor *t, int tra
     return 0;
 }
 
-static int import_gpt2(capt_model *m, const capt_st *st, const char *path, int part, int *n, capt_err *err)
+/* The names of GPT-2's vocabulary as it is published beside its weights; 1 if both files are there. */
+static int bpe_beside(const char *path, capt_str file[2])
 {
+    capt_import_name_beside(path, "vocab.json", &file[0]);
+    capt_import_name_beside(path, "merges.txt", &file[1]);
+    return capt_file_exists(file[0].s) && capt_file_exists(file[1].s);
+}
+
+/* Text of token i of ours as it stands inside a caption, into s; 0: a token of no text. */
+static int token_text(const capt_vocab *v, int32_t i, capt_str *s)
+{
+    const char *t = capt_vocab_token(v, i);
+    capt_str_clear(s);
+    if (i == capt_vocab_pad(v) || i == capt_vocab_bos(v) || i == capt_vocab_eos(v) || i == capt_vocab_unk(v))
+        return 0;
+    if (!strcmp(capt_vocab_type(v), "bert") && !strncmp(t, "##", 2))
+        capt_str_puts(s, t + 2);
+    else
+        capt_str_printf(s, " %s", t);
+    return 1;
+}
+
+/* Rows of the word embedding p for another vocabulary than t's: each word's is the mean of the rows of its pieces; the specials' is that of the end of text. */
+static int take_pieces(capt_model *m, capt_param *p, const capt_st_tensor *t, const capt_str file[2], const char *path, capt_err *err)
+{
+    enum { MOST = 1000 };
+    int64_t D = p->t.dim[1];
+    if (t->ndim != 2 || t->dim[1] != D)
+        return capt_fail(err, CAPT_EDATA, "%s: %s has %lld columns, the model's %s takes %lld", path, t->name, (long long)t->dim[1], p->name, (long long)D);
+    capt_vocab *bpe = capt_vocab_new_gpt2(file[0].s, file[1].s, err);
+    capt_real *from = bpe ? capt_try_alloc64((size_t)capt_st_numel(t) * sizeof *from, err) : NULL;
+    capt_real *to = from ? capt_try_alloc64((size_t)capt_tensor_numel(&p->t) * sizeof *to, err) : NULL;
+    double *sum = capt_alloc((size_t)D * sizeof *sum);
+    int32_t ids[MOST];
+    capt_str s = {0};
+    int rc = to ? 0 : -1;
+    if (!rc && capt_vocab_size(bpe) != t->dim[0])
+        rc = capt_fail(err, CAPT_EDATA, "%s: %s has %lld rows, vocab.json beside it %d tokens", path, t->name, (long long)t->dim[0], capt_vocab_size(bpe));
+    if (!rc)
+        capt_st_to_real(t, from);
+    for (int32_t i = 0; i < p->t.dim[0] && !rc; i++) {
+        int n = 1;
+        ids[0] = capt_vocab_eos(bpe);
+        if (token_text(m->vocab, i, &s))
+            rc = capt_vocab_encode(bpe, s.s, MOST, ids, &n, err);
+        for (int64_t d = 0; d < D; d++)
+            sum[d] = 0;
+        for (int k = 0; k < n; k++)
+            for (int64_t d = 0; d < D; d++)
+                sum[d] += (double)from[ids[k] * D + d];
+        for (int64_t d = 0; d < D; d++)
+            to[i * D + d] = (capt_real)(sum[d] / n);
+    }
+    if (!rc)
+        capt_param_set(&m->params, p, to);
+    capt_str_free(&s);
+    capt_vocab_free(bpe);
+    free(sum);
+    free(from);
+    free(to);
+    return rc;
+}
+
+static int import_with(capt_model *m, const capt_st *st, const char *path, int part, capt_str file[2], int *n, capt_err *err)
+{
+    int pieces = strcmp(capt_vocab_type(m->vocab), "gpt2") && bpe_beside(path, file); /* its words are byte pairs, the model's are not */
     *n = 0;
     for (int i = 0; i < m->params.n; i++) {
         capt_param *p = m->params.v[i];
@@ -133,11 +195,23 @@ static int import_gpt2(capt_model *m, const capt_st *st, const char *path, int p
         const capt_st_tensor *t = gpt2_find(st, p->name);
         if (!t)
             return capt_fail(err, CAPT_EDATA, "%s: %s is missing", path, p->name);
-        if (take(&m->params, p, t, is_transposed(p->name), path, err))
+        if (is_embedding(p->name) && !pieces && t->dim[0] != p->t.dim[0] && strcmp(capt_vocab_type(m->vocab), "gpt2"))
+            return capt_fail(err, CAPT_EDATA, "%s: %s has %lldx%lld elements, the model's %s takes %lldx%lld; with vocab.json and merges.txt beside the weights a word starts as the mean of its pieces",
+                             path, t->name, (long long)t->dim[0], (long long)t->dim[1], p->name, (long long)p->t.dim[0], (long long)p->t.dim[1]);
+        if (is_embedding(p->name) && pieces ? take_pieces(m, p, t, file, path, err) : take(&m->params, p, t, capt_import_is_turned(p->name), path, err))
             return -1;
         ++*n;
     }
     return 0;
+}
+
+static int import_gpt2(capt_model *m, const capt_st *st, const char *path, int part, int *n, capt_err *err)
+{
+    capt_str file[2] = {{0}, {0}};
+    int rc = import_with(m, st, path, part, file, n, err);
+    capt_str_free(&file[0]);
+    capt_str_free(&file[1]);
+    return rc;
 }
 
 int capt_import_gpt2(capt_model *m, const char *path, int part, int *n, capt_err *err)

@@ -1,8 +1,10 @@
-/* CLIP image encoders from public files. Two namings are known, and our own:
- *   OpenAI, open_clip   "visual.conv1.weight", "visual.transformer.resblocks.0.attn.in_proj_weight", "visual.layer1.0.bn1.running_mean", ...
- *   transformers        "vision_model.encoder.layers.0.self_attn.q_proj.weight", "vision_model.pre_layrnorm.weight", "visual_projection.weight"
- *   a checkpoint        "encoder.conv1.weight", ... in our layout
- * The text tower is ignored; what the image tower lacks or has too much is refused by name. */
+/* CLIP's two towers from public files. Two namings are known, and our own:
+ *   OpenAI, open_clip   "visual.conv1.weight", "visual.transformer.resblocks.0.attn.in_proj_weight", "visual.layer1.0.bn1.running_mean", ...;
+ *                       the text tower's without a prefix, or under "text."
+ *   transformers        "vision_model.encoder.layers.0.self_attn.q_proj.weight", "vision_model.pre_layrnorm.weight", "visual_projection.weight";
+ *                       "text_model.", "text_projection.weight"
+ *   a checkpoint        "encoder.conv1.weight", ... in our layout (images only)
+ * What a tower lacks or has too much is refused by name. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,27 +13,38 @@
 #include "model/encoder_priv.h"
 #include "model/import.h"
 
-enum { OPENAI, TRANSFORMERS, OURS, N_NAMINGS };
-static const struct { const char *prefix, *first; } naming[N_NAMINGS] = {
-    {"visual.", "visual.conv1.weight"},
-    {"vision_model.", "vision_model.embeddings.patch_embedding.weight"},
-    {"encoder.", "encoder.conv1.weight"},
+typedef enum naming { OPENAI, TRANSFORMERS, OURS, TEXT_OPENAI, TEXT_OPEN_CLIP, TEXT_TRANSFORMERS, N_NAMINGS } naming;
+static const struct { const char *prefix, *first; int text; } namings[N_NAMINGS] = {
+    {"visual.", "visual.conv1.weight", 0},
+    {"vision_model.", "vision_model.embeddings.patch_embedding.weight", 0},
+    {"encoder.", "encoder.conv1.weight", 0},
+    {"", "token_embedding.weight", 1},
+    {"text.", "text.token_embedding.weight", 1},
+    {"text_model.", "text_model.embeddings.token_embedding.weight", 1},
 };
 
 typedef struct source {
     capt_st *st;
     const char *path;
-    int naming;
+    naming naming;
     CAPT_VEC(char *) used; /* names taken so far */
 } source;
 
-static int source_open(source *s, capt_st *st, const char *path, capt_err *err)
+static int is_transformers(const source *s)
+{
+    return s->naming == TRANSFORMERS || s->naming == TEXT_TRANSFORMERS;
+}
+
+static int source_open(source *s, capt_st *st, int text, const char *path, capt_err *err)
 {
     *s = (source){.st = st, .path = path};
-    for (s->naming = 0; s->naming < N_NAMINGS; s->naming++)
-        if (capt_st_find(st, naming[s->naming].first))
+    for (int i = 0; i < N_NAMINGS; i++)
+        if (namings[i].text == text && capt_st_find(st, namings[i].first)) {
+            s->naming = (naming)i;
             return 0;
-    return capt_fail(err, CAPT_EDATA, "%s: holds no CLIP image encoder (neither \"%s\" nor \"%s\")", path, naming[OPENAI].first, naming[TRANSFORMERS].first);
+        }
+    return capt_fail(err, CAPT_EDATA, "%s: holds no CLIP %s (neither \"%s\" nor \"%s\")", path, text ? "text tower" : "image encoder",
+                     namings[text ? TEXT_OPENAI : OPENAI].first, namings[text ? TEXT_TRANSFORMERS : TRANSFORMERS].first);
 }
 
 static void source_close(source *s)
@@ -51,6 +64,9 @@ static const struct { const char *ours, *theirs; } outside[] = {
     {"ln_pre.bias", "pre_layrnorm.bias"},
     {"ln_post.weight", "post_layernorm.weight"},
     {"ln_post.bias", "post_layernorm.bias"},
+    {"token_embedding.weight", "embeddings.token_embedding.weight"},
+    {"ln_final.weight", "final_layer_norm.weight"},
+    {"ln_final.bias", "final_layer_norm.bias"},
 }, inside[] = {
     {"ln_1.weight", "layer_norm1.weight"},
     {"ln_1.bias", "layer_norm1.bias"},
@@ -62,32 +78,37 @@ static const struct { const char *ours, *theirs; } outside[] = {
     {"mlp.c_fc.bias", "mlp.fc1.bias"},
     {"mlp.c_proj.weight", "mlp.fc2.weight"},
     {"mlp.c_proj.bias", "mlp.fc2.bias"},
+}, projection[] = {
+    {"proj", "visual_projection.weight"},
+    {"text_projection", "text_projection.weight"},
 };
 
-/* The public names of the parameter "encoder.<ours>"; returns their number (3: q, k, v to be stacked). */
-static int public_names(int how, const char *ours, char out[3][200])
+/* The public names of the parameter "encoder.<ours>" or "text.<ours>"; returns their number (3: q, k, v to be stacked). */
+static int public_names(const source *s, const char *ours, char out[3][200])
 {
     int block, at = 0;
-    if (how != TRANSFORMERS) {
-        snprintf(out[0], 200, "%s%s", naming[how].prefix, ours);
+    const char *prefix = namings[s->naming].prefix;
+    snprintf(out[0], 200, "%s%s", prefix, ours);
+    if (!is_transformers(s))
         return 1;
-    }
     if (sscanf(ours, "transformer.resblocks.%d.%n", &block, &at) == 1 && at) {
         const char *rest = ours + at;
         if (!strncmp(rest, "attn.in_proj_", 13)) {
             for (int i = 0; i < 3; i++)
-                snprintf(out[i], 200, "vision_model.encoder.layers.%d.self_attn.%c_proj.%s", block, "qkv"[i], rest + 13);
+                snprintf(out[i], 200, "%sencoder.layers.%d.self_attn.%c_proj.%s", prefix, block, "qkv"[i], rest + 13);
             return 3;
         }
         for (size_t i = 0; i < sizeof inside / sizeof *inside; i++)
             if (!strcmp(rest, inside[i].ours))
-                snprintf(out[0], 200, "vision_model.encoder.layers.%d.%s", block, inside[i].theirs);
+                snprintf(out[0], 200, "%sencoder.layers.%d.%s", prefix, block, inside[i].theirs);
         return 1;
     }
-    snprintf(out[0], 200, strcmp(ours, "proj") ? "vision_model.%s" : "visual_projection.weight", ours);
+    for (size_t i = 0; i < sizeof projection / sizeof *projection; i++)
+        if (!strcmp(ours, projection[i].ours))
+            snprintf(out[0], 200, "%s", projection[i].theirs);
     for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
         if (!strcmp(ours, outside[i].ours))
-            snprintf(out[0], 200, "vision_model.%s", outside[i].theirs);
+            snprintf(out[0], 200, "%s%s", prefix, outside[i].theirs);
     return 1;
 }
 
@@ -108,19 +129,19 @@ static const capt_st_tensor *find(source *s, const char *name, capt_err *err)
 static int64_t dim_of(source *s, const char *ours, int rank, int d, capt_err *err)
 {
     char name[3][200];
-    public_names(s->naming, ours, name);
+    public_names(s, ours, name);
     const capt_st_tensor *t = capt_st_find(s->st, name[0]);
     if (!t)
         return capt_fail(err, CAPT_EDATA, "%s: tensor \"%s\" is missing", s->path, name[0]);
     if (t->ndim != rank || t->dim[d] < 1 || t->dim[d] > 1 << 24)
-        return capt_fail(err, CAPT_EDATA, "%s: tensor \"%s\" has a shape no CLIP image encoder has", s->path, name[0]);
+        return capt_fail(err, CAPT_EDATA, "%s: tensor \"%s\" has a shape that CLIP does not have", s->path, name[0]);
     return t->dim[d];
 }
 
 static int has(source *s, const char *ours)
 {
     char name[3][200];
-    public_names(s->naming, ours, name);
+    public_names(s, ours, name);
     return capt_st_find(s->st, name[0]) != NULL;
 }
 
@@ -185,9 +206,36 @@ static json_t *resnet_config(source *s, capt_err *err)
 json_t *capt_import_clip_config(capt_st *st, const char *path, capt_err *err)
 {
     source s;
-    if (source_open(&s, st, path, err))
+    if (source_open(&s, st, 0, path, err))
         return NULL;
-    return has(&s, "layer1.0.conv1.weight") ? resnet_config(&s, err) : vit_config(&s, err);
+    int resnet = has(&s, "layer1.0.conv1.weight");
+    json_t *o = resnet ? resnet_config(&s, err) : vit_config(&s, err);
+    if (o && s.naming != OURS && capt_import_beside(path, resnet ? CAPT_BESIDE_RESNET : CAPT_BESIDE_VIT, o, err)) {
+        json_decref(o);
+        return NULL;
+    }
+    return o;
+}
+
+json_t *capt_import_clip_text_config(capt_st *st, const char *path, capt_err *err)
+{
+    source s;
+    if (source_open(&s, st, 1, path, err))
+        return NULL;
+    int64_t vocab = dim_of(&s, "token_embedding.weight", 2, 0, err), width = vocab < 0 ? -1 : dim_of(&s, "token_embedding.weight", 2, 1, err);
+    int64_t positions = width < 0 ? -1 : dim_of(&s, "positional_embedding", 2, 0, err);
+    int64_t hidden = positions < 0 ? -1 : dim_of(&s, "transformer.resblocks.0.mlp.c_fc.weight", 2, 0, err);
+    int64_t out = hidden < 0 ? -1 : dim_of(&s, "text_projection", 2, is_transformers(&s) ? 0 : 1, err);
+    if (out < 0)
+        return NULL;
+    json_t *o = json_pack("{s:I, s:I, s:i, s:I, s:I, s:I}", "vocab", (json_int_t)vocab, "width", (json_int_t)width, "layers",
+                          count_blocks(&s, "transformer.resblocks.%d.ln_1.weight", 0), "positions", (json_int_t)positions, "hidden", (json_int_t)hidden,
+                          "output_dim", (json_int_t)out);
+    if (capt_import_beside(path, CAPT_BESIDE_TEXT, o, err)) {
+        json_decref(o);
+        return NULL;
+    }
+    return o;
 }
 
 /* ---- values ---- */
@@ -221,7 +269,7 @@ static int same_shape(const source *s, const char *name, const capt_st_tensor *t
     char a[100], b[100];
     shape_text(t->ndim, t->dim, a);
     shape_text(n, want, b);
-    return strcmp(a, b) ? capt_fail(err, CAPT_EDATA, "%s: \"%s\" is %s, the encoder needs %s", s->path, name, a, b) : 0;
+    return strcmp(a, b) ? capt_fail(err, CAPT_EDATA, "%s: \"%s\" is %s, the %s needs %s", s->path, name, a, namings[s->naming].text ? "text tower" : "encoder", b) : 0;
 }
 
 /* (rows,a,b) -> (rows,b,a) */
@@ -243,16 +291,16 @@ static int ends_with(const char *s, const char *end)
 static int take_one(source *s, const capt_param *p, const char *name, const capt_st_tensor *t, capt_real *from, capt_real *to, capt_err *err)
 {
     const int64_t *d = p->t.dim;
-    const char *ours = p->name + strlen("encoder.");
-    if (ends_with(ours, "positional_embedding") && t->ndim == 2 && t->dim[0] != d[0]) {
+    const char *ours = strchr(p->name, '.') + 1;
+    if (!namings[s->naming].text && ends_with(ours, "positional_embedding") && t->ndim == 2 && t->dim[0] != d[0]) {
         int64_t g0 = side_of(s, ours, err), g = (int64_t)lround(sqrt((double)(d[0] - 1)));
         const int64_t want[2] = {t->dim[0], d[1]};
         if (g0 < 0 || same_shape(s, name, t, 2, want, err) || read_values(s, name, t, from, err))
             return -1;
-        capt_encoder_resize_positions(to, (int)g, from, (int)g0, (int)d[1]);
+        capt_encoder_resize_positions(to, (int)g, from, (int)g0, (int)d[1], s->naming == OPENAI); /* as the library of that naming does */
         return 0;
     }
-    int filter = t->ndim == 4 && s->naming != OURS, transposed = s->naming == OPENAI && !strcmp(ours, "proj");
+    int filter = t->ndim == 4 && s->naming != OURS, transposed = s->naming != OURS && !is_transformers(s) && (!strcmp(ours, "proj") || !strcmp(ours, "text_projection"));
     int64_t want[4] = {d[0], d[1], d[2], d[3]};
     int n = p->t.ndim;
     if (filter) { /* ours (N,kh,kw,C) or, 1x1, (N,C); theirs (N,C,kh,kw) */
@@ -277,7 +325,7 @@ static int take(source *s, capt_params *ps, capt_param *p, capt_err *err)
 {
     char name[3][200];
     const capt_st_tensor *t[3];
-    int n = public_names(s->naming, p->name + strlen("encoder."), name), bad = 0;
+    int n = public_names(s, strchr(p->name, '.') + 1, name), bad = 0;
     int64_t all = capt_tensor_numel(&p->t), most = all;
     for (int i = 0; i < n; i++) {
         t[i] = find(s, name[i], err);
@@ -300,33 +348,55 @@ static int take(source *s, capt_params *ps, capt_param *p, capt_err *err)
     return bad ? -1 : 0;
 }
 
-/* Whatever else the image tower holds would be dropped in silence: refuse it. */
+/* Is this tensor part of the tower? Without a prefix, all is that is not the image's, or one number. */
+static int of_tower(const source *s, const capt_st_tensor *t)
+{
+    const char *prefix = namings[s->naming].prefix;
+    if (*prefix)
+        return !strncmp(t->name, prefix, strlen(prefix));
+    return strncmp(t->name, "visual.", 7) && capt_st_numel(t) > 1;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Whatever else the tower holds would be dropped in silence: refuse it. */
 static int refuse_rest(source *s, capt_err *err)
 {
-    const char *prefix = naming[s->naming].prefix;
+    qsort(s->used.v, s->used.n, sizeof *s->used.v, by_text);
     for (size_t i = 0; i < capt_st_n(s->st); i++) {
-        const char *name = capt_st_at(s->st, i)->name;
-        if (strncmp(name, prefix, strlen(prefix)) || ends_with(name, ".num_batches_tracked") || ends_with(name, ".position_ids"))
+        const capt_st_tensor *t = capt_st_at(s->st, i);
+        if (!of_tower(s, t) || ends_with(t->name, ".num_batches_tracked") || ends_with(t->name, ".position_ids") || ends_with(t->name, "attn_mask"))
             continue;
-        size_t k = 0;
-        while (k < s->used.n && strcmp(s->used.v[k], name))
-            k++;
-        if (k == s->used.n)
-            return capt_fail(err, CAPT_EDATA, "%s: tensor \"%s\" has no place in the encoder", s->path, name);
+        if (!bsearch(&t->name, s->used.v, s->used.n, sizeof *s->used.v, by_text))
+            return capt_fail(err, CAPT_EDATA, "%s: tensor \"%s\" has no place in the %s", s->path, t->name, namings[s->naming].text ? "text tower" : "encoder");
     }
     return 0;
 }
 
-int capt_import_clip(capt_encoder *e, capt_st *st, const char *path, capt_err *err)
+/* All parameters under prefix. */
+static int import(capt_params *ps, const char *prefix, int text, capt_st *st, const char *path, capt_err *err)
 {
     source s;
-    int rc = source_open(&s, st, path, err);
-    for (int i = 0; !rc && i < e->params->n; i++)
-        if (!strncmp(e->params->v[i]->name, "encoder.", 8))
-            rc = take(&s, e->params, e->params->v[i], err);
+    int rc = source_open(&s, st, text, path, err);
+    for (int i = 0; !rc && i < ps->n; i++)
+        if (!strncmp(ps->v[i]->name, prefix, strlen(prefix)))
+            rc = take(&s, ps, ps->v[i], err);
     if (!rc)
         rc = refuse_rest(&s, err);
     source_close(&s);
-    e->train_bn = 0;
     return rc;
+}
+
+int capt_import_clip(capt_encoder *e, capt_st *st, const char *path, capt_err *err)
+{
+    e->train_bn = 0;
+    return import(e->params, "encoder.", 0, st, path, err);
+}
+
+int capt_import_clip_text(capt_params *ps, capt_st *st, const char *path, capt_err *err)
+{
+    return import(ps, "text.", 1, st, path, err);
 }

@@ -1,8 +1,10 @@
 #include "tensor/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/bf16.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -89,10 +91,14 @@ static int parse_tensor(capt_st_tensor *t, const char *name, const json_t *o, co
 
 static int foreign(const unsigned char *p, size_t n, const char *where, capt_err *err)
 {
-    if (n >= 4 && (memcmp(p, "PK\3\4", 4) == 0 || (p[0] == 0x80 && p[1] >= 2 && p[1] <= 5)))
+    if (n >= 4 && (memcmp(p, "PK\3\4", 4) == 0 || (p[0] == 0x80 && p[1] >= 2 && p[1] <= 5))) {
+        size_t tail = n < 1 << 20 ? n : 1 << 20; /* a program (CLIP's own .pt files) lists its constants in the archive's directory, at the end */
+        int program = memmem(p + n - tail, tail, "constants.pkl", 13) != NULL;
         return capt_fail(err, CAPT_EDATA, "%s: a Python pickle, which is not read because it can run code; convert it once: python3 -c "
-                         "\"import torch; from safetensors.torch import save_file; d = torch.load('%s', map_location='cpu', weights_only=True); "
-                         "save_file({k: v.clone().contiguous() for k, v in d.items()}, 'model.safetensors')\"", where, where);
+                         "\"import torch; from safetensors.torch import save_file; d = torch.%s; "
+                         "save_file({k: v.clone().contiguous() for k, v in d.items() if v.dim()}, 'model.safetensors')\" '%s'", where,
+                         program ? "jit.load(__import__('sys').argv[1], 'cpu').state_dict()" : "load(__import__('sys').argv[1], 'cpu', weights_only=True)", where);
+    }
     if (n >= 16 && memcmp(p, "version https://", 16) == 0)
         return capt_fail(err, CAPT_EDATA, "%s: a Git LFS pointer, not the file itself", where);
     return 0;
@@ -211,20 +217,54 @@ static int open_index(capt_st *st, const char *path, capt_err *err)
     return rc;
 }
 
+/* What a folder as it is published holds; the first that is there counts. */
+static const char *const in_folder[] = {"model.safetensors.index.json", "model.safetensors", "open_clip_model.safetensors.index.json", "open_clip_model.safetensors"};
+enum { N_IN_FOLDER = sizeof in_folder / sizeof *in_folder };
+
+/* path itself, or the file meant in the folder path. */
+static int find_file(const char *path, capt_str *file, capt_err *err)
+{
+    struct stat sb;
+    if (stat(path, &sb) || !S_ISDIR(sb.st_mode)) {
+        capt_str_puts(file, path);
+        return 0;
+    }
+    for (int i = 0; i < N_IN_FOLDER; i++) {
+        capt_str_clear(file);
+        capt_str_printf(file, "%s/%s", path, in_folder[i]);
+        if (stat(file->s, &sb) == 0)
+            return 0;
+    }
+    return capt_fail(err, CAPT_EDATA, "%s: a folder without %s, %s or open_clip_model.safetensors", path, in_folder[0], in_folder[1]);
+}
+
+static int open_path(capt_st *st, const char *path, capt_err *err)
+{
+    size_t n = strlen(path);
+    if (n > 5 && strcmp(path + n - 5, ".json") == 0)
+        return open_index(st, path, err);
+    return open_file(st, path, err) || finish(st, path, err) ? -1 : 0;
+}
+
 capt_st *capt_st_open(const char *path, capt_err *err)
 {
     capt_st *st = capt_alloc(sizeof *st);
-    size_t n = strlen(path);
-    int rc;
-    if (n > 5 && strcmp(path + n - 5, ".json") == 0)
-        rc = open_index(st, path, err);
-    else
-        rc = open_file(st, path, err) || finish(st, path, err);
+    capt_str file = {0};
+    int rc = find_file(path, &file, err) || open_path(st, file.s, err);
+    capt_str_free(&file);
     if (rc) {
         capt_st_close(st);
         return NULL;
     }
     return st;
+}
+
+void capt_st_hash(const capt_st *st, char hex[33])
+{
+    capt_hasher *h = capt_hasher_new();
+    for (size_t i = 0; i < st->shards.n; i++)
+        capt_hasher_add(h, st->shards.v[i].map.p, st->shards.v[i].map.n);
+    capt_hasher_end(h, hex);
 }
 
 capt_st *capt_st_parse(const void *p, size_t n, const char *where, capt_err *err)

@@ -22,8 +22,8 @@ typedef struct capt_st_tensor {
 } capt_st_tensor;
 
 typedef struct capt_st capt_st;
-/* A .safetensors file, or the index of a sharded one (model.safetensors.index.json: the shards lie beside it). Pickles (.bin, .pt) are refused
- * with the command that converts them. */
+/* A .safetensors file, the index of a sharded one (model.safetensors.index.json: the shards lie beside it), or a folder that holds either under its public
+ * name (model.safetensors or open_clip_model.safetensors, with or without .index.json). Pickles (.bin, .pt) are refused with the command that converts them. */
 capt_st *capt_st_open(const char *path, capt_err *err);
 /* The same over n bytes of memory, borrowed; where names them in errors. */
 capt_st *capt_st_parse(const void *p, size_t n, const char *where, capt_err *err);
@@ -33,6 +33,8 @@ const capt_st_tensor *capt_st_at(const capt_st *st, size_t i);             /* by
 const capt_st_tensor *capt_st_find(const capt_st *st, const char *name);   /* NULL: there is none */
 const char *capt_st_meta(const capt_st *st, const char *key);              /* a metadata string (of the first shard), or NULL */
 const json_t *capt_st_metadata(const capt_st *st);                         /* all of it: an object of strings, borrowed, or NULL */
+/* Name of the bytes of all its files (a single one: capt_hash_file's). Not of one made by capt_st_parse. */
+void capt_st_hash(const capt_st *st, char hex[33]);
 int64_t capt_st_numel(const capt_st_tensor *t);
 void capt_st_to_f32(const capt_st_tensor *t, float *out);                  /* all elements, converted to float */
 void capt_st_to_real(const capt_st_tensor *t, capt_real *out);             /* to the compute type */

@@ -15,7 +15,7 @@ static int printable(int b)
 }
 
 /* The characters of the 256 bytes. */
-static void alphabet(uint32_t out[256])
+void capt_bpe_alphabet(uint32_t out[256])
 {
     uint32_t next = 256;
     for (int b = 0; b < 256; b++)
@@ -78,21 +78,29 @@ static void spell(capt_vocab *v, const uint32_t letter[256])
     v->text = text.s;
 }
 
-int capt_vocab_bpe_prepare(capt_vocab *v, const json_t *o, const char *where, capt_err *err)
+int capt_bpe_bytes(const capt_vocab *v, const char *tail, int32_t id[256], const char *where, capt_err *err)
 {
-    json_t *merges = capt_json_array(o, "merges", where, err), *m;
-    if (!merges)
-        return -1;
     uint32_t letter[256];
-    alphabet(letter);
+    capt_bpe_alphabet(letter);
     for (int b = 0; b < 256; b++) {
         capt_str s = {0};
         capt_utf8_put(&s, letter[b]);
-        v->byte_id[b] = capt_vocab_find_n(v, s.s, s.n);
+        capt_str_puts(&s, tail);
+        id[b] = capt_vocab_find_n(v, s.s, s.n);
         capt_str_free(&s);
-        if (v->byte_id[b] < 0)
+        if (id[b] < 0)
             return capt_fail(err, CAPT_EDATA, "%s: no token for byte %d", where, b);
     }
+    return 0;
+}
+
+int capt_bpe_merges(capt_vocab *v, const json_t *o, const char *where, capt_err *err)
+{
+    uint32_t letter[256];
+    json_t *merges = capt_json_array(o, "merges", where, err), *m;
+    if (!merges)
+        return -1;
+    capt_bpe_alphabet(letter);
     spell(v, letter);
     size_t slots = 16, i;
     while (slots < 2 * json_array_size(merges))
@@ -105,24 +113,28 @@ int capt_vocab_bpe_prepare(capt_vocab *v, const json_t *o, const char *where, ca
     return 0;
 }
 
+int capt_vocab_bpe_prepare(capt_vocab *v, const json_t *o, const char *where, capt_err *err)
+{
+    return !capt_json_array(o, "merges", where, err) || capt_bpe_bytes(v, "", v->byte_id, where, err) || capt_bpe_merges(v, o, where, err) ? -1 : 0;
+}
+
 /* Kinds of characters to the pattern. */
-enum { LETTER, NUMBER, SPACE, OTHER };
-static int kind(int32_t c)
+int capt_bpe_kind(int32_t c)
 {
     if (c < 0)
-        return OTHER;
+        return CAPT_BPE_OTHER;
     if (c < 128)
-        return (c | 32) >= 'a' && (c | 32) <= 'z' ? LETTER : c >= '0' && c <= '9' ? NUMBER : c == ' ' || (c >= 9 && c <= 13) ? SPACE : OTHER;
+        return (c | 32) >= 'a' && (c | 32) <= 'z' ? CAPT_BPE_LETTER : c >= '0' && c <= '9' ? CAPT_BPE_NUMBER : c == ' ' || (c >= 9 && c <= 13) ? CAPT_BPE_SPACE : CAPT_BPE_OTHER;
     if (uc_is_general_category_withtable((ucs4_t)c, UC_CATEGORY_MASK_L))
-        return LETTER;
+        return CAPT_BPE_LETTER;
     if (uc_is_general_category_withtable((ucs4_t)c, UC_CATEGORY_MASK_N))
-        return NUMBER;
-    return uc_is_property_white_space((ucs4_t)c) ? SPACE : OTHER;
+        return CAPT_BPE_NUMBER;
+    return uc_is_property_white_space((ucs4_t)c) ? CAPT_BPE_SPACE : CAPT_BPE_OTHER;
 }
 
 static int next_kind(const char **p, const char *end)
 {
-    return kind(capt_utf8_next(p, end));
+    return capt_bpe_kind(capt_utf8_next(p, end));
 }
 
 /* Where the pattern's match at p ends. */
@@ -136,10 +148,10 @@ static const char *piece(const char *p, const char *end)
     }
     const char *q = *p == ' ' && p + 1 < end ? p + 1 : p, *r = q, *last = q;
     int k = next_kind(&r, end);
-    if (k == SPACE) {
+    if (k == CAPT_BPE_SPACE) {
         q = r = p;
         int n = 0;
-        while (q < end && next_kind(&r, end) == SPACE) {
+        while (q < end && next_kind(&r, end) == CAPT_BPE_SPACE) {
             last = q;
             q = r;
             n++;
@@ -153,7 +165,7 @@ static const char *piece(const char *p, const char *end)
 }
 
 /* Merges the n ids in place; returns how many are left. rank: n numbers of scratch. */
-static int merge_all(const capt_vocab *v, int32_t *id, int32_t *rank, int n)
+int capt_bpe_merge(const capt_vocab *v, int32_t *id, int32_t *rank, int n)
 {
     for (int i = 0; i + 1 < n; i++) {
         const vocab_merge *m = &v->merge[pair_slot(v, pair_of(id[i], id[i + 1]))];
@@ -192,7 +204,7 @@ int capt_vocab_bpe_encode(const capt_vocab *v, const char *s, int max, int32_t *
         int k = 0;
         for (const char *q = p; q < e; q++)
             id[k++] = v->byte_id[(unsigned char)*q];
-        k = merge_all(v, id, id + len + 1, k);
+        k = capt_bpe_merge(v, id, id + len + 1, k);
         for (int i = 0; i < k && *n < max; i++)
             ids[(*n)++] = id[i];
         p = e;

@@ -1,4 +1,4 @@
-/* Vocabularies: words (of the metric tokenizer), GPT-2's byte-level BPE, BERT's uncased WordPiece. One JSON file each:
+/* Vocabularies: words (of the metric tokenizer), GPT-2's byte-level BPE, BERT's uncased WordPiece, CLIP's byte-level BPE. One JSON file each:
  *   {"type","tokenizer","special":{"pad","bos","eos"[,"unk"]},"tokens":[..][,"merges":["a b",..]][,"counts":[..]]
  *    [,"coverage":{..}],"hash"}
  * type is a row of vocab.def. Read-only once made: shared by threads. Strings returned are owned by the vocabulary. */
@@ -18,7 +18,7 @@ json_t *capt_vocab_json(const capt_vocab *v);                                   
 int capt_vocab_save(const capt_vocab *v, const char *path, capt_err *err);           /* "-": stdout */
 void capt_vocab_free(capt_vocab *v);                                                 /* NULL is fine */
 
-const char *capt_vocab_type(const capt_vocab *v); /* "word", "gpt2", "bert" */
+const char *capt_vocab_type(const capt_vocab *v); /* "word", "gpt2", "bert", "clip" */
 int capt_vocab_size(const capt_vocab *v);
 int32_t capt_vocab_pad(const capt_vocab *v);
 int32_t capt_vocab_bos(const capt_vocab *v);
@@ -43,6 +43,8 @@ capt_vocab *capt_vocab_new_words(const char *const *words, const int64_t *counts
 /* GPT-2's published vocab.json and merges.txt; BERT's vocab.txt. */
 capt_vocab *capt_vocab_new_gpt2(const char *vocab_path, const char *merges_path, capt_err *err);
 capt_vocab *capt_vocab_new_bert(const char *vocab_path, capt_err *err);
+/* CLIP's published merges (bpe_simple_vocab_16e6.txt, gzip or plain): bytes, bytes at a word's end, the merges, begin and end of text. */
+capt_vocab *capt_vocab_new_clip(const char *merges_path, capt_err *err);
 /* Adds a report of how much of a text the vocabulary covers ({split:{"tokens","known"}}); not part of the hash. */
 void capt_vocab_set_coverage(capt_vocab *v, const json_t *coverage); /* borrows */
 #endif

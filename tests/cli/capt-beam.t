@@ -256,7 +256,7 @@ for o in '' '--sample 2' '--greedy' '--model b.ckpt'; do
     status 1 "a NaN among the weights $o" capt-beam --model nan.ckpt --store s.mdb --out x.ndjson $o t.ndjson
     said 'is told' "scores are NaN"
 done
-clip-featurize --quiet --weights "$TOP/tests/golden/clip_resnet.safetensors" --images toy/images --features both --store s2.mdb t.ndjson
+clip-featurize --quiet --weights "$TOP/tests/golden/clip_resnet" --images toy/images --features both --store s2.mdb t.ndjson
 status 1 'a store of another width' capt-beam --model a.ckpt --store s2.mdb --out x.ndjson t.ndjson
 said 'is named' 's2.mdb'
 echo '{"id":500}' | cat - t.ndjson >miss.ndjson

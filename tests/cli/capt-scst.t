@@ -89,7 +89,7 @@ status 1 'an encoder to tune where there is none' sh -c 'capt-scst --init a.ckpt
 said 'says so' 'a.ckpt holds no encoder to tune'
 status 1 'document frequencies without the end' sh -c 'coco-score --quiet --refs r.ndjson --split train --write-df bare.df --metrics cider && capt-scst --init a.ckpt --captions r.ndjson --store s.mdb --df bare.df --out x.ckpt'
 said 'are named' 'bare.df counts sentences without their end'
-clip-featurize --quiet --weights "$TOP/tests/golden/clip_resnet.safetensors" --images toy/images --features both --store s2.mdb r.ndjson
+clip-featurize --quiet --weights "$TOP/tests/golden/clip_resnet" --images toy/images --features both --store s2.mdb r.ndjson
 status 1 'the store of another encoder' run x.ckpt --store s2.mdb
 status 1 'no record of the split' run x.ckpt --train-split tarin
 said 'is named' 'no record of split tarin'

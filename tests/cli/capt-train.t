@@ -160,7 +160,7 @@ ok 'but the rest of it may be taken' run x.ckpt --init a.ckpt --init-part decode
 rm -f x.ckpt
 status 1 '--init of another shape' run x.ckpt --init a.ckpt --set width=64
 said 'names the tensor' 'a.ckpt: .* has .* elements'
-clip-featurize --quiet --weights "$TOP/tests/golden/clip_resnet.safetensors" --images toy/images --features both --store s2.mdb r.ndjson
+clip-featurize --quiet --weights "$TOP/tests/golden/clip_resnet" --images toy/images --features both --store s2.mdb r.ndjson
 long='--epochs 50'
 # shellcheck disable=SC2086
 (exec='exec' && run cut.ckpt $long --log cut.log >/dev/null 2>&1) &

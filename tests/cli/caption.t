@@ -37,13 +37,20 @@ ok 'one picture' "$caption" "$picture"
 is 'one caption, the one of capt-beam' "$(cat "$OUT")" "$(want 000000000001.jpg)"
 ok 'pictures of several folders, with blanks, quotes and a dash' "$caption" -- -x.jpg far/2.jpg 'a folder/with blanks/my "photo" $HOME.JPG'
 is 'their captions, in order' "$(cat "$OUT")" "$(want 000000000003.jpg; want 000000000002.jpg; want 000000000001.jpg)"
+ln -s ../far/2.jpg 'a folder/link.jpg'
+echo text >'a folder/notes.txt'
+ok 'a folder, and a file that is a link' "$caption" 'a folder' far
+is 'its pictures by name' "$(cat "$OUT")" "$(want 000000000002.jpg; want 000000000002.jpg)"
+mkdir bare
+status 1 'a folder without pictures' "$caption" far bare
+like 'is named' "$(cat "$ERR")" 'bare: a folder without pictures'
 ok 'the encoder by name' env CAPT_ENCODER=small.ckpt CAPT_THREADS=1 "$caption" "$picture"
 is 'gives the same' "$(cat "$OUT")" "$(want 000000000001.jpg)"
 status 1 'a picture that is not there' "$caption" "$picture" 'no such.jpg'
-is 'is named' "$(cat "$ERR")" 'caption: no such.jpg: no such file'
+is 'is named' "$(cat "$ERR")" 'capt-beam: no such.jpg: No such file or directory'
 echo text >'not a "picture".jpg'
 status 1 'a file that is no picture' "$caption" "$picture" 'not a "picture".jpg'
-like 'is named by its own name' "$(cat "$ERR")" '^caption: not a "picture".jpg: '
+like 'is named by its own name' "$(cat "$ERR")" '^capt-beam: not a "picture".jpg: '
 is 'and nothing is printed' "$(cat "$OUT")" ''
 status 2 'no picture' "$caption"
 status 2 'an unknown option' "$caption" --beam "$picture"

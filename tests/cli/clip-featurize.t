@@ -2,8 +2,8 @@
 # clip-featurize: sections, sharding, resuming, bad images, colour spaces, signals. The networks are those of the golden tests.
 . "${0%/*}/../lib.sh"
 
-vit=$TOP/tests/golden/clip_vit.safetensors
-resnet=$TOP/tests/golden/clip_resnet.safetensors
+vit=$TOP/tests/golden/clip_transformers
+resnet=$TOP/tests/golden/clip_resnet
 cd "$T" || exit 1
 coco-toy --out toy --images 40 --size 48 2>/dev/null
 jq -c '.images[] | {id: .cocoid, file: .filename, split: .split}' toy/dataset.json >all.ndjson
@@ -16,7 +16,7 @@ run() # OUT options...
 }
 
 ok 'grid features' run a.mdb all.ndjson
-like 'the size is told before' "$(cat "$ERR")" '40 images .*grid 16x24 f16: about .* MB'
+like 'the size is told before' "$(cat "$ERR")" '40 images .*grid 16x16 f16: about .* MB'
 ok 'nothing unfinished is left' test ! -e a.mdb.part
 ok 'records on standard input' sh -c 'clip-featurize --weights "$1" --images toy/images --device ref --store stdin.mdb <all.ndjson' - "$vit"
 ok 'give the same bytes' cmp a.mdb stdin.mdb
@@ -25,7 +25,7 @@ ok 'give the same bytes' cmp a.mdb b.mdb
 ok 'the memory guard' sh -c 'clip-featurize --weights "$1" --images toy/images --device guard --store guard.mdb --quiet all.ndjson' - "$resnet"
 is '--quiet is quiet' "$(cat "$ERR")" ''
 ok 'both sections, f32, stretched, other resolution' run c.mdb --features both --dtype f32 --preprocess stretch --resolution 48 all.ndjson
-like 'are announced' "$(cat "$ERR")" 'grid 36x24 \+ global 1x10 f32'
+like 'are announced' "$(cat "$ERR")" 'grid 36x16 \+ global 1x12 f32'
 ok 'one split only' run val.mdb --split val all.ndjson
 like 'has fewer images' "$(cat "$ERR")" "val.mdb: $(grep -c '"val"' all.ndjson) images"
 
@@ -114,11 +114,11 @@ rm -f p.mdb.part
 ok '--tolerate-warnings takes the short one' odd p.mdb --tolerate-warnings --max-bad 7 odd.ndjson
 
 # damaged weights and wrong usage
-head -c 30000 "$vit" >cut.safetensors
+head -c 30000 "$TOP/tests/golden/clip_open_clip/open_clip_model.safetensors" >cut.safetensors
 status 1 'weights cut short' sh -c 'clip-featurize --weights cut.safetensors --images odd --store w.mdb odd.ndjson --max-bad 9'
 like 'are named' "$(cat "$ERR")" 'cut.safetensors'
 status 1 'weights that are no image encoder' sh -c 'clip-featurize --weights "$1" --images odd --store w.mdb --max-bad 9 odd.ndjson' - \
-    "$TOP/tests/golden/clip_resnet_train.safetensors"
+    "$TOP/tests/golden/clip_resnet/expected_train.safetensors"
 like 'are named' "$(cat "$ERR")" 'holds no CLIP image encoder'
 status 1 'no such folder' sh -c 'clip-featurize --weights "$1" --images nowhere --store w.mdb all.ndjson' - "$vit"
 status 1 'no such records' run w.mdb nowhere.ndjson

@@ -82,6 +82,28 @@ like 'the difference is shown' "$(cat "$OUT")" '^Bleu_1 .* 0\.9375 .* [+-]0\.[0-
 ok 'two files as JSON' score --json "$T/hyps.ndjson" "$T/other.ndjson"
 is 'one object a file and one of differences' "$(jq -c 'has("difference")' "$OUT" | tr '\n' ' ')" 'false false true '
 
+# CLIPScore, with tiny weights
+coco-toy --out "$T/toy" --images 12 --size 48 2>/dev/null
+coco-split --quiet --scheme karpathy "$T/toy/dataset.json" >"$T/toy.ndjson"
+jq -c '{id, caption: .captions[0]}' "$T/toy.ndjson" >"$T/toyhyps.ndjson"
+clip()
+{
+    coco-score --refs "$T/toy.ndjson" --split all --metrics rouge --images "$T/toy/images" --clip-weights "$TOP/tests/golden/$1" \
+        --clip-bpe "$TOP/tests/golden/clip_merges.txt.gz" --json --per-image "$T/clip.ndjson" "$T/toyhyps.ndjson"
+}
+for w in clip_transformers clip_open_clip clip_resnet; do
+    ok "CLIPScore by $w" clip $w
+    is 'both scores are there, and the means of those an image' "$(jq -c --slurpfile e "$T/clip.ndjson" \
+        '[["CLIPScore", "RefCLIPScore"][] as $k | .[$k] >= 0 and ((.[$k] - ([$e[][$k]] | add / length)) | fabs) < 1e-12]' "$OUT")" '[true,true]'
+    like 'the signature names the weights' "$(jq -r .signature "$OUT")" '\|clip:[0-9a-f]{8}\|'
+    like 'and a warning what they are not' "$(cat "$ERR")" 'not ViT-B/32'
+done
+status 2 'a folder of pictures alone' coco-score --refs "$T/toy.ndjson" --split all --images "$T/toy/images" "$T/toyhyps.ndjson"
+like 'the three options go together' "$(cat "$ERR")" '--images DIR, --clip-weights FILE and --clip-bpe FILE together'
+rm "$T/toy/images/$(jq -r .file "$T/toy.ndjson" | sed -n 3p)"
+status 1 'a missing picture' clip clip_transformers
+like 'is named' "$(cat "$ERR")" '\.jpg: No such file'
+
 # joins
 head -n 2 "$T/hyps.ndjson" >"$T/part.ndjson"
 status 1 'an image without a hypothesis' score "$T/part.ndjson"

@@ -61,14 +61,14 @@ for n in 1, 2:
         value += bytes(a - len(value)) + data
     open('store/record%d' % n, 'wb').write(value)
 P
-clip-featurize --quiet --weights "$top/tests/golden/clip_vit.safetensors" --images "$work/toy/images" --features both --store "$work/s.mdb" record/captions
+clip-featurize --quiet --weights "$top/tests/golden/clip_transformers" --images "$work/toy/images" --features both --store "$work/s.mdb" record/captions
 capt-store info --json "$work/s.mdb" >store/manifest
 printf '{"flag":true,"whole":5,"number":0.25,"text":"x","texts":["a","b"],"choice":"bc","threads":2,"seed":1}' >config/file
 printf -- '--flag\n--whole=5\n--number\n0.5\n--texts\na\n--texts\nb\n--choice\nd\n-v\n--\nx\n' >config/arguments
 printf '{"id":1,"sections":[{"name":"g","dtype":"f16","dim":2,"rows":[[1,2],[3,-0.0]]}]}\n{"id":2,"sections":[{"name":"g","dtype":"f16","dim":2,"from":0,"rows":1}]}\n' >load/store
 printf '{"metadata":{"a":"b"}}\n{"tensor":"w","dtype":"f32","shape":[2,2],"values":[1,2]}\n{"tensor":"w","from":2,"values":[3,4]}\n{"tensor":"u","dtype":"u8","shape":[],"values":[255]}\n' >load/weights
-cp "$top/tests/golden/clip_vit.safetensors" weights/vit
-cp "$top/tests/golden/clip_resnet.safetensors" weights/resnet
+cp "$top/tests/golden/clip_open_clip/open_clip_model.safetensors" weights/vit
+cp "$top/tests/golden/clip_resnet/open_clip_model.safetensors" weights/resnet
 capt-train --model gpt2 --set width=4 --set layers=1 --set heads=1 --set tokens=0 --captions record/captions --vocab "$work/v.json" --store "$work/s.mdb" --section grid \
     --epochs 1 --quiet --out weights/checkpoint
 cp weights/checkpoint weights/vit safetensors/

@@ -76,8 +76,8 @@ head += ' ' * (-(len(head) + 11) % 64) + '\n'
 open('f.npy', 'wb').write(b'\x93NUMPY\x01\x00' + struct.pack('<H', len(head)) + head.encode() + struct.pack('<%df' % (n * 64), *[k % 97 for k in range(n * 64)]))
 open('names', 'w').writelines('%d\n' % (k + 1) for k in range(n))
 P
-clip-featurize --quiet --weights "$TOP/tests/golden/clip_vit.safetensors" --images toy/images --shard 0/2 --store s0.mdb many.ndjson
-clip-featurize --quiet --weights "$TOP/tests/golden/clip_vit.safetensors" --images toy/images --shard 1/2 --store s1.mdb many.ndjson
+clip-featurize --quiet --weights "$TOP/tests/golden/clip_transformers" --images toy/images --shard 0/2 --store s0.mdb many.ndjson
+clip-featurize --quiet --weights "$TOP/tests/golden/clip_transformers" --images toy/images --shard 1/2 --store s1.mdb many.ndjson
 
 capt-store dump s0.mdb >s0.text
 capt-store dump a.ckpt >a.text
@@ -96,7 +96,7 @@ if [ "$disk" != limit ]; then
 fi
 writer vocab-build v.json vocab-build --quiet --type word --min-count 1 --out "$S/v.json" r.ndjson
 again=--resume
-writer clip-featurize s.mdb clip-featurize --quiet --weights "$TOP/tests/golden/clip_vit.safetensors" --images toy/images --store "$S/s.mdb" many.ndjson
+writer clip-featurize s.mdb clip-featurize --quiet --weights "$TOP/tests/golden/clip_transformers" --images toy/images --store "$S/s.mdb" many.ndjson
 again=$(vinvl-import --help | grep -q -e --resume && echo --resume)
 writer vinvl-import f.mdb vinvl-import --quiet --format npy --names names --store "$S/f.mdb" f.npy
 writer 'capt-store merge' m.mdb capt-store merge --quiet --out "$S/m.mdb" s0.mdb s1.mdb

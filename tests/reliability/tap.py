@@ -102,7 +102,7 @@ def core_limit():
 
 
 core_limit()
-VIT = TOP + '/tests/golden/clip_vit.safetensors'
+VIT = TOP + '/tests/golden/clip_transformers'
 tiny = '--model gpt2 --set width=32 --set layers=2 --set heads=2 --set tokens=0'.split()
 
 

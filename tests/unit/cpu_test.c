@@ -282,7 +282,7 @@ static const struct cas cases[] = {
     {"choose 5x300x20", choose, 5, 300, 20, 4, 0, F, 0}, {"choose 500x3000x16", choose, 500, 3000, 16, 5, 0, F, 0}, {"mix prob", mix, 9, 400, 0, 0, 0, F, 0}, {"mix log", mix, 40, 1000, 1, 0, 0, F, 0},
     {"layernorm", norm, 3, 7, 0, 0, 0, F, 0}, {"layernorm", norm, 300, 130, 0, 0, 0, F, 1}, {"batchnorm train relu", norm, 700, 37, 1, 1, 1, F, 0}, {"batchnorm", norm, 300, 64, 1, 0, 0, F, 1},
     {"relu", maps, CAPT_MAP_relu, 1000, 0, 0, 0, F, 0}, {"tanh", maps, CAPT_MAP_tanh, 40001, 0, 0, 0, F, 1}, {"sigmoid", maps, CAPT_MAP_sigmoid, 1003, 0, 0, 0, F, 0},
-    {"gelu", maps, CAPT_MAP_gelu, 1003, 0, 0, 0, F, 1}, {"quickgelu", maps, CAPT_MAP_quickgelu, 1003, 0, 0, 0, F, 0}, {"none", maps, CAPT_MAP_none, 5, 0, 0, 0, F, 1},
+    {"gelu", maps, CAPT_MAP_gelu, 1003, 0, 0, 0, F, 1}, {"gelu_erf", maps, CAPT_MAP_gelu_erf, 1003, 0, 0, 0, F, 1}, {"quickgelu", maps, CAPT_MAP_quickgelu, 1003, 0, 0, 0, F, 0}, {"none", maps, CAPT_MAP_none, 5, 0, 0, 0, F, 1},
     {"elementwise", elem, 70001, 3, 0, 0, 0, F, 0}, {"elementwise", elem, 7, 2, 0, 0, 0, F, 1},
     {"rows", moves, 333, 300, 0, 0, 0, F, 1}, {"rows", moves, 13, 5, 0, 0, 0, F, 0}, {"pool", pool, 15, 17, 20, 2, 0, F, 0}, {"pool", pool, 40, 40, 20, 7, 0, F, 1},
 };

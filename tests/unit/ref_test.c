@@ -53,6 +53,7 @@ static void maps(void **state)
             case CAPT_MAP_tanh: want = tanh(v); break;
             case CAPT_MAP_sigmoid: want = 1 / (1 + exp(-v)); break;
             case CAPT_MAP_gelu: want = 0.5 * v * (1 + tanh(sqrt(2 / M_PI) * (v + 0.044715 * v * v * v))); break;
+            case CAPT_MAP_gelu_erf: want = 0.5 * v * (1 + erf(v / sqrt(2))); break;
             case CAPT_MAP_quickgelu: want = v / (1 + exp(-1.702 * v)); break;
             }
             NEAR(y[i], want);

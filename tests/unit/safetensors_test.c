@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/hash.h"
 #include "tensor/safetensors.h"
 
 #define T(name, type, shape, b, e) "\"" name "\":{\"dtype\":\"" type "\",\"shape\":[" shape "],\"data_offsets\":[" #b "," #e "]}"
@@ -215,6 +216,55 @@ static void put(const char *to, const char *text)
     fclose(f);
 }
 
+/* A folder stands for the index, or else the file, in it; all of its files have a name together. */
+static void folder(const char *index, const char *text)
+{
+    capt_err err = CAPT_ERR_INIT;
+    char file[160], whole[33], one[33];
+    put(index, text);
+    capt_st *st = capt_st_open(dir, &err);
+    if (!st)
+        fail_msg("%s", err.text);
+    assert_int_equal(capt_st_n(st), 2);
+    capt_st_hash(st, whole);
+    capt_st_close(st);
+    unlink(index);
+    assert_null(capt_st_open(dir, &err));
+    assert_non_null(strstr(err.text, "a folder without model.safetensors.index.json"));
+    snprintf(file, sizeof file, "%s/1.safetensors", dir);
+    assert_int_equal(capt_hash_file(file, one, NULL), 0);
+    assert_string_not_equal(whole, one);
+    for (int i = 0; i < 2; i++) {
+        char name[160];
+        snprintf(name, sizeof name, "%s/%s", dir, i ? "model.safetensors" : "open_clip_model.safetensors");
+        assert_int_equal(link(file, name), 0);
+        st = capt_st_open(dir, NULL);
+        assert_non_null(st);
+        assert_int_equal(capt_st_n(st), 1);
+        capt_st_hash(st, whole);
+        assert_string_equal(whole, one);
+        capt_st_close(st);
+        unlink(name);
+    }
+}
+
+/* A pickle is refused with a command for what it is: a dictionary of tensors, or a program that holds them. */
+static void pickles(void **state)
+{
+    static const struct { const char *text, *says; } kinds[] = {
+        {"PK\3\4....archive/data.pkl", "torch.load("},
+        {"PK\3\4....archive/data.pkl....archive/constants.pkl", "torch.jit.load("},
+        {"\x80\2}q\1.", "torch.load("},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        put(other, kinds[i].text);
+        capt_err err = CAPT_ERR_INIT;
+        assert_null(capt_st_open(other, &err));
+        if (!strstr(err.text, kinds[i].says) || !strstr(err.text, "pickle") || strchr(err.text, '\n'))
+            fail_msg("%s", err.text);
+    }
+}
+
 static void sharded(void **state)
 {
     static const struct { const char *index, *says; } indexes[] = {
@@ -246,6 +296,7 @@ static void sharded(void **state)
             assert_int_equal(capt_st_n(st), 2);
         capt_st_close(st);
     }
+    folder(index, indexes[0].index);
     for (int i = 0; i < 3; i++) {
         snprintf(file, sizeof file, "%s/%s.safetensors", dir, names[i]);
         unlink(file);
@@ -273,6 +324,6 @@ int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {cmocka_unit_test(headers), cmocka_unit_test(lengths), cmocka_unit_test(round_trip),
-                                       cmocka_unit_test(writer_refuses), cmocka_unit_test(sharded)};
+                                       cmocka_unit_test(writer_refuses), cmocka_unit_test(sharded), cmocka_unit_test(pickles)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

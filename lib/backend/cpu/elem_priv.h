@@ -2,6 +2,7 @@
  * aim. Plain loops: the compiler vectorises them for the instruction set; ivdep because y may be x. */
 #define TANH(x) s_tanh(x)
 #define EXP(x) s_exp(x)
+#define ERF(x) s_erf(x)
 #define MAP(name, value, derivative) \
 static void map_fwd_##name(float *ys, const float *xs, int64_t n) \
 { \

@@ -123,3 +123,25 @@ static inline float s_tanh(float x)
     q = x != x ? x : q;
     return a < 0.63f ? p : q;
 }
+
+/* erf, error at most 1.4e-7: x times a polynomial in x^2 up to 0.95, else 1 - exp(q), q a fit of log(1 - erf(|x|)) up to 4, beyond which erf is 1 */
+static inline float s_erf(float x)
+{
+    float a = fabsf(x), z = x * x, b = a > 4.0f ? 4.0f : a;
+    float p = FMA(8.215693379e-5f, z, -8.106044261e-4f);
+    p = FMA(p, z, 5.197805818e-3f);
+    p = FMA(p, z, -2.685810998e-2f);
+    p = FMA(p, z, 1.12836726e-1f);
+    p = FMA(p, z, -3.761263192e-1f);
+    p = FMA(p, z, 1.128379226f);
+    float q = FMA(-2.149621650e-5f, b, 4.391075054e-4f);
+    q = FMA(q, b, -4.193616100e-3f);
+    q = FMA(q, b, 2.517898008e-2f);
+    q = FMA(q, b, -1.083724946e-1f);
+    q = FMA(q, b, -6.332625747e-1f);
+    q = FMA(q, b, -1.129556894f);
+    q = FMA(q, b, 1.834456052e-4f);
+    q = copysignf(1 - s_exp(q), x);
+    q = x != x ? x : q;
+    return a < 0.95f ? p * x : q;
+}

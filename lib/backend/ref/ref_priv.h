@@ -10,10 +10,12 @@
 #ifdef CAPT_REAL64
 #define EXP exp
 #define TANH tanh
+#define ERF erf
 #define SQRT sqrt
 #else
 #define EXP expf
 #define TANH tanhf
+#define ERF erff
 #define SQRT sqrtf
 #endif
 
