@@ -7,6 +7,7 @@
 #include <unicase.h>
 #include <uninorm.h>
 #include <zlib.h>
+#include "base/json.h"
 #include "base/mem.h"
 #include "text/vocab_priv.h"
 
