@@ -220,6 +220,12 @@ ok '--coco' beam --coco c.json --out h.ndjson t.ndjson
 ok 'is the official form' jq -e 'length == 10 and all(keys == ["caption", "image_id"])' c.json
 is 'of the same captions' "$(jq -c '.[] | [.image_id, .caption]' c.json)" "$(jq -c '[.id, .caption]' h.ndjson)"
 ok 'which coco-score takes' coco-score --refs r.ndjson --split test c.json
+jq -c 'del(.annotations)' toy/captions_test.json >image_info_test2014.json
+ok 'an image_info file of test images' sh -c 'coco-split -q --scheme coco2014 test=image_info_test2014.json >info.ndjson'
+is 'gives records without captions' "$(jq -s 'any(.[]; has("captions"))' info.ndjson)" false
+ok 'which are captioned' beam --coco server.json --out h2.ndjson info.ndjson
+is 'for the server: every image once, its number, a sentence' "$(jq -c 'map([.image_id, (.image_id | type), (.caption | type)]) | sort' server.json)" \
+    "$(jq -c '.images | map([.id, "number", "string"]) | sort' image_info_test2014.json)"
 full()
 {
     beam t.ndjson >/dev/full
