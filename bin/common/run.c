@@ -90,7 +90,8 @@ int capt_run_finish(capt_run *r, capt_model *m)
         rc = capt_fail_errno(&r->p->err, "%s", r->part);
     if (rc == 0) {
         unlink(half.s);
-        unlink(r->best);
+        if (r->best)
+            unlink(r->best);
         rc = capt_prog_log(r->p, end);
         end = NULL;
     }

@@ -205,7 +205,7 @@ checkpoint('no-crc', lambda m, h: m.pop('crc32c'))
 checkpoint('no-vocab', lambda m, h: m.pop('vocab'))
 checkpoint('config', lambda m, h: m.update(config='{"model":{"type":"gpt2","width":1000000000}}'))
 checkpoint('config-cut', lambda m, h: m.update(config=m['config'][:-3]))
-case('c-other', read(VIT), beam)
+case('c-other', read(VIT + '/model-00001-of-00002.safetensors'), beam)
 
 # ---- pictures
 jpg = read('toy/images/000000000001.jpg')

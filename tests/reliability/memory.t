@@ -87,6 +87,6 @@ try:
     print('# pictures of 4000x3000')
 except ImportError:
     pass
-weights = os.path.getsize(VIT) // 1024
+weights = sum(os.path.getsize(VIT + '/' + name) for name in os.listdir(VIT)) // 1024
 stays('clip-featurize', weights + 256 * MIB, ['clip-featurize', '--quiet', '--weights', VIT, '--images', 'toy/images', '--features', 'both', '--store', 's', 'one'])
 end()
