@@ -74,6 +74,25 @@ static int each_round(void *arg, int64_t done)
     return capt_prog_stopping();
 }
 
+/* What the files said of themselves; told before the store has its name, as what can fail belongs there. */
+static void report(const job *j)
+{
+    capt_str b = {0}, missing = {0};
+    if (j->detector) {
+        capt_detector_report(j->detector, &b, &missing);
+        if (b.n && j->meta.geometry)
+            capt_prog_note(j->p, "geometry: %s", b.s);
+        else if (b.n)
+            capt_prog_warn(j->p, "geometry: %s", b.s);
+        if (missing.n)
+            capt_prog_warn(j->p, "%s", missing.s);
+    } else if (j->meta.geometry) {
+        capt_prog_note(j->p, "geometry: the last six columns are stored as " CAPT_GEOMETRY);
+    }
+    capt_str_free(&b);
+    capt_str_free(&missing);
+}
+
 static void print_fingerprint(const job *j)
 {
     capt_err none = CAPT_ERR_INIT;
@@ -81,26 +100,14 @@ static void print_fingerprint(const job *j)
     if (!s)
         return;
     const capt_store_meta *m = capt_store_meta_of(s);
-    capt_str b = {0}, missing = {0};
+    capt_str b = {0};
     for (int i = 0; i < m->n_sections; i++) {
         capt_str_clear(&b);
         capt_fingerprint_text(capt_fingerprint_section(m->fingerprint, m->section[i].name), &b);
         capt_prog_note(j->p, "%s%lld images, section \"%s\" %s: %s", i ? "" : "fingerprint: ", (long long)m->count, m->section[i].name,
                        capt_dtype_name(m->section[i].dtype), b.s);
     }
-    if (j->detector) {
-        capt_detector_report(j->detector, &b, &missing);
-        if (b.n && m->geometry)
-            capt_prog_note(j->p, "geometry: %s", b.s);
-        else if (b.n)
-            capt_prog_warn(j->p, "geometry: %s", b.s);
-        if (missing.n)
-            capt_prog_warn(j->p, "%s", missing.s);
-    } else if (m->geometry) {
-        capt_prog_note(j->p, "geometry: the last six columns are stored as " CAPT_GEOMETRY);
-    }
     capt_str_free(&b);
-    capt_str_free(&missing);
     capt_store_close(s);
 }
 
@@ -144,9 +151,11 @@ static int import_all(job *j)
         capt_store_discard(s);
     else if (rc)
         capt_store_abandon(s);
-    else
+    else {
+        report(j);
         rc = publish(j, s);
-    if (rc == 0)
+    }
+    if (rc == 0 && !p->quiet)
         print_fingerprint(j);
     return rc;
 }
