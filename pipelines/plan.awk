@@ -6,7 +6,7 @@
 #   output of the one program that does the work, if runs of shards can take its place; else -
 #   programs its recipe runs, separated by blanks; - for none
 #   targets of this list that it needs, separated by blanks; - for none
-# Lines of kind later, behind: targets that make, for now, finds up to date, though something they need is made. (So it is where an
+# Lines of kind later, behind: targets that make finds up to date as things stand, though something they need is made. (So it is where an
 # intermediate file is missing that was not wanted when make looked at them.)
 
 BEGIN {

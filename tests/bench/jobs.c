@@ -248,12 +248,6 @@ static double units(const job *j, const char **name)
     return j->r->kind == TRAIN ? j->words : j->r->images;
 }
 
-static double middle(double *t, int n)
-{
-    qsort(t, (size_t)n, sizeof *t, cmp);
-    return n % 2 ? t[n / 2] : (t[n / 2] + t[n / 2 - 1]) / 2;
-}
-
 static void run_row(const row *r, capt_dtype dtype, double seconds)
 {
     enum { MOST = 200, LEAST = 5 };
@@ -265,7 +259,7 @@ static void run_row(const row *r, capt_dtype dtype, double seconds)
              "\"images\":%d,\"drop\":%g,\"smooth\":%g,\"uneven\":%d,\"encoder\":\"%s\",\"T\":%d}",
              kind_name[r->kind], type, n_thread, r->layers, r->width, r->heads, r->K, r->dim, r->V, r->images, r->drop, r->smooth, r->uneven, r->encoder ? r->encoder : "", T);
     peer p;
-    int with_peer = peer_start(&p, "tests/bench/peers/torch_jobs.py", line);
+    int with_peer = peer_start(&p, "tests/bench/peers/torch_jobs.py", 1, (const char *const[]){line});
     capt_pool *pool = capt_pool_new(n_thread, &err);
     capt_backend *be = pool ? capt_backend_cpu_new(pool, &err) : NULL;
     must(!be, &err);

@@ -199,7 +199,7 @@ int main(int argc, char **argv)
     peak[1] = measure_peak(be, 1);
     char about[200] = "none", threads[8];
     snprintf(threads, sizeof threads, "%d", n_thread);
-    with_peer = peer_start(&other, "tests/bench/peers/torch_kernels.py", threads);
+    with_peer = peer_start(&other, "tests/bench/peers/torch_kernels.py", 1, (const char *const[]){threads});
     if (with_peer)
         peer_text(&other, "about", about, sizeof about);
     printf("peer: %s\n%s, %d thread(s), %s time; peak f32 %.0f GF/s, bf16 %.0f GF/s\n", about, be->isa, n_thread, n_thread == 1 ? "processor" : "wall", peak[0], peak[1]);

@@ -21,6 +21,13 @@ static int cmp(const void *a, const void *b)
     return (d > 0) - (d < 0);
 }
 
+/* the median */
+static inline double middle(double *t, int n)
+{
+    qsort(t, (size_t)n, sizeof *t, cmp);
+    return n % 2 ? t[n / 2] : (t[n / 2] + t[n / 2 - 1]) / 2;
+}
+
 /* 12 independent chains of one instruction */
 #if defined __x86_64__
 #define CHAIN(op, r, i) op " %%" r "13, %%" r "14, %%" r #i "\n"

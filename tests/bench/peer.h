@@ -9,8 +9,8 @@
 
 typedef struct peer { pid_t pid; FILE *to, *from; } peer;
 
-/* 1 and the program started with one argument, or 0: PEER is not set. */
-static int peer_start(peer *p, const char *program, const char *argument)
+/* 1 and the program started with its n arguments, at most 3, or 0: PEER is not set. */
+static int peer_start(peer *p, const char *program, int n, const char *const *argument)
 {
     int in[2], out[2];
     const char *command = getenv("PEER");
@@ -25,8 +25,11 @@ static int peer_start(peer *p, const char *program, const char *argument)
         dup2(in[0], 0), dup2(out[1], 1);
         close(in[0]), close(in[1]), close(out[0]), close(out[1]);
         unsetenv("OPENBLAS_NUM_THREADS"), unsetenv("OPENBLAS_CORETYPE"), unsetenv("OPENBLAS_L2_SIZE"), unsetenv("OMP_NUM_THREADS");
-        snprintf(line, sizeof line, "exec %s %s '%s'", command, program, argument);
-        execl("/bin/sh", "sh", "-c", line, (char *)NULL);
+        snprintf(line, sizeof line, "exec %s %s \"$@\"", command, program);
+        const char *argv[8] = {"sh", "-c", line, "sh"};
+        for (int i = 0; i < n && i < 3; i++)
+            argv[4 + i] = argument[i];
+        execv("/bin/sh", (char **)argv);
         _exit(127);
     }
     close(in[0]), close(out[1]);

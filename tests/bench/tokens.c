@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <sys/wait.h>
 #include "base/file.h"
 #include "base/mem.h"
 #include "text/vocab.h"
 #include "tests/bench/measure.h"
+#include "tests/bench/peer.h"
 
 enum { MOST = 200, CAP = 1 << 16 };
 static const char *const type_name[] = {"gpt2", "bert"}, *const way_name[] = {"encode", "decode"};
@@ -25,8 +25,6 @@ typedef struct job {
     size_t *at; /* (n+1): ids of line i are at[i] .. at[i+1]-1 */
     capt_str out;
 } job;
-
-typedef struct peer { pid_t pid; FILE *to, *from; } peer;
 
 static void must(int bad, const capt_err *err)
 {
@@ -74,48 +72,6 @@ static void dump(job *j, const char *path)
         perror(path);
         exit(1);
     }
-}
-
-static int peer_start(peer *p, int type, const char *folder, const char *captions)
-{
-    int in[2], out[2];
-    const char *command = getenv("PEER");
-    if (!command || !*command)
-        return 0;
-    if (pipe(in) || pipe(out))
-        exit(1);
-    fflush(NULL);
-    p->pid = fork();
-    if (p->pid == 0) {
-        capt_str line = {0};
-        dup2(in[0], 0), dup2(out[1], 1);
-        close(in[0]), close(in[1]), close(out[0]), close(out[1]);
-        capt_str_printf(&line, "exec %s tests/bench/peers/tokenizers_jobs.py %s \"$0\" \"$1\"", command, type_name[type]);
-        execl("/bin/sh", "sh", "-c", line.s, folder, captions, (char *)NULL);
-        _exit(127);
-    }
-    close(in[0]), close(out[1]);
-    p->to = fdopen(in[1], "w");
-    p->from = fdopen(out[0], "r");
-    return 1;
-}
-
-static double peer_ask(peer *p, const char *what)
-{
-    char line[100];
-    fprintf(p->to, "%s\n", what);
-    fflush(p->to);
-    if (!fgets(line, sizeof line, p->from)) {
-        fprintf(stderr, "tokens: the peer failed\n");
-        exit(1);
-    }
-    return atof(line);
-}
-
-static double middle(double *t, int n)
-{
-    qsort(t, (size_t)n, sizeof *t, cmp);
-    return n % 2 ? t[n / 2] : (t[n / 2] + t[n / 2 - 1]) / 2;
 }
 
 static void run_row(job *j, int type, int way, double seconds, peer *p)
@@ -201,13 +157,12 @@ int main(int argc, char **argv)
         j.v = type ? capt_vocab_new_bert(vocab.s, &err) : capt_vocab_new_gpt2(vocab.s, merges.s, &err);
         must(!j.v, &err);
         peer p;
-        int with_peer = peer_start(&p, type, argv[a], argv[a + 1]);
+        int with_peer = peer_start(&p, "tests/bench/peers/tokenizers_jobs.py", 3, (const char *const[]){type_name[type], argv[a], argv[a + 1]});
         for (int way = 0; way < 2; way++)
             run_row(&j, type, way, seconds, with_peer ? &p : NULL);
         if (with_peer) {
             compare(&j, &p);
-            fclose(p.to);
-            waitpid(p.pid, NULL, 0);
+            peer_stop(&p);
         }
         capt_vocab_free(j.v);
         capt_str_free(&vocab);
