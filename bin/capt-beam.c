@@ -41,7 +41,7 @@ static const capt_opt options[] = {
     {"no-bad-endings", CAPT_O_FLAG, &no_bad_endings, NULL, "never end after an article, a preposition and the like (the list that coco-score counts)", 0, 0, 0, 0},
     {"min-words", CAPT_O_INT, &min_words, "N", "shortest caption", 0, 10000, 0, 0},
     {"logprobs", CAPT_O_FLAG, &logprobs, NULL, "also write the caption's tokens and their log-probabilities", 0, 0, 0, 0},
-    {"attention", CAPT_O_FLAG, &attention, NULL, "and the weights of the image's feature rows as each was chosen (attend-tell, updown)", 0, 0, 0, 0},
+    {"attention", CAPT_O_FLAG, &attention, NULL, "and the weights of the image's feature rows as each was chosen, where the captioner attends to rows", 0, 0, 0, 0},
     {"no-repeat", CAPT_O_FLAG, &no_repeat, NULL, "never the same word twice running", 0, 0, 0, 0},
     {"allow-unk", CAPT_O_FLAG, &allow_unk, NULL, "let the unknown word be written", 0, 0, 0, 0},
     {"max-words", CAPT_O_INT, &max_words, "N", "longest caption in steps, EOS included (0: the model's)", 0, 10000, 0, 0},

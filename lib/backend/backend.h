@@ -47,6 +47,7 @@ typedef struct capt_attn_step {
     /* own past: token t of a row is at slot anc[t*slots + r] of step t: ok + (t*slots + slot)*o_row */
     const capt_real *ok, *ov; int64_t o_row; int T, slots;
     const int32_t *anc;
+    capt_real *map; /* out (R,S): what the row takes of the shared tokens, as attn_map's; NULL: not wanted */
 } capt_attn_step;
 
 enum { CAPT_LSTM, CAPT_LSTM_MAXOUT }; /* kinds of recurrent cell: kernel.def, lstm_fwd */

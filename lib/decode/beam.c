@@ -323,6 +323,7 @@ int capt_beam_run(capt_scorer *sc, const capt_input *in, const capt_beam_opts *o
                 .k = o->beam < V ? o->beam : V}; /* of a group's words, other groups can make no more than theirs fall */
     open_search(&s);
     cand *order = capt_alloc((size_t)o->beam * sizeof *order);
+    sc->detail = o->detail;
     if (sc->start(sc, in, s.beams * s.width, s.max_t, err))
         goto end;
     rows = s.beams;

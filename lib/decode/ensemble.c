@@ -13,14 +13,17 @@ typedef struct ensemble {
     capt_ctx *c;        /* memory of the mixed result */
     const capt_real **logp;
     int32_t *tokens;
+    capt_real *weights; /* host: the members' mean attention */
 } ensemble;
 
 static int each_start(capt_scorer *s, const capt_input *in, int rows, int max_t, capt_err *err)
 {
     ensemble *e = s->self;
-    for (int i = 0; i < e->n; i++)
+    for (int i = 0; i < e->n; i++) {
+        e->member[i]->detail = s->detail;
         if (e->member[i]->start(e->member[i], &in[i], rows, max_t, err))
             return capt_err_prefix(err, "model %d", i + 1);
+    }
     free(e->tokens);
     e->tokens = capt_alloc((size_t)rows * sizeof *e->tokens);
     return 0;
@@ -85,11 +88,28 @@ static const capt_real *no_logp(capt_scorer *s, capt_err *err)
     return NULL;
 }
 
-/* An ensemble has several kinds of attention, or none: nothing is shown. */
-static int no_attention(capt_scorer *s, const capt_real **weights, int *S, capt_err *err)
+/* The members' mean, if all look at as many rows: they then read the same grid or the same regions. */
+static int mean_attention(capt_scorer *s, const capt_real **weights, int *S, capt_err *err)
 {
+    ensemble *e = s->self;
     *weights = NULL;
     *S = 0;
+    for (int i = 0; i < e->n; i++) {
+        const capt_real *w;
+        int n;
+        if (e->member[i]->attention(e->member[i], &w, &n, err))
+            return -1;
+        if (n == 0 || (i && n != *S)) {
+            *S = 0;
+            return 0;
+        }
+        *S = n;
+        size_t all = (size_t)e->rows * (size_t)n;
+        e->weights = capt_realloc(e->weights, (all + 1) * sizeof *e->weights);
+        for (size_t k = 0; k < all; k++)
+            e->weights[k] = (i ? e->weights[k] : 0) + (capt_real)e->weight[i] * w[k];
+    }
+    *weights = e->weights;
     return 0;
 }
 
@@ -116,6 +136,7 @@ static void ensemble_free(capt_scorer *s)
     free(e->weight);
     free(e->logp);
     free(e->tokens);
+    free(e->weights);
     free(e);
     free(s);
 }
@@ -156,7 +177,7 @@ capt_scorer *capt_scorer_ensemble_take(capt_scorer **members, int n, const doubl
     ensemble *e = capt_alloc(sizeof *e);
     capt_scorer *s = capt_alloc(sizeof *s);
     *s = (capt_scorer){.vocab = members[0]->vocab, .be = members[0]->be, .max_t = members[0]->max_t, .n_inputs = n, .start = each_start, .rows = each_rows, .step = each_step, .topk = mixed_topk,
-                       .sample = no_sample, .logp = no_logp, .attention = no_attention, .end = each_end, .free = ensemble_free, .self = e};
+                       .sample = no_sample, .logp = no_logp, .attention = mean_attention, .end = each_end, .free = ensemble_free, .self = e};
     size_t z = (size_t)n;
     e->n = n;
     e->mode = mode;

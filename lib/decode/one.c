@@ -27,6 +27,8 @@ static int one_start(capt_scorer *s, const capt_input *in, int rows, int max_t, 
     }
     if (!capt_ctx_bad(o->c))
         o->state = o->m->type->prefill(o->c, o->m, &f, rows, max_t);
+    if (o->state)
+        o->state->show = (s->detail & CAPT_DETAIL_ATTENTION) != 0;
     return capt_ctx_check(o->c, err);
 }
 

@@ -136,6 +136,7 @@ int capt_sample_run(capt_scorer *sc, const capt_input *in, const capt_sample_opt
     for (int i = 0; i < 3; i++)
         if (special[i] >= 0 && special[i] != eos && (i == 0 || special[i] != special[0]) && (i < 2 || special[2] != special[1]))
             d.ban[d.n_ban++] = special[i];
+    sc->detail = o->detail;
     if (sc->start(sc, in, rows, max_t, err))
         goto end;
     for (int r = 0; r < rows; r++) {

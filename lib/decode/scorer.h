@@ -11,6 +11,7 @@ struct capt_scorer {
     capt_backend *be;        /* borrowed */
     int max_t;
     int n_inputs;            /* members: how many capt_input start takes */
+    int detail;              /* set before start: the CAPT_DETAIL_* that the caller will ask for */
     /* Room for up to `rows` rows and max_t steps over in[0..n_inputs-1] (the same images). */
     int (*start)(capt_scorer *s, const capt_input *in, int rows, int max_t, capt_err *err);
     /* Rows become parent[r] of the rows before; before the first step parent[r] is the row's image. */
@@ -21,7 +22,8 @@ struct capt_scorer {
     int (*sample)(capt_scorer *s, const double *u, double temperature, const int32_t *ban, int n_ban, int32_t *token, capt_real *logp, capt_err *err);
     /* After a step: log-softmax (rows,V) of this scorer's own ids, backend memory of its context, valid until the next step. */
     const capt_real *(*logp)(capt_scorer *s, capt_err *err);
-    /* After a step: host (rows,*S), valid until the next step: the weights of the image's feature rows; *S 0: there are none to show. */
+    /* After a step, when detail has CAPT_DETAIL_ATTENTION: host (rows,*S), valid until the next step: the weights of the image's feature rows; *S 0: there are none to show.
+     * An ensemble shows the weighted mean of its members' where all have some, of as many rows. */
     int (*attention)(capt_scorer *s, const capt_real **weights, int *S, capt_err *err);
     void (*end)(capt_scorer *s);
     void (*free)(capt_scorer *s);

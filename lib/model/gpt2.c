@@ -5,7 +5,10 @@
  * hidden vector before position K+t.
  *
  * Image tokens: `map` "linear" maps each feature row to one token (tokens = 0: as many as the feature has rows) or, with tokens = K and one feature row, the row to K tokens;
- * "mlp" puts a tanh layer of K*width/2 between (ClipCap's mapper). Blocks: pre-LN (eps 1e-5), GELU (tanh) MLP x4, final LN, learned positions, tied head. */
+ * "mlp" puts a tanh layer of K*width/2 between (ClipCap's mapper). Blocks: pre-LN (eps 1e-5), GELU (tanh) MLP x4, final LN, learned positions, tied head.
+ *
+ * Where each feature row is a token, the attention that is shown is what the word's token gives these in the last block, mean of the heads, as a share of what it gives
+ * the image. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +17,7 @@
 #include "nn/block.h"
 
 typedef struct gpt2 {
-    int D, L, K, mlp;
+    int D, L, K, mlp, each; /* each: one image token a feature row */
     double drop;
     capt_tensor *wte, *wpe;
     capt_lin map, map2;
@@ -46,7 +49,7 @@ static int init(capt_model *m, capt_err *err)
     g->K = capt_config_int(c, "tokens");
     g->drop = capt_config_num(c, "dropout");
     g->mlp = !strcmp(capt_config_str(c, "map"), "mlp");
-    int each = g->K == 0 || (rows > 1 && g->K == rows); /* one token a feature row */
+    int each = g->each = g->K == 0 || (rows > 1 && g->K == rows);
     if (each)
         g->K = rows;
     if (g->L > 1000 || g->D % heads || words < 2 || g->K < 0 || g->K > CAPT_CONFIG_MOST || g->drop < 0 || g->drop >= 1)
@@ -137,8 +140,15 @@ static capt_tensor *forward(capt_ctx *c, capt_model *m, const capt_feat *f, int 
     if (f->len)
         x = pads_last(c, x, g->K, T, R, row_image, f->len, 0);
     x = capt_dropout(c, x, g->drop);
+    int32_t *len = f->len ? capt_alloc((size_t)R * sizeof *len) : NULL;
+    for (int r = 0; len && r < R; r++)
+        len[r] = f->len[row_image[r]];
+    capt_look look = {.rows = g->K, .len = len};
     for (int i = 0; i < g->L; i++)
-        x = capt_block_run(c, &g->h[i], x, &(capt_seq){.causal = 0});
+        x = capt_block_run(c, &g->h[i], x, &(capt_seq){.causal = 0, .look = g->each && aux && aux->show && i + 1 == g->L ? &look : NULL});
+    if (look.map)
+        aux->attention = capt_slice(c, f->len ? pads_last(c, look.map, g->K, T, R, row_image, f->len, 1) : look.map, g->K, T);
+    free(len);
     if (f->len)
         x = pads_last(c, x, g->K, T, R, row_image, f->len, 1);
     return capt_norm_run(c, &g->norm, capt_slice(c, x, g->K, T));
@@ -177,8 +187,10 @@ static capt_tensor *step(capt_ctx *c, capt_model *m, capt_state *s, const int32_
     if (capt_model_too_long(c, m, s->t + 1) || capt_state_begin(s))
         return capt_ctx_fail(c, "gpt2: step %d is past the state's %d", s->t, s->max_t);
     capt_tensor *x = capt_add_rows(c, capt_embed(c, g->wte, tokens, s->rows, 1), g->wpe, g->K + s->t); /* (R,1,D) */
+    capt_look look = {0};
     for (int i = 0; i < g->L; i++)
-        x = capt_block_run(c, &g->h[i], x, &(capt_seq){.s = s, .cache = i, .prefix = capt_state_shared(s, i)});
+        x = capt_block_run(c, &g->h[i], x, &(capt_seq){.s = s, .cache = i, .prefix = capt_state_shared(s, i), .look = g->each && s->show && i + 1 == g->L ? &look : NULL});
+    s->attention = look.map;
     s->t++;
     return capt_reshape_to(c, capt_norm_run(c, &g->norm, x), s->rows, g->D);
 }

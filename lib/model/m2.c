@@ -4,6 +4,10 @@
  * and of values by sqrt(memory); norm(x + .); feed-forward; norm(x + .). The slots come before the rows here, so that the pads stand last; the order of keys means
  * nothing. Decoder layer: y = norm(x + causal self-attention); for the output of each encoder layer i, with the same weights, e_i = norm(y + attention to it); gate
  * a_i = sigmoid(W_i [y; e_i]); z = sum a_i e_i / sqrt(layers); feed-forward; norm. Word positions are sinusoids that begin at 1.
+ *
+ * The attention that is shown: in the last decoder layer, for each encoder layer's output, the mean of the heads (A_i); of these the mean weighted by how far the gate lets
+ * that layer through, the mean of a_i over the width: sum a_i A_i / sum a_i. (The authors draw integrated gradients instead, which need a backward pass a word.)
+ *
  * compat "m2": the authors' code tests for pads after the first norm, where none is zero any more, so that pads, embedded as zero rows, are attended to. */
 #include <math.h>
 #include <stdlib.h>
@@ -181,25 +185,65 @@ static void encode(capt_ctx *c, capt_model *m, const capt_feat *f, capt_tensor *
     for (int i = 0; i < g->L; i++) {
         const enc_layer *l = &g->enc[i];
         capt_tensor *kv = capt_concat(c, memory(c, g, l, I), capt_lin_run(c, &l->att.kv, x, CAPT_MAP_none));
-        x = capt_norm_run(c, &l->norm1, capt_add(c, x, capt_dropout(c, capt_mha_cross(c, &l->att, x, kv, len, 0), g->drop)));
+        x = capt_norm_run(c, &l->norm1, capt_add(c, x, capt_dropout(c, capt_mha_cross(c, &l->att, x, kv, len, 0, NULL), g->drop)));
         level[i] = x = feed_forward(c, g, &l->ffn, &l->norm2, x);
     }
     free(len);
     c->row0 = row0;
 }
 
-/* Decoder layer i. Whole sequences (s NULL): kv[k] (R,S,2D) the keys and values of level k for each row; a step: they are in the state. */
-static capt_tensor *decode(capt_ctx *c, const m2 *g, int i, capt_tensor *x, capt_state *s, capt_tensor *const *kv, const int32_t *len)
+/* The levels' maps (n,S) weighted by the means over the width of their gates (n,D), n words in all */
+static capt_tensor *mesh(capt_ctx *c, const m2 *g, capt_tensor *const *map, capt_tensor *const *gate)
+{
+    int64_t S = capt_tensor_cols(map[0]);
+    size_t all = (size_t)capt_tensor_numel(map[0]), n = all / (size_t)S, D = (size_t)g->D;
+    capt_real *m = capt_alloc((all + 1) * sizeof *m), *a = capt_alloc((n * D + 1) * sizeof *a);
+    double *sum = capt_alloc((all + n + 1) * sizeof *sum), *share = sum + all;
+    for (int k = 0; k < g->L && !capt_ctx_bad(c); k++) {
+        capt_ctx_download(c, m, map[k]->data, all * sizeof *m);
+        capt_ctx_download(c, a, gate[k]->data, n * D * sizeof *a);
+        for (size_t r = 0; r < n; r++) {
+            double mean = 0;
+            for (size_t d = 0; d < D; d++)
+                mean += (double)a[r * D + d] / g->D;
+            share[r] += mean;
+            for (size_t s = 0; s < (size_t)S; s++)
+                sum[r * (size_t)S + s] += mean * (double)m[r * (size_t)S + s];
+        }
+    }
+    for (size_t i = 0; i < all; i++)
+        m[i] = (capt_real)(sum[i] / fmax(share[i / (size_t)S], 1e-30));
+    capt_tensor *t = capt_ctx_upload(c, CAPT_F32, map[0]->ndim, map[0]->dim, m);
+    free(m);
+    free(a);
+    free(sum);
+    return t;
+}
+
+/* Decoder layer i. Whole sequences (s NULL): kv[k] (R,S,2D) the keys and values of level k for each row; a step: they are in the state. map: NULL, or how the words
+ * spread over the image's rows. */
+static capt_tensor *decode(capt_ctx *c, const m2 *g, int i, capt_tensor *x, capt_state *s, capt_tensor *const *kv, const int32_t *len, capt_tensor **map)
 {
     const dec_layer *l = &g->dec[i];
-    capt_tensor *y = s ? capt_mha_step(c, &l->self, x, s, i, NULL) : capt_mha_self(c, &l->self, x, 0, NULL, 0), *z = NULL;
+    capt_tensor *y = s ? capt_mha_step(c, &l->self, x, s, i, NULL, NULL) : capt_mha_self(c, &l->self, x, 0, NULL, 0, NULL), *z = NULL;
+    capt_tensor **maps = map ? capt_alloc(2 * (size_t)g->L * sizeof *maps) : NULL, **gates = map ? maps + g->L : NULL;
+    capt_look look = {0};
     y = capt_norm_run(c, &l->norm1, capt_add(c, x, capt_dropout(c, y, g->drop)));
     for (int k = 0; k < g->L; k++) {
-        capt_tensor *e = s ? capt_mha_step(c, &l->cross, y, s, -1, capt_state_shared(s, i * g->L + k)) : capt_mha_cross(c, &l->cross, y, kv[k], len, 0);
+        capt_tensor *e = s ? capt_mha_step(c, &l->cross, y, s, -1, capt_state_shared(s, i * g->L + k), map ? &look : NULL)
+                           : capt_mha_cross(c, &l->cross, y, kv[k], len, 0, map ? &look : NULL);
         e = capt_norm_run(c, &l->norm2, capt_add(c, y, capt_dropout(c, e, g->drop)));
-        e = capt_mul(c, capt_lin_run(c, &l->gate[k], capt_join(c, y, e), CAPT_MAP_sigmoid), e);
+        capt_tensor *a = capt_lin_run(c, &l->gate[k], capt_join(c, y, e), CAPT_MAP_sigmoid);
+        e = capt_mul(c, a, e);
         z = z ? capt_add(c, z, e) : e;
+        if (map) {
+            maps[k] = look.map;
+            gates[k] = a;
+        }
     }
+    if (map)
+        *map = mesh(c, g, maps, gates);
+    free(maps);
     return feed_forward(c, g, &l->ffn, &l->norm3, capt_scale(c, z, 1 / sqrt(g->L)));
 }
 
@@ -221,7 +265,7 @@ static capt_tensor *forward(capt_ctx *c, capt_model *m, const capt_feat *f, int 
     for (int i = 0; i < g->L; i++) {
         for (int k = 0; k < g->L; k++)
             kv[k] = capt_gather(c, capt_lin_run(c, &g->dec[i].cross.kv, level[k], CAPT_MAP_none), row_image, R);
-        x = decode(c, g, i, x, NULL, kv, len);
+        x = decode(c, g, i, x, NULL, kv, len, aux && aux->show && i + 1 == g->L ? &aux->attention : NULL);
     }
     free(level);
     free(len);
@@ -254,7 +298,7 @@ static capt_tensor *step(capt_ctx *c, capt_model *m, capt_state *s, const int32_
         return capt_ctx_fail(c, "m2: step %d is past the state's %d", s->t, s->max_t);
     capt_tensor *x = read_words(c, g, tokens, s->rows, 1, s->t);
     for (int i = 0; i < g->L; i++)
-        x = decode(c, g, i, x, s, NULL, NULL);
+        x = decode(c, g, i, x, s, NULL, NULL, s->show && i + 1 == g->L ? &s->attention : NULL);
     s->t++;
     return capt_reshape_to(c, x, s->rows, g->D);
 }

@@ -61,8 +61,9 @@ typedef struct capt_feat { capt_tensor *x; const int32_t *len; } capt_feat;
 typedef struct capt_aux {
     const int32_t *words;   /* in: host (R), words of each row that carry loss; NULL: no extra loss is wanted */
     double rows;            /* in: rows of the whole batch, over which extra loss terms are averaged */
+    int show;               /* in: the attention is wanted */
     capt_tensor *loss;      /* out: extra loss terms (n), recorded as capt_xent's are; NULL: none */
-    capt_tensor *attention; /* out: (R,T,S) weights over the feature rows when word t is read, or NULL */
+    capt_tensor *attention; /* out: (R,T,S) weights over the feature rows when word t is read, which sum to 1 over an image's own; or NULL: there are none to show */
 } capt_aux;
 
 typedef struct capt_captioner_type {

@@ -2,7 +2,9 @@
  *
  * Feature rows pass a linear layer with ReLU and dropout; `layers` blocks of self-attention over the valid rows; a final norm. Words: embedding times sqrt(width) plus
  * sinusoids; `layers` blocks of causal self-attention and attention to the encoder's output; a final norm; a head of its own. compat "ruo": the normalisation of the
- * Annotated Transformer, from which the self-critical PyTorch models descend: deviation with D-1 in its denominator. */
+ * Annotated Transformer, from which the self-critical PyTorch models descend: deviation with D-1 in its denominator.
+ *
+ * The attention that is shown is that of the last decoder block to the image's rows, mean of its heads, as Vaswani et al. (2017, figures 3 to 5) show heads of late layers. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,10 +126,13 @@ static capt_tensor *forward(capt_ctx *c, capt_model *m, const capt_feat *f, int 
     int32_t *len = f->len ? capt_alloc((size_t)R * sizeof *len) : NULL;
     for (int r = 0; len && r < R; r++)
         len[r] = f->len[row_image[r]];
+    capt_look look = {0};
     for (int i = 0; i < g->L; i++) {
         capt_tensor *kv = capt_gather(c, capt_lin_run(c, &g->dec[i].cross.kv, e, CAPT_MAP_none), row_image, R); /* (R,S,2D) */
-        x = capt_block_run(c, &g->dec[i], x, &(capt_seq){.causal = 0, .kv = kv, .kv_len = len});
+        x = capt_block_run(c, &g->dec[i], x, &(capt_seq){.causal = 0, .kv = kv, .kv_len = len, .look = aux && aux->show && i + 1 == g->L ? &look : NULL});
     }
+    if (aux)
+        aux->attention = look.map;
     free(len);
     return capt_norm_run(c, &g->dec_norm, x);
 }
@@ -154,8 +159,10 @@ static capt_tensor *step(capt_ctx *c, capt_model *m, capt_state *s, const int32_
     if (capt_model_too_long(c, m, s->t + 1) || capt_state_begin(s))
         return capt_ctx_fail(c, "transformer: step %d is past the state's %d", s->t, s->max_t);
     capt_tensor *x = read_words(c, g, tokens, s->rows, 1, s->t);
+    capt_look look = {0};
     for (int i = 0; i < g->L; i++)
-        x = capt_block_run(c, &g->dec[i], x, &(capt_seq){.s = s, .cache = i, .kv = capt_state_shared(s, i)});
+        x = capt_block_run(c, &g->dec[i], x, &(capt_seq){.s = s, .cache = i, .kv = capt_state_shared(s, i), .look = s->show && i + 1 == g->L ? &look : NULL});
+    s->attention = look.map;
     s->t++;
     return capt_reshape_to(c, capt_norm_run(c, &g->dec_norm, x), s->rows, g->D);
 }

@@ -8,11 +8,12 @@ capt_tensor *capt_ffn_run(capt_ctx *c, const capt_ffn *f, capt_tensor *x, double
 capt_tensor *capt_block_run(capt_ctx *c, const capt_block *b, capt_tensor *x, const capt_seq *q)
 {
     capt_tensor *y = capt_norm_run(c, &b->n1, x);
-    y = q->s ? capt_mha_step(c, &b->self, y, q->s, q->cache, q->prefix) : capt_mha_self(c, &b->self, y, q->causal, q->k_len, b->drop);
+    capt_look *own = q->kv ? NULL : q->look;
+    y = q->s ? capt_mha_step(c, &b->self, y, q->s, q->cache, q->prefix, own) : capt_mha_self(c, &b->self, y, q->causal, q->k_len, b->drop, own);
     x = capt_add(c, x, capt_dropout(c, y, b->drop));
     if (q->kv) {
         y = capt_norm_run(c, &b->n2, x);
-        y = q->s ? capt_mha_step(c, &b->cross, y, q->s, -1, q->kv) : capt_mha_cross(c, &b->cross, y, q->kv, q->kv_len, b->drop);
+        y = q->s ? capt_mha_step(c, &b->cross, y, q->s, -1, q->kv, q->look) : capt_mha_cross(c, &b->cross, y, q->kv, q->kv_len, b->drop, q->look);
         x = capt_add(c, x, capt_dropout(c, y, b->drop));
     }
     y = capt_ffn_run(c, &b->ffn, capt_norm_run(c, &b->n3, x), b->drop_ffn);

@@ -24,6 +24,7 @@ typedef struct capt_seq {
     capt_state *s;
     int cache;             /* number of the block's cache */
     capt_tensor *prefix;   /* a step's shared part in front of the cache, or NULL */
+    capt_look *look;       /* NULL, or to be filled: of the cross-attention where there is one, else of the self-attention */
 } capt_seq;
 capt_tensor *capt_block_run(capt_ctx *c, const capt_block *b, capt_tensor *x, const capt_seq *q);
 #endif

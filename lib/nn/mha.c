@@ -1,19 +1,23 @@
 #include "nn/mha.h"
 #include <math.h>
 
-capt_tensor *capt_mha_self(capt_ctx *c, const capt_mha *m, capt_tensor *x, int causal, const int32_t *k_len, double drop)
+capt_tensor *capt_mha_self(capt_ctx *c, const capt_mha *m, capt_tensor *x, int causal, const int32_t *k_len, double drop, capt_look *look)
 {
     capt_tensor *y = capt_lin_run(c, &m->qkv, x, CAPT_MAP_none);
+    if (look)
+        look->map = capt_attention_map(c, y, NULL, m->heads, causal, k_len, look->rows, look->len);
     return capt_lin_run(c, &m->out, capt_attention_self(c, y, m->heads, causal, k_len, drop), CAPT_MAP_none);
 }
 
-capt_tensor *capt_mha_cross(capt_ctx *c, const capt_mha *m, capt_tensor *x, capt_tensor *kv, const int32_t *k_len, double drop)
+capt_tensor *capt_mha_cross(capt_ctx *c, const capt_mha *m, capt_tensor *x, capt_tensor *kv, const int32_t *k_len, double drop, capt_look *look)
 {
     capt_tensor *q = capt_lin_run(c, &m->q, x, CAPT_MAP_none);
+    if (look)
+        look->map = capt_attention_map(c, q, kv, m->heads, CAPT_ATTN_FULL, k_len, kv->dim[1], k_len);
     return capt_lin_run(c, &m->out, capt_attention_cross(c, q, kv, m->heads, k_len, drop), CAPT_MAP_none);
 }
 
-capt_tensor *capt_mha_step(capt_ctx *c, const capt_mha *m, capt_tensor *x, capt_state *s, int cache, const capt_tensor *shared)
+capt_tensor *capt_mha_step(capt_ctx *c, const capt_mha *m, capt_tensor *x, capt_state *s, int cache, const capt_tensor *shared, capt_look *look)
 {
     capt_tensor *q = capt_lin_run(c, cache >= 0 ? &m->qkv : &m->q, x, CAPT_MAP_none), *o = capt_ctx_real(c, s->rows, 1, capt_tensor_cols(x));
     if (capt_ctx_bad(c))
@@ -26,6 +30,12 @@ capt_tensor *capt_mha_step(capt_ctx *c, const capt_mha *m, capt_tensor *x, capt_
         a.s_row = 2 * (int64_t)D;
         a.S = (int)shared->dim[1];
         a.s_len = s->d_s_len;
+    }
+    if (look) {
+        look->map = capt_ctx_real(c, s->rows, a.S);
+        if (capt_ctx_bad(c))
+            return &c->poison;
+        a.map = look->map->data;
     }
     if (cache >= 0) {
         capt_real *kv = s->cache.v[cache];

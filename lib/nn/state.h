@@ -19,6 +19,7 @@ typedef struct capt_state {
     CAPT_VEC(capt_real *) cache; /* (max_t, slots, cache_dim) each */
     int cache_dim;
     CAPT_VEC(capt_recurrent) vector;
+    int show;                 /* set by who wants the attention; captioners that have it without more work give it anyway */
     capt_tensor *attention;   /* (rows,S) weights over the feature rows in the last step (step memory), or NULL: the captioner has none to show */
 } capt_state;
 

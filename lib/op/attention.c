@@ -73,3 +73,21 @@ capt_tensor *capt_attention_cross(capt_ctx *c, capt_tensor *q, capt_tensor *kv, 
                       .k_row = 2 * D, .v_row = 2 * D, .causal = CAPT_ATTN_FULL};
     return attention(c, q, kv, s, k_len, drop, "attention_cross");
 }
+
+capt_tensor *capt_attention_map(capt_ctx *c, capt_tensor *x, capt_tensor *kv, int heads, int causal, const int32_t *k_len, int64_t S, const int32_t *len)
+{
+    if (capt_op_start(c, "attention_map", IN(x, kv ? kv : x)))
+        return &c->poison;
+    int64_t D = kv ? x->dim[2] : x->dim[2] / 3, B = x->dim[0], Tk = kv ? kv->dim[1] : x->dim[1];
+    if (S > Tk)
+        return capt_ctx_fail(c, "attention_map: %lld keys of %lld", (long long)S, (long long)Tk);
+    capt_tensor *map = capt_ctx_real(c, B, x->dim[1], S);
+    capt_attn a = {.B = B, .Tq = (int)x->dim[1], .Tk = (int)Tk, .H = heads, .dh = (int)(D / heads), .q_row = x->dim[2], .k_row = kv ? 2 * D : 3 * D, .causal = causal};
+    a.scale = 1 / sqrt((double)a.dh);
+    a.k_len = k_len ? capt_ctx_upload_i32(c, k_len, B) : NULL;
+    const int32_t *d_len = len ? capt_ctx_upload_i32(c, len, B) : NULL;
+    if (capt_ctx_bad(c))
+        return &c->poison;
+    c->be->attn_map(c->be, map->data, x->data, kv ? (const capt_real *)kv->data : (const capt_real *)x->data + D, &a, (int)S, d_len);
+    return map;
+}

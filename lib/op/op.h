@@ -26,6 +26,9 @@ capt_tensor *capt_avgpool(capt_ctx *c, capt_tensor *x, int kh, int kw);         
 capt_tensor *capt_attention_self(capt_ctx *c, capt_tensor *qkv, int heads, int causal, const int32_t *k_len, double drop);
 /* q (B,Tq,D), kv (B,Tk,2*D) packed k|v -> (B,Tq,D) */
 capt_tensor *capt_attention_cross(capt_ctx *c, capt_tensor *q, capt_tensor *kv, int heads, const int32_t *k_len, double drop);
+/* For pictures, not recorded: how the queries of capt_attention_self (kv NULL, x its qkv) or capt_attention_cross (x its q) spread over the first S keys, of which the
+ * first len[b] count (host, NULL: S): the heads' weights added up and divided by their sum, (B,Tq,S). */
+capt_tensor *capt_attention_map(capt_ctx *c, capt_tensor *x, capt_tensor *kv, int heads, int causal, const int32_t *k_len, int64_t S, const int32_t *len);
 capt_tensor *capt_dropout(capt_ctx *c, capt_tensor *x, double p);               /* identity unless training and p > 0 */
 capt_tensor *capt_pixels(capt_ctx *c, capt_tensor *u8, const float mean[3], const float std[3]); /* (I,H,W,3) u8 -> real */
 /* One step of R rows of an LSTM: gates = x[:,t,:] + g. x (R,T,G*H): what does not depend on the step before, for all steps; g (R,G*H), NULL at the first step;

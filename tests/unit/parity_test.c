@@ -361,6 +361,24 @@ static void attention(struct run *r, int backward)
 static void case_attn_fwd(struct run *r) { attention(r, 0); }
 static void case_attn_bwd(struct run *r) { attention(r, 1); }
 
+static void case_attn_map(struct run *r)
+{
+    static const struct { int Tq, Tk, S, H, dh; } s[] = {{1, 1, 1, 1, 1}, {5, 5, 3, 2, 7}, {4, 9, 9, 2, 16}, {17, 70, 50, 3, 33}};
+    static const int causal[] = {CAPT_ATTN_FULL, 0, 2};
+    EACH(i, s)
+        EACH(j, causal)
+            for (int lens = 0; lens < 2; lens++) {
+                enum { B = 3 };
+                int Tq = s[i].Tq, Tk = s[i].Tk, S = s[i].S, D = s[i].H * s[i].dh;
+                int32_t len[B] = {Tk, 0, (Tk + 1) / 2}, own[B] = {S, S, S / 2};
+                mark(r, "Tq %d, Tk %d, S %d, causal %d, lengths %d", Tq, Tk, S, causal[j], lens);
+                capt_attn a = {.B = B, .Tq = Tq, .Tk = Tk, .H = s[i].H, .dh = s[i].dh, .q_row = D, .k_row = 2 * D + 3, .causal = causal[j], .k_len = lens ? ints(r, len, B) : NULL,
+                               .scale = 1 / sqrt(s[i].dh)};
+                const capt_real *q = in(r, B * Tq * D), *k = in(r, B * (int64_t)Tk * (2 * D + 3));
+                r->be->attn_map(r->be, out(r, B * Tq * S, 0, TOL), q, k, &a, S, lens ? ints(r, own, B) : NULL);
+            }
+}
+
 static void case_attn_step(struct run *r)
 {
     static const struct { int H, dh, S, T; } s[] = {{1, 1, 1, 0}, {2, 7, 4, 0}, {2, 7, 0, 3}, {3, 33, 50, 20}, {2, 64, 10, 1}};
@@ -381,6 +399,7 @@ static void case_attn_step(struct run *r)
             a.ok = in(r, (T + 1) * SLOTS * (D + 1));
             a.ov = in(r, (T + 1) * SLOTS * (D + 1));
             a.anc = ints(r, anc, T ? T * SLOTS : 1);
+            a.map = S && lens ? out(r, R * S, 0, TOL) : NULL;
             r->be->attn_step(r->be, out(r, R * D, 0, TOL), in(r, R * 3 * D), &a);
         }
 }

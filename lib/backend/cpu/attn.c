@@ -106,6 +106,49 @@ void capt_cpu_attn_fwd(capt_backend *be, capt_real *o, capt_real *lse, const cap
     capt_cpu_run(be, a->B * a->H, big(a), fwd_task, &s);
 }
 
+/* map (S) divided by its sum over the first n, and 0 behind */
+static void spread(float *map, int n, int S)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)map[i];
+    for (int i = 0; i < S; i++)
+        map[i] = i < n && sum > 0 ? (float)((double)map[i] / sum) : 0;
+}
+
+struct map { capt_backend *be; const capt_attn *a; float *map; const float *q, *k; int S; const int32_t *len; };
+
+/* All heads of one batch element, so that they add up in one order. For pictures, not for training: plain dot products. */
+static void map_task(void *arg, int64_t b, int worker)
+{
+    const struct map *s = arg;
+    const capt_attn *a = s->a;
+    const struct cpu_isa *isa = isa_of(s->be);
+    int S = s->S, dh = a->dh, most = s->len ? MIN(s->len[b], S) : S;
+    float *p = capt_cpu_work(s->be, worker, (size_t)MAX(a->Tk, 1) * sizeof *p);
+    if (!p)
+        return;
+    for (int t = 0; t < a->Tq; t++) {
+        float *to = s->map + (b * a->Tq + t) * S;
+        int n = keys(a, b, t);
+        memset(to, 0, (size_t)S * sizeof *to);
+        for (int h = 0; h < a->H && n > 0; h++) {
+            for (int i = 0; i < n; i++)
+                p[i] = isa->dot(s->q + (b * a->Tq + t) * a->q_row + h * dh, s->k + (b * a->Tk + i) * a->k_row + h * dh, dh);
+            float inv = 1 / isa->exp_sum(p, p, (float)a->scale, isa->max(p, n) * (float)a->scale, n);
+            for (int i = 0; i < MIN(n, most); i++)
+                to[i] += p[i] * inv;
+        }
+        spread(to, most, S);
+    }
+}
+
+void capt_cpu_attn_map(capt_backend *be, capt_real *map, const capt_real *q, const capt_real *k, const capt_attn *a, int S, const int32_t *len)
+{
+    struct map s = {be, a, map, q, k, S, len};
+    capt_cpu_run(be, a->B, big(a), map_task, &s);
+}
+
 static void scale_rows(const struct cpu_isa *isa, float *y, int64_t row, int n, int dh, float beta)
 {
     for (int t = 0; y && t < n; t++)
@@ -201,6 +244,9 @@ static void step_task(void *arg, int64_t task, int worker)
     float *p = capt_cpu_work(s->be, worker, (size_t)MAX(n, 1) * sizeof *p);
     if (!p)
         return;
+    float *map = a->map && a->sk ? a->map + r * a->S : NULL;
+    if (map)
+        memset(map, 0, (size_t)a->S * sizeof *map);
     for (int h = 0; h < a->H; h++) {
         const float *q = s->q + r * a->q_row + h * dh;
         float *o = s->o + (r * a->H + h) * dh;
@@ -214,7 +260,11 @@ static void step_task(void *arg, int64_t task, int worker)
         for (int t = 0; t < n; t++)
             isa->axpby(o, 1, (t < S ? a->sv + (image * a->S + t) * a->s_row
                                     : a->ov + ((int64_t)(t - S) * a->slots + a->anc[(int64_t)(t - S) * a->slots + r]) * a->o_row) + h * dh, p[t] * inv, dh);
+        for (int t = 0; map && t < S; t++)
+            map[t] += p[t] * inv;
     }
+    if (map)
+        spread(map, S, a->S);
 }
 
 void capt_cpu_attn_step(capt_backend *be, capt_real *o, const capt_real *q, const capt_attn_step *a)

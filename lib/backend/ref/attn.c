@@ -75,6 +75,50 @@ void capt_ref_attn_fwd(capt_backend *be, capt_real *o, capt_real *lse, const cap
     free(kt);
 }
 
+/* map (S) divided by its sum over the first n, and 0 behind */
+static void spread(capt_real *map, int n, int S)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++)
+        sum += (double)map[i];
+    for (int i = 0; i < S; i++)
+        map[i] = i < n && sum > 0 ? (capt_real)((double)map[i] / sum) : 0;
+}
+
+void capt_ref_attn_map(capt_backend *be, capt_real *map, const capt_real *q, const capt_real *k, const capt_attn *a, int S, const int32_t *len)
+{
+    int H = a->H, dh = a->dh, Tq = a->Tq, Tk = a->Tk;
+    capt_real *kt = capt_ref_scratch(be, (size_t)Tk * (size_t)(dh + 1), sizeof *kt);
+    if (!kt)
+        return;
+    capt_real *s = kt + (int64_t)Tk * dh;
+    for (int64_t i = 0; i < a->B * Tq * S; i++)
+        map[i] = 0;
+    for (int64_t b = 0; b < a->B; b++) {
+        int most = len && len[b] < S ? len[b] : S;
+        for (int h = 0; h < H; h++) {
+            transpose(kt, k + b * Tk * a->k_row + h * dh, a->k_row, Tk, dh);
+            for (int t = 0; t < Tq; t++) {
+                capt_real *to = map + (b * Tq + t) * S, max = -INFINITY;
+                int n = n_keys(a, b, t);
+                double sum = 0;
+                scores(s, q + (b * Tq + t) * a->q_row + h * dh, kt, n, Tk, dh, a->scale);
+                for (int i = 0; i < n; i++)
+                    max = s[i] > max ? s[i] : max;
+                for (int i = 0; i < n; i++) {
+                    s[i] = EXP(s[i] - max);
+                    sum += (double)s[i];
+                }
+                for (int i = 0; i < n && i < most; i++)
+                    to[i] += s[i] * (capt_real)(1 / sum);
+            }
+        }
+        for (int t = 0; t < Tq; t++)
+            spread(map + (b * Tq + t) * S, most, S);
+    }
+    free(kt);
+}
+
 /* rows of T tokens, the width of all heads, are set to beta times themselves */
 static void scale_rows(capt_real *d, double beta, int64_t rows, int64_t row, int64_t width)
 {
@@ -134,6 +178,8 @@ void capt_ref_attn_step(capt_backend *be, capt_real *o, const capt_real *q, cons
     for (int r = 0; r < a->R; r++) {
         int64_t image = S ? a->row_image[r] : 0;
         int ns = S && a->s_len ? a->s_len[image] : S, n = ns + a->T;
+        for (int i = 0; a->map && i < S; i++)
+            a->map[(int64_t)r * S + i] = 0;
         for (int h = 0; h < a->H; h++) {
             const capt_real *qr = q + r * a->q_row + h * dh;
             capt_real max = -INFINITY, *to = o + ((int64_t)r * a->H + h) * dh;
@@ -157,8 +203,12 @@ void capt_ref_attn_step(capt_backend *be, capt_real *o, const capt_real *q, cons
                 const capt_real *val = i < ns ? a->sv + (image * S + i) * a->s_row
                                               : a->ov + ((int64_t)(i - ns) * a->slots + a->anc[(int64_t)(i - ns) * a->slots + r]) * a->o_row;
                 axpy(to, s[i] * (capt_real)(1 / sum), val + h * dh, dh);
+                if (a->map && i < ns)
+                    a->map[(int64_t)r * S + i] += s[i] * (capt_real)(1 / sum);
             }
         }
+        if (a->map)
+            spread(a->map + (int64_t)r * S, ns, S);
     }
     free(s);
 }
