@@ -22,7 +22,7 @@ static void product(const struct cpu *c, const float *a, int64_t lda, const floa
 {
     for (int i = 0; i < M; i += c->mr)
         for (int p = 0; p * PANEL < N; p++)
-            cpu_tile(c, F_F32, MIN(c->mr, M - i), a + i * lda, lda, panels + p * stride, K, y + i * ldy + p * PANEL, ldy, add, MIN(PANEL, N - p * PANEL));
+            cpu_tile(c, F_F32, MIN(c->mr, M - i), a + i * lda, lda, panels + p * stride, K, y + i * ldy + p * PANEL, ldy, add, MIN(PANEL, N - p * PANEL), panels + p * stride);
 }
 
 /* panels whose columns are the n rows of x: for products along the head's dimension */

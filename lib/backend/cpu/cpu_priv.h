@@ -29,9 +29,9 @@ struct cpu_isa {
     const char *name;
     int fmt16;                        /* of panels of bf16 values */
     int mr;                           /* most rows of a tile */
-    /* y (rows,n<=32) = a (rows,k) * panel, added to y when add */
-    void (*tile)(int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n);
-    void (*tile16)(int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n); /* a panel in fmt16, when that is of two bytes */
+    /* y (rows,n<=32) = a (rows,k) * panel, added to y when add; next: panel bytes to come, a quarter as many as these k have, asked for meanwhile */
+    void (*tile)(int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n, const void *next);
+    void (*tile16)(int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n, const void *next); /* a panel in fmt16, when that is of two bytes */
     /* formats and layouts */
     void (*convert)(int fmt, void *y, const float *x, int64_t n);
     void (*pack_cols)(int fmt, void *panel, const float *w, int64_t ldw, int rows, int K); /* rows (<=32) of w become the columns of a panel */
@@ -83,14 +83,14 @@ void *capt_cpu_work(capt_backend *be, int worker, size_t n);
 /* runs tasks in the pool, or here when the whole is small */
 void capt_cpu_run(capt_backend *be, int64_t n, int parallel, void (*fn)(void *arg, int64_t task, int worker), void *arg);
 
-static inline void cpu_tile(const struct cpu *c, int fmt, int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n)
+static inline void cpu_tile(const struct cpu *c, int fmt, int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n, const void *next)
 {
     if (fmt >= F_HALF)
-        c->isa->tile16(rows, a, lda, b, k, y, ldy, add, n);
+        c->isa->tile16(rows, a, lda, b, k, y, ldy, add, n, next);
     else if (c->sgemm) /* row major, not transposed */
         c->sgemm(101, 111, 111, rows, n, k, 1, a, (int)lda, b, PANEL, (float)add, y, (int)ldy);
     else
-        c->isa->tile(rows, a, lda, b, k, y, ldy, add, n);
+        c->isa->tile(rows, a, lda, b, k, y, ldy, add, n, next);
 }
 /* format of panels, and of the left operand with them */
 static inline int fmt_of(capt_backend *be, int ct) { return ct == CAPT_BF16 ? isa_of(be)->fmt16 : F_F32; }

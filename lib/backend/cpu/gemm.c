@@ -1,7 +1,8 @@
 /* The packed matrix product. 2*M*N*K operations against (M*K + N*K)*size + 4*M*N bytes: for M above about 30 the multiply-add pipe is the
  * bound, below it the bytes of the panels, which are then read once, in order.
  * Blocking: a part of 8 tiles of rows x 4 panels is a task; in it K runs in blocks of about 768 (bf16) or 384 (float), so that a tile's rows
- * (14 x 1.5 KiB) stay in L1 and the 4 panels (200 KiB) in L2; a part of one tile reads each panel once, whole, as it lies in memory. The order of sums
+ * (14 x 1.5 KiB) stay in L1 and the 4 panels (200 KiB) in L2; a part of one tile reads each panel once, whole, as it lies in memory. Memory cannot
+ * bring a panel as fast as one tile reads it, so the tiles of a block ask for the next one, four of them for all of it. The order of sums
  * over K is the same for every row, block and task. */
 #include "backend/cpu/cpu_priv.h"
 
@@ -28,18 +29,25 @@ void capt_cpu_gemm_part(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_
 {
     int esz = fmt_size(g->fmt), lsz = fmt_size(left_of(g->fmt)), mr = g->c->mr, step = KC / lsz;
     int n_block = i1 - i0 <= mr ? 1 : MAX(1, (g->K + step / 2) / step);
-    int64_t panel = pad_k(g->K, g->fmt) * PANEL * esz;
+    int64_t panel = pad_k(g->K, g->fmt) * PANEL * esz, n_panel = (g->N + PANEL - 1) / PANEL;
     step = ROUND_UP((g->K + n_block - 1) / n_block, 2);
     for (int64_t q = p0; q < p1; q += GROUP) {
         int64_t q1 = MIN(q + GROUP, p1), c0 = q * PANEL, cols = MIN(q1 * PANEL, g->N) - c0;
         for (int k0 = 0; k0 == 0 || k0 < g->K; k0 += step) {
             int k = MIN(step, g->K - k0);
+            /* meanwhile each tile asks for a quarter of the block that is next in its panel, or of the first one of the panel GROUP further on */
+            int64_t quarter = (int64_t)k * PANEL * esz / 4;
+            int64_t to_next = k0 + step < g->K               ? (int64_t)step * PANEL * esz
+                              : q + GROUP + GROUP <= n_panel ? GROUP * panel - (int64_t)k0 * PANEL * esz
+                                                             : 0;
             for (int64_t i = i0; i < i1; i += mr) {
                 int rows = (int)MIN(mr, i1 - i);
-                for (int64_t p = q; p < q1; p++)
-                    cpu_tile(g->c, g->fmt, rows, (const char *)g->a + (i * g->lda + k0) * lsz, g->lda,
-                             (const char *)g->b + p * panel + (int64_t)k0 * PANEL * esz, k, g->y + i * g->ldy + p * PANEL, g->ldy,
-                             g->add || k0 > 0, (int)MIN(PANEL, g->N - p * PANEL));
+                for (int64_t p = q; p < q1; p++) {
+                    const char *b = (const char *)g->b + p * panel + (int64_t)k0 * PANEL * esz;
+                    cpu_tile(g->c, g->fmt, rows, (const char *)g->a + (i * g->lda + k0) * lsz, g->lda, b, k,
+                             g->y + i * g->ldy + p * PANEL, g->ldy, g->add || k0 > 0, (int)MIN(PANEL, g->N - p * PANEL),
+                             b + to_next + (i - i0) / mr % 4 * quarter);
+                }
                 if (k0 + step >= g->K && (g->bias || g->pre || g->act))
                     epilogue(g, i, i + rows, c0, cols);
             }
@@ -121,7 +129,8 @@ const void *capt_cpu_flat(capt_backend *be, int which, int fmt, const float *x, 
 {
     if (fmt == F_F32)
         return x;
-    struct left l = {.isa = isa_of(be), .fmt = fmt, .M = n, .x = x, .y = capt_cpu_buf(be, which, (size_t)n * (size_t)fmt_size(fmt))};
+    struct left l = {
+        .isa = isa_of(be), .fmt = fmt, .M = n, .x = x, .y = capt_cpu_buf(be, which, (size_t)n * (size_t)fmt_size(fmt))};
     if (l.y)
         capt_cpu_run(be, (n + CHUNK - 1) / CHUNK, n > 2 * SMALL, flat_chunk, &l);
     return l.y;
@@ -150,7 +159,8 @@ static void tn_pack(void *arg, int64_t task, int worker)
     if (!tmp)
         return;
     t->rows(t->arg, tmp, t->K, r0, r0 + rows);
-    isa_of(s->be)->pack_rows(t->fmt, (char *)s->panels + task * ROWS * PANEL * esz, s->mp * PANEL, tmp, t->K, rows, t->K);
+    isa_of(s->be)->pack_rows(t->fmt, (char *)s->panels + task * ROWS * PANEL * esz, s->mp * PANEL, tmp, t->K, rows,
+                             t->K);
 }
 
 static void tn_part(void *arg, int64_t task, int worker)
@@ -194,8 +204,17 @@ static void tn_part(void *arg, int64_t task, int worker)
         for (int j = 0; j < nb; j++)
             t->db[n0 + j] = (t->add_b || s->m0 ? t->db[n0 + j] : 0) + (float)total[j];
     if (a) {
-        struct cpu_gemm g = {.c = cpu_of(s->be), .fmt = t->fmt, .N = t->K, .K = (int)pad_k(s->mc, fmt), .M = nb, .a = a, .lda = ld, .b = s->panels,
-                             .y = t->dw + (int64_t)n0 * t->K, .ldy = t->K, .add = t->add_w || s->m0};
+        struct cpu_gemm g = {.c = cpu_of(s->be),
+                             .fmt = t->fmt,
+                             .N = t->K,
+                             .K = (int)pad_k(s->mc, fmt),
+                             .M = nb,
+                             .a = a,
+                             .lda = ld,
+                             .b = s->panels,
+                             .y = t->dw + (int64_t)n0 * t->K,
+                             .ldy = t->K,
+                             .add = t->add_w || s->m0};
         capt_cpu_gemm_part(&g, 0, nb, 0, (t->K + PANEL - 1) / PANEL);
     }
 }
