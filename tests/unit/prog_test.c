@@ -108,6 +108,7 @@ static int child(const char *words, const char *to)
         if (!freopen(to ? to : "out", "w", stdout) || !freopen("err", "w", stderr))
             _exit(99);
         setvbuf(stderr, NULL, _IONBF, 0);
+        signal(SIGINT, SIG_DFL); /* a shell starts what runs in the background with it ignored */
         char *copy = strdup(words), *argv[40] = {"capt-x"};
         int argc = 1;
         for (char *w = strtok(copy, " "); w; w = strtok(NULL, " "))
