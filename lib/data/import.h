@@ -1,5 +1,5 @@
 /* The way of many images into a store: loaded and packed on the pool while those before are written, in the order of the work.
- * What is stored does not depend on the number of threads; memory is that of two rounds of some 24 MB of input. */
+ * What is stored does not depend on the number of threads; memory is that of two rounds of some 32 MB of input. */
 #ifndef CAPT_DATA_IMPORT_H
 #define CAPT_DATA_IMPORT_H
 #include "base/str.h"

@@ -6,31 +6,34 @@ enum { LANES = 8, CHUNK = 1024 };
 
 /* Adds n numbers to sums and sums of squares, number i to lane i % LANES: the same additions in the same order however wide
  * the processor's registers are. */
-#define LANES_BODY \
-    double a[LANES], b[LANES]; \
-    memcpy(a, sum, sizeof a); \
-    memcpy(b, squares, sizeof b); \
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double))));
+typedef float floats __attribute__((vector_size(LANES * sizeof(float))));
+#define SUM_BODY \
+    lanes a, b; \
+    memcpy(&a, sum, sizeof a); \
+    memcpy(&b, squares, sizeof b); \
     int i = 0; \
-    for (; i + LANES <= n; i += LANES) \
-        for (int k = 0; k < LANES; k++) { \
-            double v = x[i + k]; \
-            a[k] += v; \
-            b[k] += v * v; \
-        } \
+    for (; i + LANES <= n; i += LANES) { \
+        floats f; \
+        memcpy(&f, x + i, sizeof f); \
+        lanes v = __builtin_convertvector(f, lanes); \
+        a += v; \
+        b += v * v; \
+    } \
     for (int k = 0; i < n; i++, k++) { \
         a[k] += x[i]; \
         b[k] += (double)x[i] * x[i]; \
     } \
-    memcpy(sum, a, sizeof a); \
-    memcpy(squares, b, sizeof b)
+    memcpy(sum, &a, sizeof a); \
+    memcpy(squares, &b, sizeof b)
 
-static void lanes_portable(const float *x, int n, double sum[LANES], double squares[LANES]) { LANES_BODY; }
+static void sum_portable(const float *x, int n, double sum[LANES], double squares[LANES]) { SUM_BODY; }
 #if defined(__x86_64__) && defined(__GNUC__)
-__attribute__((target("avx2"))) static void lanes_avx2(const float *x, int n, double sum[LANES], double squares[LANES]) { LANES_BODY; }
-__attribute__((target("avx512f"))) static void lanes_avx512(const float *x, int n, double sum[LANES], double squares[LANES]) { LANES_BODY; }
-#define LANES_BEST (__builtin_cpu_supports("avx512f") ? lanes_avx512 : __builtin_cpu_supports("avx2") ? lanes_avx2 : lanes_portable)
+__attribute__((target("avx2"))) static void sum_avx2(const float *x, int n, double sum[LANES], double squares[LANES]) { SUM_BODY; }
+__attribute__((target("avx512f"))) static void sum_avx512(const float *x, int n, double sum[LANES], double squares[LANES]) { SUM_BODY; }
+#define SUM_BEST (__builtin_cpu_supports("avx512f") ? sum_avx512 : __builtin_cpu_supports("avx2") ? sum_avx2 : sum_portable)
 #else
-#define LANES_BEST lanes_portable
+#define SUM_BEST sum_portable
 #endif
 
 static double fold(const double v[LANES])
@@ -40,7 +43,7 @@ static double fold(const double v[LANES])
 
 void capt_moments_of(const capt_section *s, capt_moments *m)
 {
-    void (*lanes)(const float *, int, double *, double *) = LANES_BEST;
+    void (*add)(const float *, int, double *, double *) = SUM_BEST;
     size_t each = capt_dtype_size(s->dtype);
     float x[CHUNK];
     *m = (capt_moments){.images = 1, .rows = s->rows, .min_rows = s->rows, .max_rows = s->rows};
@@ -52,7 +55,7 @@ void capt_moments_of(const capt_section *s, capt_moments *m)
             capt_section part = {.dtype = s->dtype, .rows = 1, .dim = n, .data = row + (size_t)at * each};
             if (s->dtype != CAPT_F32)
                 capt_feature_to_f32(&part, x);
-            lanes(s->dtype == CAPT_F32 ? (const float *)part.data : x, n, sum, squares);
+            add(s->dtype == CAPT_F32 ? (const float *)part.data : x, n, sum, squares);
         }
         double q = fold(squares), norm = sqrt(q);
         m->sum += fold(sum);

@@ -56,6 +56,9 @@ capt_packed *capt_packed_new(void);
 void capt_packed_free(capt_packed *p); /* NULL is fine */
 int capt_store_pack(const capt_store *s, const capt_id *id, const capt_section *sections, int n, capt_packed *p, capt_err *err);
 int capt_store_put_packed(capt_store *s, const capt_packed *p, capt_err *err);
+/* Asks the system to begin writing to the disk what a commit gave it, and does not wait: the sync at the commit's end then has less
+ * to wait for. For the threads beside the one that puts. */
+void capt_store_write_behind(const capt_store *s);
 int64_t capt_store_count(const capt_store *s); /* records so far, or in the store */
 int capt_store_flush(capt_store *s, capt_err *err); /* commits the transaction under way */
 /* Publishes PATH; frees s in every case. On failure PATH is untouched and PATH.part stays for resume. */

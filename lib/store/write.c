@@ -154,6 +154,11 @@ int capt_store_flush(capt_store *s, capt_err *err)
     return rc ? capt_store_fail_write(s->part, rc, "write", err) : 0;
 }
 
+void capt_store_write_behind(const capt_store *s)
+{
+    (void)sync_file_range(s->lock, 0, 0, SYNC_FILE_RANGE_WRITE); /* a hint: the file may be where there is no such thing */
+}
+
 int capt_store_lock_part(capt_store *s, int resume, off_t *size, capt_err *err)
 {
     struct stat a, b;
