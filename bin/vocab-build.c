@@ -33,7 +33,18 @@ typedef struct words { /* open addressing: index + 1 */
     capt_arena *arena;
 } words;
 
-typedef struct part { const char *split; int64_t images, captions, tokens, known, longer; int longest; } part;
+/* A split: what is known of it when all records have passed. w: its words, of a word vocabulary. */
+typedef struct part { char *split; int64_t images, captions, tokens, known, longer; int longest; words w; } part;
+
+typedef struct work {
+    capt_prog *p;
+    capt_vocab *v; /* NULL while words are counted */
+    part part[MAX_SPLITS];
+    int n;
+    capt_str line;
+    int32_t *ids;
+} work;
+enum { MAX_IDS = 1 << 16 };
 
 static void words_grow(words *w)
 {
@@ -49,7 +60,7 @@ static void words_grow(words *w)
     }
 }
 
-static void words_add(words *w, const char *s, size_t n)
+static void words_add(words *w, const char *s, size_t n, int64_t count)
 {
     if (2 * w->n >= w->mask)
         words_grow(w);
@@ -57,7 +68,7 @@ static void words_add(words *w, const char *s, size_t n)
     for (; w->slot[k]; k = (k + 1) & w->mask) {
         word *x = &w->v[w->slot[k] - 1];
         if (strncmp(x->s, s, n) == 0 && !x->s[n]) {
-            x->count++;
+            x->count += count;
             return;
         }
     }
@@ -65,8 +76,17 @@ static void words_add(words *w, const char *s, size_t n)
         w->cap = w->cap ? 2 * w->cap : 4096;
         w->v = capt_realloc(w->v, w->cap * sizeof *w->v);
     }
-    w->v[w->n] = (word){capt_arena_strndup(w->arena, s, n), 1};
+    if (!w->arena)
+        w->arena = capt_arena_new(0);
+    w->v[w->n] = (word){capt_arena_strndup(w->arena, s, n), count};
     w->slot[k] = (uint32_t)++w->n;
+}
+
+static void words_free(words *w)
+{
+    free(w->v);
+    free(w->slot);
+    capt_arena_free(w->arena);
 }
 
 /* Falling count, then bytes. */
@@ -76,9 +96,9 @@ static int by_count(const void *a, const void *b)
     return x->count != y->count ? (x->count < y->count ? 1 : -1) : strcmp(x->s, y->s);
 }
 
-static int is_train(const capt_caption *c)
+static int is_train(const part *t)
 {
-    return c->split && (strcmp(c->split, "train") == 0 || strcmp(c->split, "restval") == 0);
+    return strcmp(t->split, "train") == 0 || strcmp(t->split, "restval") == 0;
 }
 
 static int is_special(const char *s)
@@ -86,22 +106,56 @@ static int is_special(const char *s)
     return !strcmp(s, "<pad>") || !strcmp(s, "<bos>") || !strcmp(s, "<eos>") || !strcmp(s, "<unk>");
 }
 
-static int count_words(const capt_captions *all, words *w, capt_err *err)
+static part *part_of(work *w, const char *split)
 {
-    capt_str line = {0};
-    int bad = 0;
-    for (size_t i = 0; i < all->n && !bad; i++)
-        for (int k = 0; is_train(&all->v[i]) && k < all->v[i].n_captions && !bad; k++) {
-            const char *c = all->v[i].captions[k];
-            capt_str_clear(&line);
-            bad = capt_ptb_words(c, strlen(c), &line, err);
-            for (const char *p = line.s, *e; !bad && p < line.s + line.n; p = e + 1) {
-                e = strchrnul(p, ' ');
-                words_add(w, p, (size_t)(e - p));
-            }
-        }
-    capt_str_free(&line);
-    return bad;
+    const char *name = split ? split : "(none)";
+    for (int i = 0; i < w->n; i++)
+        if (strcmp(w->part[i].split, name) == 0)
+            return &w->part[i];
+    if (w->n == MAX_SPLITS)
+        return NULL;
+    w->part[w->n].split = capt_strdup(name);
+    return &w->part[w->n++];
+}
+
+/* Counts a caption's tokens: *n, and those the vocabulary has; words are kept until it is known which these are. */
+static int count_tokens(work *w, part *t, const char *caption, int *n, capt_err *err)
+{
+    *n = 0;
+    if (w->v) {
+        if (capt_vocab_encode(w->v, caption, MAX_IDS, w->ids, n, err))
+            return -1;
+        for (int j = 0; j < *n; j++)
+            t->known += w->ids[j] != capt_vocab_unk(w->v);
+        return 0;
+    }
+    capt_str_clear(&w->line);
+    if (capt_ptb_words(caption, strlen(caption), &w->line, err))
+        return -1;
+    for (const char *p = w->line.s, *e; p < w->line.s + w->line.n; p = e + 1, ++*n) {
+        e = strchrnul(p, ' ');
+        words_add(&t->w, p, (size_t)(e - p), 1);
+    }
+    return 0;
+}
+
+static int each_record(void *arg, const capt_caption *c, capt_err *err)
+{
+    work *w = arg;
+    part *t = part_of(w, c->split);
+    if (!t)
+        return capt_fail(err, CAPT_EDATA, "more than %d different splits", MAX_SPLITS);
+    t->images++;
+    for (int k = 0; k < c->n_captions; k++) {
+        int n;
+        if (count_tokens(w, t, c->captions[k], &n, err))
+            return -1;
+        t->captions++;
+        t->tokens += n;
+        t->longer += n >= LONG;
+        t->longest = n > t->longest ? n : t->longest;
+    }
+    return 0;
 }
 
 /* How many words and which share of the training tokens each threshold would keep. */
@@ -118,15 +172,16 @@ static void print_thresholds(const capt_prog *p, const words *w, int64_t total)
     }
 }
 
-static capt_vocab *build_words(capt_prog *p, const capt_captions *all)
+static capt_vocab *build_words(capt_prog *p, const work *from)
 {
-    words w = {.arena = capt_arena_new(0)};
+    words w = {0};
     capt_vocab *v = NULL;
     const char **s = NULL;
     int64_t *counts = NULL, total = 0;
     size_t n = 0;
-    if (count_words(all, &w, &p->err))
-        goto end;
+    for (int i = 0; i < from->n; i++)
+        for (size_t k = 0; is_train(&from->part[i]) && k < from->part[i].w.n; k++)
+            words_add(&w, from->part[i].w.v[k].s, strlen(from->part[i].w.v[k].s), from->part[i].w.v[k].count);
     if (w.n)
         qsort(w.v, w.n, sizeof *w.v, by_count);
     for (size_t i = 0; i < w.n; i++)
@@ -140,67 +195,33 @@ static capt_vocab *build_words(capt_prog *p, const capt_captions *all)
         }
     if (w.n == 0) {
         capt_fail(&p->err, CAPT_EDATA, "%s: no captions in split train or restval", p->argc ? p->argv[p->argc - 1] : "stdin");
-        goto end;
-    }
-    if (n == 0) {
+    } else if (n == 0) {
         capt_fail(&p->err, CAPT_EDATA, "none of %zu words occurs %lld times in the training captions", w.n, (long long)min_count);
-        goto end;
+    } else {
+        print_thresholds(p, &w, total);
+        capt_prog_note(p, "%zu of %zu words kept, %zu tokens with the specials", n, w.n, n + N_SPECIAL);
+        v = capt_vocab_new_words(s, counts, n, &p->err);
     }
-    print_thresholds(p, &w, total);
-    capt_prog_note(p, "%zu of %zu words kept, %zu tokens with the specials", n, w.n, n + N_SPECIAL);
-    v = capt_vocab_new_words(s, counts, n, &p->err);
-end:
     free(s);
     free(counts);
-    free(w.v);
-    free(w.slot);
-    capt_arena_free(w.arena);
+    words_free(&w);
     return v;
 }
 
-static part *part_of(part *parts, int *n, const char *split)
+/* The tokens of a split that a vocabulary of words has. */
+static void count_known(const capt_vocab *v, part *t)
 {
-    const char *name = split ? split : "(none)";
-    for (int i = 0; i < *n; i++)
-        if (strcmp(parts[i].split, name) == 0)
-            return &parts[i];
-    if (*n == MAX_SPLITS)
-        return NULL;
-    parts[*n].split = name;
-    return &parts[(*n)++];
+    for (size_t k = 0; k < t->w.n; k++)
+        if (!is_special(t->w.v[k].s) && capt_vocab_find(v, t->w.v[k].s) >= 0)
+            t->known += t->w.v[k].count;
 }
 
-static int cover(capt_prog *p, capt_vocab *v, const capt_captions *all)
+static void report_cover(const capt_prog *p, capt_vocab *v, const work *w)
 {
-    part parts[MAX_SPLITS] = {{0}};
-    int n_parts = 0, cap = 1 << 16, bad = 0;
-    int32_t *ids = capt_alloc((size_t)cap * sizeof *ids);
-    for (size_t i = 0; i < all->n && !bad; i++) {
-        const capt_caption *c = &all->v[i];
-        part *t = part_of(parts, &n_parts, c->split);
-        if (!t) {
-            bad = capt_fail(&p->err, CAPT_EDATA, "more than %d different splits", MAX_SPLITS);
-            break;
-        }
-        t->images++;
-        for (int k = 0; k < c->n_captions && !bad; k++) {
-            int n = 0;
-            bad = capt_vocab_encode(v, c->captions[k], cap, ids, &n, &p->err);
-            t->captions++;
-            t->tokens += n;
-            t->longer += n >= LONG;
-            t->longest = n > t->longest ? n : t->longest;
-            for (int j = 0; j < n; j++)
-                t->known += ids[j] != capt_vocab_unk(v);
-        }
-    }
-    free(ids);
-    if (bad)
-        return -1;
     json_t *report = json_object();
     capt_prog_note(p, "%-10s %8s %9s %10s %9s %8s %9s", "split", "images", "captions", "tokens", "unknown", "longest", "over 19");
-    for (int i = 0; i < n_parts; i++) {
-        const part *t = &parts[i];
+    for (int i = 0; i < w->n; i++) {
+        const part *t = &w->part[i];
         capt_prog_note(p, "%-10s %8lld %9lld %10lld %8.4f%% %8d %8.3f%%", t->split, (long long)t->images, (long long)t->captions, (long long)t->tokens,
                        t->tokens ? 100.0 * (double)(t->tokens - t->known) / (double)t->tokens : 0.0, t->longest,
                        t->captions ? 100.0 * (double)t->longer / (double)t->captions : 0.0);
@@ -209,7 +230,6 @@ static int cover(capt_prog *p, capt_vocab *v, const capt_captions *all)
     }
     capt_vocab_set_coverage(v, report);
     json_decref(report);
-    return 0;
 }
 
 /* Public files by the hash of their bytes (base/hash.h), with the SHA-256 they are published under. */
@@ -255,21 +275,32 @@ static int run(capt_prog *p)
         return capt_prog_usage(p, "--type gpt2 needs --merges FILE");
     if ((type == WORD && source) || (type != GPT2 && merges))
         return capt_prog_usage(p, "--%s does not go with --type %s", source && type == WORD ? "source" : "merges", type == WORD ? "word" : "bert");
-    capt_captions *all = NULL;
-    capt_vocab *v = NULL;
-    int bad = -1;
-    if (type == WORD || p->argc) {
+    work w = {.p = p, .v = type == WORD ? NULL : wrap(p)};
+    int bad = type != WORD && !w.v ? -1 : 0, counted = type == WORD || p->argc;
+    if (!bad && counted) {
         capt_read_opts o = {.bad = bad_record, .bad_arg = p};
-        if (capt_captions_read((const char *const *)p->argv, (size_t)p->argc, &o, &all, &p->err))
-            return -1;
+        w.ids = w.v ? capt_alloc(MAX_IDS * sizeof *w.ids) : NULL;
+        bad = capt_captions_each((const char *const *)p->argv, (size_t)p->argc, &o, each_record, &w, &p->err);
     }
-    v = all && type == WORD ? build_words(p, all) : wrap(p);
-    if (v && (!all || !cover(p, v, all)))
-        bad = capt_vocab_save(v, out_path, &p->err);
+    if (!bad && type == WORD) {
+        w.v = build_words(p, &w);
+        bad = w.v ? 0 : -1;
+        for (int i = 0; i < w.n && w.v; i++)
+            count_known(w.v, &w.part[i]);
+    }
+    if (!bad && counted)
+        report_cover(p, w.v, &w);
     if (!bad)
-        capt_prog_note(p, "%s vocabulary of %d tokens, hash %s", capt_vocab_type(v), capt_vocab_size(v), capt_vocab_hash(v));
-    capt_vocab_free(v);
-    capt_captions_free(all);
+        bad = capt_vocab_save(w.v, out_path, &p->err);
+    if (!bad)
+        capt_prog_note(p, "%s vocabulary of %d tokens, hash %s", capt_vocab_type(w.v), capt_vocab_size(w.v), capt_vocab_hash(w.v));
+    for (int i = 0; i < w.n; i++) {
+        words_free(&w.part[i].w);
+        free(w.part[i].split);
+    }
+    capt_str_free(&w.line);
+    free(w.ids);
+    capt_vocab_free(w.v);
     return bad;
 }
 

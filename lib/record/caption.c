@@ -75,9 +75,11 @@ struct reader {
     capt_ndjson *in;
     any_list *list;
     size_t cap;
-    capt_idmap *seen; /* id -> index of its place */
-    CAPT_VEC(const char *) places;
-    capt_arena *seen_arena; /* ids and places of the records that are not kept */
+    capt_idmap *seen; /* id -> its place */
+    capt_arena *seen_arena; /* ids */
+    capt_each *each; /* takes records that are then forgotten, or NULL */
+    void *each_arg;
+    int stop; /* not one record's trouble */
 };
 
 static int is_duplicate(struct reader *r, const capt_id *id, const char *where, capt_err *err)
@@ -87,7 +89,11 @@ static int is_duplicate(struct reader *r, const capt_id *id, const char *where, 
         return 0;
     char key[CAPT_ID_KEY];
     capt_id_key(id, key);
-    return capt_fail(err, CAPT_EDATA, "%s: id %.80s was already given at %s", where, key, r->places.v[at]);
+    capt_str before = {0};
+    capt_ndjson_place_text(r->in, at, &before);
+    capt_fail(err, CAPT_EDATA, "%s: id %.80s was already given at %s", where, key, before.s);
+    capt_str_free(&before);
+    return -1;
 }
 
 /* One record: 0, or -1 with the error of this record. */
@@ -95,6 +101,8 @@ static int take(struct reader *r, const json_t *o, capt_err *err)
 {
     const char *where = capt_ndjson_where(r->in);
     const capt_kind *k = r->kind;
+    if (r->each)
+        capt_arena_reset(r->list->arena);
     if (r->list->n == r->cap) {
         r->cap = r->cap ? r->cap * 2 : 256;
         r->list->v = capt_realloc(r->list->v, r->cap * k->size);
@@ -118,9 +126,12 @@ static int take(struct reader *r, const json_t *o, capt_err *err)
             return capt_fail(err, CAPT_EDATA, "%s: \"captions\" is missing or empty", where);
     }
     capt_id copy = capt_id_dup(id, r->seen_arena);
-    capt_idmap_add(r->seen, &copy, (int64_t)r->places.n);
-    capt_vec_push(&r->places, capt_arena_strndup(r->seen_arena, where, strlen(where)));
+    capt_idmap_add(r->seen, &copy, capt_ndjson_place(r->in));
     r->list->int_ids = id->is_int;
+    if (keep && r->each) {
+        r->stop = r->each(r->each_arg, (const capt_caption *)(const void *)rec, err) != 0;
+        return r->stop ? -1 : 0;
+    }
     if (keep) {
         r->list->n++;
         capt_idmap_add(r->list->map, id, (int64_t)r->list->n - 1);
@@ -138,15 +149,15 @@ static int read_all(struct reader *r, capt_err *err)
             return 0;
         int bad = got < 0 || take(r, o, &e);
         json_decref(o);
-        if (bad && (capt_ndjson_failed(r->in) || !r->o->bad || r->o->bad(r->o->bad_arg, &e)))
+        if (bad && (r->stop || capt_ndjson_failed(r->in) || !r->o->bad || r->o->bad(r->o->bad_arg, &e)))
             return capt_fail(err, e.code, "%s", e.text);
     }
 }
 
-static int list_read(const capt_kind *k, const char *const *paths, size_t n, const capt_read_opts *opts, any_list **out, capt_err *err)
+static int list_read(const capt_kind *k, const char *const *paths, size_t n, const capt_read_opts *opts, capt_each *each, void *each_arg, any_list **out, capt_err *err)
 {
     static const capt_read_opts none;
-    struct reader r = {.kind = k, .o = opts ? opts : &none};
+    struct reader r = {.kind = k, .o = opts ? opts : &none, .each = each, .each_arg = each_arg};
     r.in = capt_ndjson_new(paths, n, r.o->cap);
     r.list = capt_alloc(sizeof *r.list);
     r.list->arena = capt_arena_new(1 << 20);
@@ -157,7 +168,6 @@ static int list_read(const capt_kind *k, const char *const *paths, size_t n, con
     capt_ndjson_free(r.in);
     capt_idmap_free(r.seen);
     capt_arena_free(r.seen_arena);
-    capt_vec_free(&r.places);
     *out = r.list;
     if (rc) {
         list_free(r.list);
@@ -170,7 +180,7 @@ static int list_read(const capt_kind *k, const char *const *paths, size_t n, con
     int capt_##name##_read(const char *const *paths, size_t n, const capt_read_opts *opts, list **out, capt_err *err)                   \
     {                                                                                                                                   \
         any_list *l;                                                                                                                    \
-        int rc = list_read(kind_of, paths, n, opts, &l, err);                                                                           \
+        int rc = list_read(kind_of, paths, n, opts, NULL, NULL, &l, err);                                                                           \
         *out = (list *)(void *)l;                                                                                                       \
         return rc;                                                                                                                      \
     }                                                                                                                                   \
@@ -183,6 +193,14 @@ static int list_read(const capt_kind *k, const char *const *paths, size_t n, con
 READER(capt_captions, capt_caption, captions, &capt_kind_caption)
 READER(capt_hyps, capt_hyp, hyps, &capt_kind_hyp)
 READER(capt_taglist, capt_tags, tags, &capt_kind_tags)
+
+int capt_captions_each(const char *const *paths, size_t n, const capt_read_opts *opts, capt_each *each, void *arg, capt_err *err)
+{
+    any_list *none;
+    int rc = list_read(&capt_kind_caption, paths, n, opts, each, arg, &none, err);
+    list_free(none);
+    return rc;
+}
 
 /* Lines as offsets into one text: some 20 bytes an image. */
 struct capt_split_hasher {

@@ -68,6 +68,9 @@ typedef CAPT_LIST(capt_tags) capt_taglist;
 int capt_captions_read(const char *const *paths, size_t n, const capt_read_opts *opts, capt_captions **out, capt_err *err);
 int capt_hyps_read(const char *const *paths, size_t n, const capt_read_opts *opts, capt_hyps **out, capt_err *err);
 int capt_tags_read(const char *const *paths, size_t n, const capt_read_opts *opts, capt_taglist **out, capt_err *err);
+/* The same, one record after the other: memory is that of the ids. c lives until each returns; -1 from it ends the reading. */
+typedef int capt_each(void *arg, const capt_caption *c, capt_err *err);
+int capt_captions_each(const char *const *paths, size_t n, const capt_read_opts *opts, capt_each *each, void *arg, capt_err *err);
 void capt_captions_free(capt_captions *c); /* NULL is fine */
 void capt_hyps_free(capt_hyps *c);
 void capt_tags_free(capt_taglist *c);

@@ -4,7 +4,6 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/str.h"
 
 struct capt_ndjson {
     const char *const *paths;
@@ -61,14 +60,28 @@ int capt_ndjson_failed(const capt_ndjson *r)
     return r->failed;
 }
 
+static const char *name_of(const char *path)
+{
+    return strcmp(path, "-") == 0 ? "stdin" : path;
+}
+
+int64_t capt_ndjson_place(const capt_ndjson *r)
+{
+    return r->line * (int64_t)r->n + (int64_t)(r->at ? r->at - 1 : 0);
+}
+
+void capt_ndjson_place_text(const capt_ndjson *r, int64_t place, capt_str *out)
+{
+    capt_str_printf(out, "%s:%lld", name_of(r->paths[place % (int64_t)r->n]), (long long)(place / (int64_t)r->n));
+}
+
 static int open_next(capt_ndjson *r, capt_err *err)
 {
     const char *path = r->paths[r->at++];
-    int std = strcmp(path, "-") == 0;
-    r->name = std ? "stdin" : path;
+    r->name = name_of(path);
     r->line = 0;
     r->len = r->pos = 0;
-    r->f = std ? stdin : fopen(path, "rbe");
+    r->f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
     r->failed = !r->f;
     return r->f ? 0 : capt_fail_errno(err, "%s", r->name); /* reading a folder fails later, with EISDIR */
 }

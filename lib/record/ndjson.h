@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include "base/err.h"
 #include "base/id.h"
+#include "base/str.h"
 
 #define CAPT_LINE_CAP ((size_t)1 << 20)
 
@@ -19,6 +20,9 @@ int capt_ndjson_next(capt_ndjson *r, json_t **o, capt_err *err);
 /* The next line's bytes, neither checked nor parsed (NUL-terminated, without the newline; valid until the next call). */
 int capt_ndjson_line(capt_ndjson *r, const char **s, size_t *n, capt_err *err);
 const char *capt_ndjson_where(const capt_ndjson *r); /* "file:line" of the last object or error */
+/* The same as a number to keep, and its text again. */
+int64_t capt_ndjson_place(const capt_ndjson *r);
+void capt_ndjson_place_text(const capt_ndjson *r, int64_t place, capt_str *out); /* appends */
 int capt_ndjson_failed(const capt_ndjson *r); /* 1 after a file could not be opened or read: no use to go on */
 /* Remembers the kind of the first id and refuses the other one from then on. */
 int capt_ndjson_id_kind(capt_ndjson *r, const capt_id *id, capt_err *err);

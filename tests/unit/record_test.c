@@ -438,6 +438,56 @@ static int clean(void **state)
     return unlink(path);
 }
 
+struct taken { long n, most; int64_t sum; };
+
+static int take_some(void *arg, const capt_caption *c, capt_err *err)
+{
+    struct taken *t = arg;
+    t->sum += c->id.i * (c->n_captions ? (int64_t)strlen(c->captions[0]) : 1);
+    return ++t->n < t->most ? 0 : capt_fail(err, CAPT_EDATA, "enough");
+}
+
+static int ignore(void *arg, capt_err *err)
+{
+    ++*(int *)arg;
+    *err = (capt_err)CAPT_ERR_INIT;
+    return 0;
+}
+
+/* Records that are taken one by one: the same rules, and the place of an id that was met before, in whichever file. */
+static void one_by_one(void **state)
+{
+    static const char text[] = "{\"id\":1,\"captions\":[\"ab\"]}\n\n{\"id\":20}\n{\"id\":300,\"captions\":[\"abc\"]}\n";
+    const char *p[] = {file_of(text, strlen(text)), NULL};
+    struct taken t = {.most = 9};
+    capt_err err = CAPT_ERR_INIT;
+    assert_int_equal(capt_captions_each(p, 1, NULL, take_some, &t, &err), 0);
+    assert_int_equal(t.n, 3);
+    assert_int_equal(t.sum, 1 * 2 + 20 + 300 * 3);
+    int skipped = 0;
+    capt_read_opts o = {.bad = ignore, .bad_arg = &skipped};
+    t = (struct taken){.most = 2};
+    assert_int_equal(capt_captions_each(p, 1, &o, take_some, &t, &err), -1); /* no bad record: nothing skips it */
+    assert_string_equal(err.text, "enough");
+    assert_int_equal(t.n, 2);
+    assert_int_equal(skipped, 0);
+    char more[] = "/tmp/capt-record-test.XXXXXX", want[200];
+    int fd = mkstemp(more);
+    assert_true(fd >= 0 && write(fd, "{\"id\":4}\n{\"id\":20}\n", 19) == 19);
+    close(fd);
+    p[1] = more;
+    t = (struct taken){.most = 9};
+    err = (capt_err)CAPT_ERR_INIT;
+    assert_int_equal(capt_captions_each(p, 2, NULL, take_some, &t, &err), -1);
+    snprintf(want, sizeof want, "%s:2: id 20 was already given at %s:3", more, path);
+    assert_string_equal(err.text, want);
+    t = (struct taken){.most = 9};
+    assert_int_equal(capt_captions_each(p, 2, &o, take_some, &t, &err), 0);
+    assert_int_equal(t.n, 4);
+    assert_int_equal(skipped, 1);
+    unlink(more);
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -448,6 +498,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_records),        cmocka_unit_test(round_trip), cmocka_unit_test(hostile_lines), cmocka_unit_test(bad_records_skipped),
         cmocka_unit_test(ids),                 cmocka_unit_test(split_hash), cmocka_unit_test(schemas),       cmocka_unit_test(json_pieces),
-        cmocka_unit_test(json_unread), cmocka_unit_test(annotations_first), cmocka_unit_test(karpathy_ids), cmocka_unit_test(npy)};
+        cmocka_unit_test(json_unread), cmocka_unit_test(annotations_first), cmocka_unit_test(karpathy_ids), cmocka_unit_test(npy),           cmocka_unit_test(one_by_one)};
     return cmocka_run_group_tests(tests, NULL, clean);
 }
