@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Records: the schemas that the programs print accept the lines of tests/golden/records.tsv that are called good there, and no other; unit/schema_test
+"""Records: lines that programs print are what their schemas say, and the schemas that the programs print accept the lines of tests/golden/records.tsv that are called good there, and no other; unit/schema_test
 has the same of the readers in C. The validator is Debian's python3-jsonschema. What is the text's own, before any schema, is read here by the rules of
 capt-records(5): a line of at most 1 MiB of UTF-8, JSON, no key twice, no U+0000, no half of a surrogate pair, nested 32 deep, integers of 64 bits, numbers in
 the range of doubles."""
@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 b = os.environ.get("CAPT_BIN", os.path.join(top, "build/release/bin"))
@@ -85,7 +86,7 @@ def expand(text):
 
 
 programs = sorted(f[:-2] for f in os.listdir(os.path.join(top, "bin")) if f.endswith(".c"))
-kinds = "caption hypothesis tag score log".split()
+kinds = "caption hypothesis tag score log total difference error feature tensor".split()
 valid = {}
 for kind in kinds:
     printed = [subprocess.run([os.path.join(b, p), "--print-schema", kind], capture_output=True).stdout for p in programs]
@@ -118,5 +119,40 @@ with open(os.path.join(top, "tests/golden/records.tsv"), "rb") as f:
         if good != (want == b"good"):
             result(False, f"records.tsv:{number}: {kind}: {ascii(line)[:100]}", f"the table says {want.decode()}, the schema {'accepts' if good else 'refuses'} it {why}")
 result(sum(n.values()) >= 200 and min(n.values()) >= 20, f"lines by kind: {n}")
+# what programs print is what the schemas say
+os.environ["PATH"] = b + ":" + os.environ["PATH"]
+os.environ["CAPT_METEOR_DATA"] = ""
+vit = os.path.join(top, "tests/golden/clip_transformers")
+
+
+def printed_by(name, kind, command, least):
+    r = subprocess.run(["sh", "-ec", command], capture_output=True, cwd=folder)
+    wrong = [line for line in r.stdout.splitlines() if not valid[kind](parse(line))]
+    n = len(r.stdout.splitlines())
+    result(r.returncode == 0 and not wrong and n >= least, f"{name}: lines of the kind {kind}", f"status {r.returncode}, {n} lines", *[ascii(x)[:200] for x in wrong[:3]],
+           *r.stderr.decode(errors="replace").splitlines()[:5])
+
+
+with tempfile.TemporaryDirectory(prefix="capt-test.") as folder:
+    subprocess.run(["sh", "-ec", f"""coco-toy -q --out toy --images 12 --size 32
+        coco-split -q --scheme karpathy toy/dataset.json >r
+        jq -c 'select(.split=="test") | {{id, caption: .captions[0]}}' r >h
+        jq -c '.caption |= "a dog"' h >g
+        vocab-build -q --type word --min-count 1 --out v r
+        clip-featurize -q --weights {vit} --images toy/images --store s r
+        capt-train -q --model show-tell --set width=8 --captions r --vocab v --store s --epochs 1 --log log --out a.ckpt
+        {{ cat r; echo '{{"id":[]}}'; printf '{{"id":"\\351\\001"}}\\n'; }} >bad"""], cwd=folder, check=True)
+    printed_by("coco-split", "caption", "cat r", 12)
+    printed_by("capt-beam", "hypothesis", "capt-beam -q --model a.ckpt --store s --split all --nbest 2 --beam 2 r", 12)
+    printed_by("capt-train --log", "log", "cat log", 3)
+    printed_by("coco-score --per-image", "score", "coco-score -q --refs r --split test --per-image - h", 1)
+    printed_by("coco-score --json", "total", "coco-score -q --refs r --split test --json h", 1)
+    printed_by("coco-score --json, all metrics", "total", "coco-score -q --refs r --split test --metrics bleu,rouge,cider,cider-plain,diversity --json h", 1)
+    printed_by("coco-score --json of two files", "total", "coco-score -q --refs r --split test --json h g | head -n 2", 2)
+    printed_by("coco-score --json of two files", "difference", "coco-score -q --refs r --split test --resamples 20 --json h g | tail -n 1", 1)
+    printed_by("--errors", "error", "vocab-build -q --type word --max-bad 9 --errors - --out w bad 2>/dev/null", 2)
+    printed_by("capt-store dump of a store", "feature", "capt-store dump s", 12)
+    printed_by("capt-store dump --npy", "feature", "capt-store dump --npy arrays s", 12)
+    printed_by("capt-store dump of a checkpoint", "tensor", "capt-store dump a.ckpt | tail -n +2", 3)
 print(f"1..{tests}")
 sys.exit(failed > 0)

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "record/dump.h"
 #include "tensor/npy.h"
 
 static char *file_of(const char *folder, const char *section)
@@ -189,6 +190,7 @@ int capt_store_dump(capt_store *s, const capt_id *ids, size_t n, const char *npy
 
 struct capt_store_loader {
     const char *npy;
+    capt_arena *arena; /* of the last line */
     capt_section s[CAPT_SECTIONS_MAX];
     capt_str x, packed[CAPT_SECTIONS_MAX];
     int n_files;
@@ -200,6 +202,7 @@ capt_store_loader *capt_store_loader_new(const char *npy)
 {
     capt_store_loader *l = capt_alloc(sizeof *l);
     l->npy = npy;
+    l->arena = capt_arena_new(0);
     return l;
 }
 
@@ -207,6 +210,7 @@ void capt_store_loader_free(capt_store_loader *l)
 {
     if (!l)
         return;
+    capt_arena_free(l->arena);
     capt_str_free(&l->x);
     for (int i = 0; i < CAPT_SECTIONS_MAX; i++)
         capt_str_free(&l->packed[i]);
@@ -233,11 +237,11 @@ static const capt_npy *array_of(capt_store_loader *l, const char *name, const ch
     return &l->array[l->n_files++];
 }
 
-static int numbers_beside(capt_store_loader *l, const json_t *o, capt_section *s, const char *where, float **v, capt_err *err)
+static int numbers_beside(capt_store_loader *l, const capt_dump_section *d, capt_section *s, const char *where, float **v, capt_err *err)
 {
-    int64_t rows, from;
-    if (capt_json_int(o, "rows", &rows, where, err) || capt_json_int(o, "from", &from, where, err))
-        return -1;
+    int64_t rows = json_integer_value(d->rows), from = d->from;
+    if (from == CAPT_NO_INT)
+        return capt_fail(err, CAPT_EDATA, "%s: \"from\" is missing", where);
     const capt_npy *a = array_of(l, s->name, where, err);
     if (!a)
         return -1;
@@ -256,27 +260,21 @@ static int numbers_here(capt_store_loader *l, const json_t *rows, capt_section *
     *v = scratch(&l->x, 1);
     for (int r = 0; r < s->rows; r++) {
         const json_t *row = json_array_get(rows, (size_t)r);
-        if (!json_is_array(row) || (int64_t)json_array_size(row) != s->dim)
+        if ((int64_t)json_array_size(row) != s->dim)
             return capt_fail(err, CAPT_EDATA, "%s: \"%s\": row %d has not %d numbers", where, s->name, r, s->dim);
         if (r == 0) /* now the size is known to be that of the line */
             *v = scratch(&l->x, (size_t)s->rows * (size_t)s->dim * sizeof **v);
-        for (int c = 0; c < s->dim; c++) {
-            const json_t *number = json_array_get(row, (size_t)c);
-            if (!json_is_number(number))
-                return capt_fail(err, CAPT_EDATA, "%s: \"%s\": row %d, column %d is no number", where, s->name, r, c);
-            (*v)[(size_t)r * (size_t)s->dim + (size_t)c] = (float)json_number_value(number);
-        }
+        for (int c = 0; c < s->dim; c++)
+            (*v)[(size_t)r * (size_t)s->dim + (size_t)c] = (float)json_number_value(json_array_get(row, (size_t)c));
     }
     return 0;
 }
 
-static int load_section(capt_store_loader *l, int i, const json_t *o, const char *where, capt_err *err)
+static int load_section(capt_store_loader *l, int i, const capt_dump_section *d, const char *where, capt_err *err)
 {
-    const char *name, *dtype;
-    int64_t dim;
+    const char *name = d->name, *dtype = d->dtype;
+    int64_t dim = d->dim;
     capt_section *s = &l->s[i];
-    if (capt_json_str(o, "name", &name, where, err) || capt_json_str(o, "dtype", &dtype, where, err) || capt_json_int(o, "dim", &dim, where, err))
-        return -1;
     int t = CAPT_F32;
     while (t <= CAPT_BF16 && strcmp(dtype, capt_dtype_name((capt_dtype)t)) != 0)
         t++;
@@ -284,10 +282,8 @@ static int load_section(capt_store_loader *l, int i, const json_t *o, const char
         return capt_fail(err, CAPT_EDATA, "%s: bad section: name of 1 to %d bytes, dtype f32, f16 or bf16, dim >= 1", where, CAPT_SECTION_NAME);
     *s = (capt_section){.dtype = (capt_dtype)t, .dim = (int)dim};
     memcpy(s->name, name, strlen(name));
-    const json_t *rows = json_object_get(o, "rows");
     float *v = NULL;
-    if (json_is_integer(rows) ? numbers_beside(l, o, s, where, &v, err)
-                              : !capt_json_array(o, "rows", where, err) || numbers_here(l, rows, s, where, &v, err))
+    if (json_is_integer(d->rows) ? numbers_beside(l, d, s, where, &v, err) : numbers_here(l, d->rows, s, where, &v, err))
         return -1;
     size_t n = (size_t)s->rows * (size_t)dim;
     s->data = scratch(&l->packed[i], n * capt_dtype_size(s->dtype) + 1);
@@ -299,16 +295,16 @@ static int load_section(capt_store_loader *l, int i, const json_t *o, const char
 
 int capt_store_loader_read(capt_store_loader *l, const json_t *o, const char *where, capt_id *id, const capt_section **sections, int *n, capt_err *err)
 {
-    if (!json_object_get(o, "id"))
-        return capt_fail(err, CAPT_EDATA, "%s: \"id\" is missing", where);
-    const json_t *list = capt_json_array(o, "sections", where, err);
-    if (!list || capt_id_from_json(json_object_get(o, "id"), id, where, err))
+    capt_dump_feature f;
+    capt_arena_reset(l->arena);
+    if (capt_record_read(&capt_kind_feature, o, &f, l->arena, where, err))
         return -1;
-    if (json_array_size(list) < 1 || json_array_size(list) > CAPT_SECTIONS_MAX)
+    if (f.n_sections < 1)
         return capt_fail(err, CAPT_EDATA, "%s: 1 to %d sections", where, CAPT_SECTIONS_MAX);
-    *n = (int)json_array_size(list);
+    *id = f.id;
+    *n = f.n_sections;
     for (int i = 0; i < *n; i++)
-        if (load_section(l, i, json_array_get(list, (size_t)i), where, err))
+        if (load_section(l, i, &f.sections[i], where, err))
             return -1;
     *sections = l->s;
     return 0;

@@ -51,6 +51,24 @@ static int read_list(const capt_field *f, const json_t *j, void *to, int *count,
     return 0;
 }
 
+static int read_rows(const capt_field *f, const json_t *j, const json_t **out, const char *where, capt_err *err)
+{
+    *out = j;
+    if (json_is_integer(j))
+        return 0;
+    if (!json_is_array(j) || json_array_size(j) > (size_t)f->max_items)
+        return capt_fail(err, CAPT_EDATA, "%s: \"%s\" is neither an integer nor an array of at most %d rows", where, f->name, f->max_items);
+    for (size_t r = 0; r < json_array_size(j); r++) {
+        const json_t *row = json_array_get(j, r);
+        if (!json_is_array(row) || json_array_size(row) > (size_t)f->max_items)
+            return capt_fail(err, CAPT_EDATA, "%s: \"%s\": row %zu is no array of at most %d numbers", where, f->name, r, f->max_items);
+        for (size_t c = 0; c < json_array_size(row); c++)
+            if (!json_is_number(json_array_get(row, c)))
+                return capt_fail(err, CAPT_EDATA, "%s: \"%s\": row %zu, column %zu is no number", where, f->name, r, c);
+    }
+    return 0;
+}
+
 static int read_field(const capt_field *f, const json_t *j, char *rec, capt_arena *a, const char *where, capt_err *err)
 {
     void *to = rec + f->offset;
@@ -81,6 +99,11 @@ static int read_field(const capt_field *f, const json_t *j, char *rec, capt_aren
             return capt_fail(err, CAPT_EDATA, "%s: \"%s\" is neither true nor false", where, f->name);
         *(int *)to = json_is_true(j);
         return 0;
+    case CAPT_T_OBJ:
+        *(void **)to = capt_arena_alloc(a, f->of->size);
+        return capt_record_read(f->of, j, *(void **)to, a, where, err);
+    case CAPT_T_ROWS:
+        return read_rows(f, j, to, where, err);
     default:
         return read_list(f, j, to, (int *)(void *)(rec + f->offset_n), a, where, err);
     }
@@ -169,6 +192,14 @@ static json_t *write_field(const capt_field *f, const char *rec, int *absent)
         if (*(const int *)from >= 0)
             return json_boolean(*(const int *)from);
         break;
+    case CAPT_T_OBJ:
+        if (*(const void *const *)from)
+            return capt_record_write(f->of, *(const void *const *)from, NULL);
+        break;
+    case CAPT_T_ROWS:
+        if (*(json_t *const *)from)
+            return json_incref(*(json_t *const *)from);
+        break;
     default:
         if (*(const void *const *)from)
             return write_list(f, *(const char *const *)from, *(const int *)(const void *)(rec + f->offset_n));
@@ -228,6 +259,11 @@ static json_t *schema_field(const capt_field *f)
         return json_pack("{s:[s, s]}", "type", "number", "null");
     case CAPT_T_BOOL:
         return json_pack("{s:s}", "type", "boolean");
+    case CAPT_T_OBJ:
+        return schema_object(f->of);
+    case CAPT_T_ROWS:
+        return json_pack("{s:[o, {s:s, s:i, s:{s:s, s:i, s:{s:s}}}]}", "anyOf", schema_integer(), "type", "array", "maxItems", f->max_items, "items", "type",
+                         "array", "maxItems", f->max_items, "items", "type", "number");
     default: {
         json_t *item = f->type == CAPT_T_STRS ? schema_string(f->max) : f->type == CAPT_T_NUMS ? json_pack("{s:s}", "type", "number") : schema_object(f->of);
         return json_pack("{s:s, s:i, s:o}", "type", "array", "maxItems", f->max_items, "items", item);

@@ -5,6 +5,8 @@
  *   INT  int64_t          CAPT_NO_INT              NUM  double            NaN (null in JSON)
  *   BOOL int              -1                       STRS const char **     NULL, count 0
  *   NUMS double *         NULL, count 0            OBJS array of struct   NULL, count 0
+ *   OBJ  struct *         NULL                     ROWS const json_t *    NULL
+ * ROWS is a list of lists of numbers, or an integer; it is borrowed from the JSON that was read.
  * Counts are ints at `offset_n`. Unknown members of a record are no error and pass through capt_record_write. */
 #ifndef CAPT_RECORD_FIELD_H
 #define CAPT_RECORD_FIELD_H
@@ -16,7 +18,7 @@
 
 #define CAPT_NO_INT INT64_MIN
 
-typedef enum capt_field_type { CAPT_T_ID, CAPT_T_STR, CAPT_T_INT, CAPT_T_NUM, CAPT_T_BOOL, CAPT_T_STRS, CAPT_T_NUMS, CAPT_T_OBJS } capt_field_type;
+typedef enum capt_field_type { CAPT_T_ID, CAPT_T_STR, CAPT_T_INT, CAPT_T_NUM, CAPT_T_BOOL, CAPT_T_STRS, CAPT_T_NUMS, CAPT_T_OBJS, CAPT_T_OBJ, CAPT_T_ROWS } capt_field_type;
 
 typedef struct capt_field {
     const char *name; /* NULL ends the rows */
@@ -24,8 +26,8 @@ typedef struct capt_field {
     int required;
     size_t offset, offset_n;
     int max;       /* characters of a string, or of each string of a list */
-    int max_items; /* of a list */
-    const struct capt_kind *of; /* OBJS: what each item is */
+    int max_items; /* of a list, of a list's lists */
+    const struct capt_kind *of; /* OBJS, OBJ: what each is */
     const char *doc;
 } capt_field;
 
@@ -44,7 +46,7 @@ json_t *capt_record_write(const capt_kind *k, const void *rec, const json_t *ext
 /* JSON Schema in the common part of all drafts from draft-04 to 2020-12. It names draft-04, the only one to which 1.0 and 1e3
  * are no integers, as here. New reference. */
 json_t *capt_record_schema(const capt_kind *k);
-/* All kinds by name ("caption", "hypothesis", "tag", "score", "log"); NULL if there is none / behind the last. */
+/* All kinds by name ("caption", "hypothesis", "tag", "score", "log" and what programs print beside); NULL if there is none / behind the last. */
 const capt_kind *capt_kind_find(const char *name);
 const capt_kind *capt_kind_at(int i);
 #endif

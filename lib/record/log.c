@@ -1,6 +1,8 @@
 #include "record/log.h"
 #include <string.h>
 #include "record/caption.h"
+#include "record/dump.h"
+#include "record/outcome.h"
 #include "record/score.h"
 
 #define AT(m) offsetof(capt_log, m)
@@ -30,7 +32,8 @@ static const capt_field fields[] = {
     {0}};
 const capt_kind capt_kind_log = {"log", "One step or event of a training run.", sizeof(capt_log), fields};
 
-static const capt_kind *const kinds[] = {&capt_kind_caption, &capt_kind_hyp, &capt_kind_tags, &capt_kind_score, &capt_kind_log, NULL};
+static const capt_kind *const kinds[] = {&capt_kind_caption, &capt_kind_hyp, &capt_kind_tags, &capt_kind_score, &capt_kind_log, &capt_kind_total, &capt_kind_difference,
+                                         &capt_kind_error, &capt_kind_feature, &capt_kind_tensor, NULL};
 
 const capt_kind *capt_kind_at(int i)
 {

@@ -242,7 +242,7 @@ status 2 'no scheme' coco-split k.json
 status 2 'no file' coco-split --scheme karpathy
 status 2 'a scheme there is not' coco-split --scheme imagenet k.json
 
-for kind in caption hypothesis tag score log; do
+for kind in caption hypothesis tag score log total difference error feature tensor; do
     ok "schema of $kind" coco-split --print-schema $kind
     cp "$OUT" schema
     ok "schema of $kind is the one kept" cmp schema "$TOP/schemas/$kind.json"
