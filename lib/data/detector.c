@@ -1,197 +1,16 @@
-#include "data/detector.h"
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/file.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "record/caption.h"
-#include "record/tsv.h"
+#include "data/detector_priv.h"
 
 enum { PROBES = 16 };
 
-struct row { const char *key; capt_id id; const char *wrong; uint32_t at; int twice; };
-
-/* Memory of one worker. */
-struct desk {
-    capt_str text, more;
-    capt_arena *arena;
-    float *x, boxes[4 * CAPT_BOXES_MAX], size[2];
-    void *raw, *packed;
-    size_t x_size;
-};
-
-struct capt_detector {
-    capt_detector_opts o;
-    const capt_detector_files *f;
-    capt_tsv *rows, *objects, *sizes;
-    capt_arena *arena;
-    struct row *row; /* in the order of the keys */
-    size_t n;
-    int int_ids, dim, has_boxes, has_size;
-    capt_dtype read_as; /* of the first row */
-    int geometry; /* 0, or the order that was found */
-    capt_idmap *object_of, *size_of; /* id -> row of objects, of side */
-    int (*side)[2];
-    struct desk *desk;
-    int n_desks;
-    atomic_llong unboxed, untagged;
-};
-
-int capt_id_from_name(const char *name, int as_int, capt_id *id, capt_arena *a, capt_err *err)
-{
-    if (capt_id_from_file(name, id, a, err))
-        return -1;
-    if (!as_int)
-        return 0;
-    const char *s = id->s + strlen(id->s);
-    while (s > id->s && s[-1] >= '0' && s[-1] <= '9')
-        s--;
-    size_t n = strlen(s);
-    if (n == 0 || n > 18 || (s > id->s && s[-1] != '_'))
-        return capt_fail(err, CAPT_EDATA, "%s: the name does not end with a number (--ids int)", name);
-    *id = capt_id_int(strtoll(s, NULL, 10));
-    return 0;
-}
-
-/* ---- ids ---- */
-
-static int decimal(const char *s)
-{
-    size_t n = strspn(s, "0123456789");
-    return n > 0 && n <= 18 && !s[n];
-}
-
-static int by_key(const void *x, const void *y)
-{
-    const struct row *a = x, *b = y;
-    int c = (a->wrong == NULL) - (b->wrong == NULL); /* rows without an id come first, to be refused */
-    if (c == 0 && !a->wrong)
-        c = strcmp(a->key, b->key);
-    return c ? c : (a->at > b->at) - (a->at < b->at);
-}
-
-static void sort_rows(capt_detector *d)
-{
-    d->n = capt_tsv_n(d->rows);
-    d->row = capt_alloc((d->n + 1) * sizeof *d->row);
-    d->int_ids = d->o.ids == CAPT_IDS_INT;
-    if (d->o.ids == CAPT_IDS_AUTO) {
-        d->int_ids = 1;
-        for (size_t i = 0; i < d->n && d->int_ids; i++)
-            d->int_ids = !capt_tsv_at(d->rows, i)->key || decimal(capt_tsv_at(d->rows, i)->key);
-    }
-    for (size_t i = 0; i < d->n; i++) {
-        const char *key = capt_tsv_at(d->rows, i)->key;
-        struct row *r = &d->row[i];
-        capt_err e = CAPT_ERR_INIT;
-        char text[CAPT_ID_KEY];
-        r->at = (uint32_t)i;
-        if (!key || capt_id_from_name(key, d->int_ids, &r->id, d->arena, &e)) {
-            r->wrong = key ? capt_arena_strndup(d->arena, e.text, strlen(e.text)) : "no id";
-            continue;
-        }
-        size_t n = capt_id_key(&r->id, text);
-        r->key = capt_arena_strndup(d->arena, text, n);
-    }
-    if (d->n)
-        qsort(d->row, d->n, sizeof *d->row, by_key);
-    for (size_t i = 1; i < d->n; i++)
-        d->row[i].twice = d->row[i].key && d->row[i - 1].key && strcmp(d->row[i].key, d->row[i - 1].key) == 0;
-}
-
-/* The rows of another file by id. Ids that this import has not are left. */
-static int map_rows(const capt_detector *d, capt_tsv *t, capt_idmap **map, capt_err *err)
-{
-    *map = capt_idmap_new();
-    for (size_t i = 0; i < capt_tsv_n(t); i++) {
-        const char *key = capt_tsv_at(t, i)->key;
-        char where[400];
-        capt_id id;
-        capt_tsv_where(t, i, where);
-        if (!key)
-            return capt_fail(err, CAPT_EDATA, "%s: no id before a tab", where);
-        if (capt_id_from_name(key, d->int_ids, &id, d->arena, err))
-            return capt_err_prefix(err, "%s", where);
-        if (capt_idmap_add(*map, &id, (int64_t)i) != (int64_t)i)
-            return capt_fail(err, CAPT_EDATA, "%s: this image was in the file before", where);
-    }
-    return 0;
-}
-
-static int read_sizes(capt_detector *d, capt_err *err)
-{
-    size_t n = capt_tsv_n(d->sizes);
-    capt_str text = {0};
-    int rc = 0;
-    d->side = capt_alloc((n + 1) * sizeof *d->side);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        char where[400];
-        capt_tsv_where(d->sizes, i, where);
-        rc = capt_tsv_read(d->sizes, i, &text, err);
-        const char *tab = rc ? NULL : strchr(text.s, '\t');
-        if (rc == 0)
-            rc = capt_size_parse(tab + 1, text.n - (size_t)(tab + 1 - text.s), &d->side[i][0], &d->side[i][1], where, err);
-    }
-    capt_str_free(&text);
-    return rc;
-}
-
-/* imageid2idx.json beside a file of features: {"ID": row}. */
-static int check_index(const capt_detector *d, int file, capt_err *err)
-{
-    const char *path = d->f->features.v[file], *slash = strrchr(path, '/');
-    capt_str name = {0};
-    capt_str_printf(&name, "%.*simageid2idx.json", slash ? (int)(slash - path) + 1 : 0, path);
-    json_t *j = capt_file_exists(name.s) ? capt_json_load(name.s, err) : NULL, *v;
-    int rc = capt_file_exists(name.s) && !j ? -1 : 0;
-    size_t first = 0, n = 0;
-    while (first < capt_tsv_n(d->rows) && capt_tsv_at(d->rows, first)->file != file)
-        first++;
-    while (first + n < capt_tsv_n(d->rows) && capt_tsv_at(d->rows, first + n)->file == file)
-        n++;
-    const char *key;
-    json_object_foreach(j, key, v) {
-        int64_t at = json_is_integer(v) ? json_integer_value(v) : -1;
-        const char *is = at >= 0 && (size_t)at < n ? capt_tsv_at(d->rows, first + (size_t)at)->key : NULL;
-        if (rc == 0 && (!is || strcmp(is, key) != 0))
-            rc = capt_fail(err, CAPT_EDATA, "%s: \"%.100s\" is row %lld of %s, the file has %.100s there", name.s, key, (long long)at, path, is ? is : "no row");
-    }
-    json_decref(j);
-    capt_str_free(&name);
-    return rc;
-}
-
-static int keep_lines(capt_detector *d, int file, capt_err *err)
-{
-    const char *path = d->f->lines.v[file];
-    if (!*path)
-        return 0;
-    size_t n;
-    char *text = capt_file_read(path, (size_t)1 << 30, &n, err);
-    if (!text)
-        return -1;
-    CAPT_VEC(int64_t) line = {0};
-    int rc = 0;
-    for (char *p = text + strspn(text, " \t\r\n"), *end; *p && rc == 0; p = end + strspn(end, " \t\r\n")) {
-        long long v = strtoll(p, &end, 10);
-        if (end == p || (*end && !strchr(" \t\r\n", *end)))
-            rc = capt_fail(err, CAPT_EDATA, "%s: line %zu is no number", path, line.n + 1);
-        capt_vec_push(&line, v);
-    }
-    if (rc == 0)
-        rc = capt_tsv_keep(d->rows, file, line.v, line.n, path, err);
-    capt_vec_free(&line);
-    free(text);
-    return rc;
-}
-
 /* ---- one image ---- */
 
-static void need(struct desk *k, size_t numbers)
+static void need(struct capt_desk *k, size_t numbers)
 {
     if (numbers <= k->x_size)
         return;
@@ -205,7 +24,7 @@ static void need(struct desk *k, size_t numbers)
 }
 
 /* The objects and the size of an image from the files beside. */
-static int read_beside(capt_detector *d, const struct row *row, struct desk *k, capt_regions *r, capt_err *err)
+static int read_beside(capt_detector *d, const struct capt_detector_row *row, struct capt_desk *k, capt_regions *r, capt_err *err)
 {
     int64_t o = d->object_of ? capt_idmap_get(d->object_of, &row->id) : -1, s = d->size_of ? capt_idmap_get(d->size_of, &row->id) : -1;
     if (o >= 0) {
@@ -224,7 +43,7 @@ static int read_beside(capt_detector *d, const struct row *row, struct desk *k, 
     return 0;
 }
 
-static int read_features(capt_detector *d, const capt_regions *r, struct desk *k, const char *where, capt_err *err)
+static int read_features(capt_detector *d, const capt_regions *r, struct capt_desk *k, const char *where, capt_err *err)
 {
     int dim = d->dim;
     capt_dtype as;
@@ -251,7 +70,7 @@ static int read_features(capt_detector *d, const capt_regions *r, struct desk *k
 
 /* Boxes in pixels: the file's own; else those of the geometry, with the picture's size; else the objects' where there is one a
  * region. 1, 0: none, -1. */
-static int read_boxes(const capt_detector *d, const capt_regions *r, struct desk *k, const char *where, capt_err *err)
+static int read_boxes(const capt_detector *d, const capt_regions *r, struct capt_desk *k, const char *where, capt_err *err)
 {
     if (r->boxes.s || d->o.form == CAPT_REGIONS_SGB || !d->geometry || !r->w)
         return capt_regions_boxes(r, k->boxes, where, err);
@@ -278,7 +97,7 @@ static int more_certain(const void *x, const void *y)
 }
 
 /* A tag record: each class once, the most certain first, and all objects as the detector wrote them. */
-static void put_tags(capt_detector *d, const struct row *row, const capt_regions *r, struct desk *k, capt_str *out)
+static void put_tags(capt_detector *d, const struct capt_detector_row *row, const capt_regions *r, struct capt_desk *k, capt_str *out)
 {
     const capt_object **best = capt_arena_alloc(k->arena, ((size_t)r->n_objects + 1) * sizeof *best);
     int n = 0, scored = 1;
@@ -322,8 +141,8 @@ static void put_tags(capt_detector *d, const struct row *row, const capt_regions
 static int load(void *arg, int64_t i, int worker, capt_loading *to, capt_err *err)
 {
     capt_detector *d = arg;
-    const struct row *row = &d->row[i];
-    struct desk *k = &d->desk[worker];
+    const struct capt_detector_row *row = &d->row[i];
+    struct capt_desk *k = &d->desk[worker];
     char where[400], before[400];
     capt_regions r = {0};
     capt_tsv_where(d->rows, row->at, where);
@@ -385,9 +204,9 @@ int capt_detector_has_objects(const capt_detector *d) { return d->objects || d->
 /* ---- opening ---- */
 
 /* Row i of the files tells what they hold; a bad one tells nothing. */
-static int probe(capt_detector *d, const struct row *row, int fits[4], capt_err *err)
+static int probe(capt_detector *d, const struct capt_detector_row *row, int fits[4], capt_err *err)
 {
-    struct desk *k = &d->desk[0];
+    struct capt_desk *k = &d->desk[0];
     char where[400];
     capt_regions r = {0};
     capt_dtype as;
@@ -419,7 +238,7 @@ static int probe_some(capt_detector *d, capt_err *err)
     capt_err first = CAPT_ERR_INIT;
     d->read_as = CAPT_N_DTYPE;
     for (size_t p = 0; p < PROBES && p < d->n; p++) {
-        const struct row *row = &d->row[p * (d->n - 1) / (PROBES < d->n ? PROBES - 1 : d->n - 1 ? d->n - 1 : 1)];
+        const struct capt_detector_row *row = &d->row[p * (d->n - 1) / (PROBES < d->n ? PROBES - 1 : d->n - 1 ? d->n - 1 : 1)];
         capt_err e = CAPT_ERR_INIT;
         if (row->wrong || row->twice)
             continue;
@@ -436,30 +255,6 @@ static int probe_some(capt_detector *d, capt_err *err)
         return capt_fail(err, first.code ? first.code : CAPT_EDATA, "%s", first.code ? first.text : d->n ? "no row of features that could be read" : "no rows");
     d->geometry = capt_geometry_decide(fits);
     d->has_boxes = d->has_boxes || (d->geometry && d->has_size);
-    return 0;
-}
-
-static int open_files(capt_detector *d, capt_pool *pool, capt_err *err)
-{
-    const capt_detector_files *f = d->f;
-    d->rows = capt_tsv_open(f->features.v, (int)f->features.n, pool, err);
-    int rc = d->rows ? 0 : -1;
-    for (size_t i = 0; i < f->features.n && rc == 0; i++)
-        rc = check_index(d, (int)i, err) || keep_lines(d, (int)i, err) ? -1 : 0;
-    if (rc)
-        return -1;
-    sort_rows(d);
-    if (f->objects.n) {
-        d->objects = capt_tsv_open(f->objects.v, (int)f->objects.n, pool, err);
-        if (!d->objects || map_rows(d, d->objects, &d->object_of, err))
-            return -1;
-    }
-    if (f->sizes.n) {
-        d->sizes = capt_tsv_open(f->sizes.v, (int)f->sizes.n, pool, err);
-        if (!d->sizes || map_rows(d, d->sizes, &d->size_of, err) || read_sizes(d, err))
-            return -1;
-        d->has_size = 1;
-    }
     return 0;
 }
 
@@ -489,7 +284,7 @@ capt_detector *capt_detector_open(const capt_detector_files *f, const capt_detec
     d->desk = capt_alloc((size_t)d->n_desks * sizeof *d->desk);
     for (int i = 0; i < d->n_desks; i++)
         d->desk[i].arena = capt_arena_new(0);
-    if (open_files(d, pool, err) || probe_some(d, err)) {
+    if (capt_detector_rows_open(d, pool, err) || probe_some(d, err)) {
         capt_detector_close(d);
         return NULL;
     }
@@ -502,7 +297,7 @@ void capt_detector_close(capt_detector *d)
     if (!d)
         return;
     for (int i = 0; i < d->n_desks; i++) {
-        struct desk *k = &d->desk[i];
+        struct capt_desk *k = &d->desk[i];
         capt_str_free(&k->text);
         capt_str_free(&k->more);
         capt_arena_free(k->arena);
