@@ -179,7 +179,7 @@ static json_t *write_field(const capt_field *f, const char *rec, int *absent)
             return is_short(f, *(const char *const *)from) ? json_string(*(const char *const *)from) : NULL;
         break;
     case CAPT_T_INT:
-        if (*(const int64_t *)from != CAPT_NO_INT)
+        if (f->required || *(const int64_t *)from != CAPT_NO_INT)
             return json_integer(*(const int64_t *)from);
         break;
     case CAPT_T_NUM:

@@ -1,13 +1,33 @@
-/* Fuzz target of record streams: caption, hypothesis and tag records, training logs, each strict and skipping bad lines. */
+/* Fuzz target of record streams: caption, hypothesis and tag records, training logs, each strict and skipping bad lines; and each line as
+ * a record of any kind: what is read can be written, and is read again. */
 #include "fuzz.h"
+#include "base/mem.h"
 #include "record/caption.h"
 #include "record/curve.h"
+#include "record/ndjson.h"
 
 static int skip(void *arg, capt_err *err)
 {
     ++*(int *)arg;
     *err = (capt_err)CAPT_ERR_INIT;
     return 0;
+}
+
+static void any_kind(const json_t *o, capt_arena *a)
+{
+    for (int i = 0; capt_kind_at(i); i++) {
+        const capt_kind *k = capt_kind_at(i);
+        capt_err err = CAPT_ERR_INIT;
+        void *rec = capt_alloc(k->size);
+        capt_arena_reset(a);
+        if (!capt_record_read(k, o, rec, a, "fuzz", &err)) {
+            json_t *w = capt_record_write(k, rec, o);
+            if (!w || capt_record_read(k, w, rec, a, "again", &err))
+                abort();
+            json_decref(w);
+        }
+        free(rec);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
@@ -36,6 +56,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         capt_hyps_free(ok[1] ? h : NULL);
         capt_tags_free(ok[2] ? t : NULL);
     }
+    capt_ndjson *in = capt_ndjson_new(paths, 1, 4096);
+    capt_arena *a = capt_arena_new(0);
+    json_t *o = NULL;
+    for (capt_err e = CAPT_ERR_INIT; capt_ndjson_next(in, &o, &e) != 0 && !capt_ndjson_failed(in); e = (capt_err)CAPT_ERR_INIT, o = NULL) {
+        if (o)
+            any_kind(o, a);
+        json_decref(o);
+    }
+    capt_arena_free(a);
+    capt_ndjson_free(in);
     capt_curves curves = {0};
     capt_err err = CAPT_ERR_INIT;
     if (!capt_curves_read(path, &curves, &err))

@@ -22,6 +22,7 @@ printf 'a_1.jpg#0\tA dog .\na_1.jpg#1\tThe dog runs .\nb_2.jpg#0\tTwo men .\n' >
 printf 'a_1.jpg\nb_2\n' >annot/names
 printf '{"id":1,"caption":"a dog","logprob":-1.5,"model":"x","trained_on":false,"candidates":[{"caption":"a dog","logprob":-1.5}]}\n' >record/hypotheses
 printf '{"id":"a","tags":["dog","cat"],"scores":[0.5,0.25]}\n' >record/tags
+grep '^good' "$top/tests/golden/records.tsv" | grep -v '<<' | cut -f 2- | while IFS='	' read -r kind line; do printf '%s\\n' "$line" >>"record/$kind.lines"; done
 printf '{"event":"step","step":1,"epoch":0,"loss":2.5,"lr":0.001}\n{"event":"val","step":1,"val_loss":null,"CIDEr":0.5}\n' >record/log
 box=AACAPwAAAEAAAEBBAACAQQ== one=AACAPwAAAEAAAEBA geo=AACAPwAAgD4AAIA+AABAPwAAQD8AAAA/AAAAPw==
 printf '7\t640\t480\t1\t%s\t%s\n8\t640\t480\t1\t%s\t%s\n' $box $one $box $one >regions/butd
