@@ -2,6 +2,7 @@
 # R1. Every long-running program is killed by signal 9 at random moments and run again with --resume (those that begin anew: run again):
 # no half file stands under the final name, and in the end the bytes are those of an undisturbed run, with nothing left beside them.
 # Budget: two minutes. KILLS: how many a program. SEED: other moments.
+import base64
 import os
 import random
 import struct
@@ -20,6 +21,10 @@ head += ' ' * (-(len(head) + 11) % 64) + '\n'
 block = struct.pack('<%df' % (4 * dim), *[(k % 97) / 8 for k in range(4 * dim)])
 write('f.npy', b'\x93NUMPY\x01\x00' + struct.pack('<H', len(head)) + head.encode() + block * (rows // 4))
 write('names', ''.join('%d\n' % (i * 7919 % 100003) for i in range(rows)))
+boxes = base64.b64encode(struct.pack('<32f', *[1, 2, 30, 40] * 8)).decode()
+with open('rows.tsv', 'w') as f: # three transactions
+    for i in range(400):
+        f.write('%d\t64\t48\t8\t%s\t%s\n' % (i * 7919 % 100003, boxes, base64.b64encode(struct.pack('<64f', *[(i + k) % 97 / 8 for k in range(64)]) * 192).decode()))
 for i in range(3):
     must('clip-featurize', '--quiet', '--weights', VIT, '--images', 'toy/images', '--features', 'both', '--dtype', 'f32', '--shard', '%d/3' % i, '--store', 'p%d' % i, 'many.ndjson')
 must('capt-beam', '--quiet', '--model', 'a.ckpt', '--store', 's.mdb', '--split', 'all', '--out', 'hyp', 'r.ndjson')
@@ -85,6 +90,7 @@ def kill_often(name, args, resume=('--resume',), kills=None):
 small = ' '.join(tiny)
 kill_often('clip-featurize', 'clip-featurize --quiet --weights %s --images @toy/images --batch 4 --store out @many.ndjson' % VIT)
 kill_often('vinvl-import', 'vinvl-import --quiet --format npy --names @names --store out @f.npy')
+kill_often('vinvl-import of rows', 'vinvl-import --quiet --dim 1536 --dtype f32 --threads 2 --store out @rows.tsv')
 kill_often('capt-store load', 'capt-store load --out out @p0.ndjson')
 kill_often('capt-store merge', 'capt-store merge --out out @p2 @p0 @p1')
 kill_often('capt-store compact', 'capt-store compact --out out @imported')

@@ -4,6 +4,7 @@
 # each write for itself; of the folder's changes some first ones are there. From every such state the same command goes on to the bytes of
 # an undisturbed run, a file under the final name is whole, and no more than one batch (one update) of work is lost.
 # Budget: a minute. STATES: how many in all. SEED: other ones.
+import base64
 import json
 import os
 import random
@@ -23,6 +24,10 @@ if run(['vocab-build', '--help'], env={'LD_PRELOAD': SHIM}).status == 99:
     skip_all('system calls cannot be filtered here: no device')
 write('text', ''.join(json.dumps({'id': i * 7919 % 10007, 'sections': [{'name': 'grid', 'dtype': 'f16', 'dim': 8, 'rows': [[i % 64 - 32 + c for c in range(8)]]}]}) + '\n' for i in range(600)))
 write('text2', ''.join(json.dumps({'id': 20000 + i, 'sections': [{'name': 'grid', 'dtype': 'f16', 'dim': 8, 'rows': [[i % 64 - 32 + c for c in range(8)]]}]}) + '\n' for i in range(300)))
+with open('tsv', 'w') as f:
+    for i in range(600):
+        numbers = struct.pack('<16f', *[i % 64 - 32 + c for c in range(16)])
+        f.write('%d\t64\t48\t2\t%s\t%s\n' % (i * 7919 % 10007, *[base64.b64encode(x).decode() for x in (struct.pack('<8f', 1, 2, 30, 40, 5, 6, 7, 8), numbers)]))
 must('capt-store', 'load', '--out', 'p0', 'text')
 must('capt-store', 'load', '--out', 'p1', 'text2')
 
@@ -163,8 +168,9 @@ def cuts(name, states, args, progress, one, again=('--resume',), before=None):
 
 
 small = ' '.join(tiny)
-cuts('capt-store load', STATES * 3 // 10, 'capt-store load --out u/out text', images, BATCH + 1)
+cuts('capt-store load', STATES * 2 // 10, 'capt-store load --out u/out text', images, BATCH + 1)
 cuts('clip-featurize', STATES // 10, 'clip-featurize --quiet --weights %s --images toy/images --store u/out r.ndjson' % VIT, images, BATCH + 1)
+cuts('vinvl-import', STATES // 10, 'vinvl-import --quiet --threads 2 --dtype f32 --store u/out tsv', images, BATCH + 1)
 cuts('capt-store merge', STATES // 10, 'capt-store merge --out u/out p0 p1', None, 0)
 cuts('capt-train', STATES * 3 // 10, 'capt-train %s --captions r.ndjson --vocab v.json --store s.mdb --section grid --batch 4 --epochs 3 --save-minutes 0 --quiet --out u/out' % small, updates, 1)
 cuts('capt-scst', STATES // 10, 'capt-scst --init a.ckpt --captions r.ndjson --store s.mdb --batch 5 --epochs 1 --checks 1 --save-minutes 0 --quiet --out u/out', updates, 1)
