@@ -252,9 +252,13 @@ static int set_json(capt_prog *p, int i, json_t *v)
     if (!ok)
         return capt_prog_usage(p, "%s: \"%s\" is not %s", st->config, o->name, want[o->type]);
     if (o->type == CAPT_O_STRS) {
-        *(capt_strs *)o->to = (capt_strs){0};
+        capt_strs *to = o->to, later = st->given[i] ? *to : (capt_strs){0}; /* KEY=VALUE of the command line */
+        *to = (capt_strs){0};
         for (size_t k = 0; k < json_array_size(v); k++)
-            push(o->to, json_string_value(json_array_get(v, k)));
+            push(to, json_string_value(json_array_get(v, k)));
+        for (size_t k = 0; k < later.n; k++)
+            push(to, later.v[k]);
+        free(later.v);
     } else if (o->type == CAPT_O_INT || o->type == CAPT_O_NUM) {
         char shown[32];
         snprintf(shown, sizeof shown, "%.15g", json_number_value(v));
@@ -288,7 +292,8 @@ static int read_config(capt_prog *p)
         if (i < 0 || st->row[i].to == &st->config || st->row[i].to == &st->help || st->row[i].to == &st->version ||
             st->row[i].to == &st->print_options || st->row[i].to == &st->schema || st->row[i].to == &st->complete)
             return capt_prog_usage(p, "%s: unknown option \"%s\"", st->config, key);
-        if (!st->given[i] && set_json(p, i, v) != 0)
+        int by_key = st->row[i].type == CAPT_O_STRS && strcmp(st->row[i].arg, "KEY=VALUE") == 0;
+        if ((!st->given[i] || by_key) && set_json(p, i, v) != 0)
             return -1;
     }
     return 0;

@@ -24,7 +24,8 @@ typedef enum capt_opt_type {
 
 /* --print-options prints {"program","synopsis","about","options":[{"name","type","arg","help","default","min","max","choices",
  * "local","required","common"}]}: members that do not apply are left out. --config FILE is an object with the same names: true
- * or false for flags, a number, a string, an array for CAPT_O_STRS; the command line wins. --complete bash prints a completion. */
+ * or false for flags, a number, a string, an array for CAPT_O_STRS; the command line wins, and of an array of KEY=VALUE key by key: the file's come first, the
+ * command line's after them. --complete bash prints a completion. */
 typedef struct capt_strs { const char **v; size_t n; } capt_strs;
 
 typedef struct capt_opt {

@@ -17,7 +17,7 @@
 
 static int64_t beam = 5;
 static double lr = 0.5;
-static capt_strs stores;
+static capt_strs stores, keys;
 static int kind = 1, flag;
 static const char *out;
 static int64_t act;
@@ -26,6 +26,7 @@ static const capt_opt options[] = {
     {"beam", CAPT_O_INT, &beam, "N", "beam width", 1, 100, 0, 0},
     {"lr", CAPT_O_NUM, &lr, "X", "learning rate", 0, 1e300, 0, 0},
     {"store", CAPT_O_STRS, &stores, "FILE", "feature store", 0, 0, 1, 1},
+    {"set", CAPT_O_STRS, &keys, "KEY=VALUE", "a key", 0, 0, 1, 0},
     {"type", CAPT_O_CHOICE, &kind, "word|gpt2|bert", "kind of vocabulary", 0, 0, 0, 0},
     {"out", CAPT_O_STR, &out, "FILE", "output", 0, 0, 1, 0},
     {"flag", CAPT_O_FLAG, &flag, NULL, "a flag", 0, 0, 0, 0},
@@ -83,6 +84,8 @@ static int run(capt_prog *p)
     capt_str_free(&s);
     for (size_t i = 0; i < stores.n; i++)
         printf("store %s\n", stores.v[i]);
+    for (size_t i = 0; i < keys.n; i++)
+        printf("key %s\n", keys.v[i]);
     for (int i = 0; i < p->argc; i++)
         printf("operand %s\n", p->argv[i]);
     printf("%s\n", p->device);
@@ -215,6 +218,8 @@ static void config_files(void **state)
         {"{\"store\":[\"p\",\"q\"],\"beam\":9,\"lr\":1,\"type\":\"word\",\"flag\":true,\"out\":\"o\"}", "", 0,
          "{\"beam\":9,\"flag\":true,\"lr\":1.0,\"seed\":0,\"type\":\"word\"}\nstore p\nstore q\n", ""},
         {"{\"store\":[\"p\",\"q\"],\"beam\":9}", "--beam 3 --store z", 0, "{\"beam\":3,\"flag\":false,\"lr\":0.5,\"seed\":0,\"type\":\"gpt2\"}\nstore z\nauto\n", ""},
+        {"{\"set\":[\"a=1\",\"b=2\"]}", "--store z --set b=3 --set c=4", 0, /* key by key, later ones win */
+         "{\"beam\":5,\"flag\":false,\"lr\":0.5,\"seed\":0,\"type\":\"gpt2\"}\nstore z\nkey a=1\nkey b=2\nkey b=3\nkey c=4\nauto\n", ""},
         {"{\"beams\":9}", "", 2, NULL, X("cfg: unknown option \"beams\"")},
         {"{\"help\":true}", "", 2, NULL, X("cfg: unknown option \"help\"")},
         {"{\"beam\":\"9\"}", "", 2, NULL, X("cfg: \"beam\" is not a whole number")},
