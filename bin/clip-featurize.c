@@ -1,6 +1,9 @@
-/* Images + CLIP weights -> feature store: decode and preprocess on the pool, encode a batch, store it. */
+/* Images + CLIP weights -> feature store. A batch is decoded and preprocessed by the pool's threads where the encoding of those before it leaves them free,
+ * encoded on all of them, and stored by a thread of its own; several batches are under way at once, and they pass each station in order. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -39,7 +42,22 @@ static const capt_opt options[] = {
     {NULL}
 };
 
-typedef struct job {
+typedef struct job job;
+
+/* One batch on its way: read by the pool, encoded by the main thread, stored by the writer. */
+typedef struct part {
+    const job *j;
+    int64_t n;                 /* records */
+    const capt_caption **rec;
+    capt_err *err;             /* what kept record i from being encoded */
+    int64_t *at;               /* its place among the encoded ones */
+    uint8_t *pixels;           /* (batch,R,R,3): of record i; before encoding the good ones close ranks */
+    capt_real *real;           /* the sections of the encoded images, one section behind the other */
+    int64_t good;
+    capt_tasks reading;
+} part;
+
+struct job {
     capt_prog *p;
     capt_captions *list;
     capt_picked all; /* those of --split */
@@ -53,28 +71,85 @@ typedef struct job {
     capt_idset *trained_on; /* images the encoder was trained on */
     const capt_caption **todo;
     size_t n_todo;
-    /* one batch */
-    const capt_caption **rec;
-    capt_err *err;
-    uint8_t *pixels;       /* (batch,R,R,3) */
-    capt_real *real;       /* one section of a batch, downloaded */
+    /* the ring of batches: batch number k is in part k % n_parts; written <= encoded <= n_batches under the lock */
+    part *parts;
+    int64_t n_parts, n_batches, encoded, written;
+    int closing, failed; /* nothing more will be encoded; nothing more will be written */
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    /* the writer's, which also has p->err and p's messages meanwhile */
+    capt_err trouble;
     float *single;         /* one section of one image */
     void *bytes[2];        /* the sections of one image */
-} job;
+    double first;          /* when the first batch was stored */
+};
+
+static size_t slot(const job *j)
+{
+    return (size_t)j->prep.size * (size_t)j->prep.size * 3;
+}
 
 static void read_one(void *arg, int64_t i, int worker)
 {
-    job *j = arg;
+    part *b = arg;
+    const job *j = b->j;
     (void)worker;
-    const char *file = j->rec[i]->file;
-    size_t slot = (size_t)j->prep.size * (size_t)j->prep.size * 3;
+    const char *file = b->rec[i]->file;
     capt_image im = {0};
     if (!file)
-        capt_fail(&j->err[i], CAPT_EDATA, "\"file\" is missing");
-    else if (capt_image_load(j->dir, file, &j->limits, &im, &j->err[i]) == 0 && capt_prep_run(&j->prep, &im, j->pixels + (size_t)i * slot, &j->err[i]))
-        capt_err_prefix(&j->err[i], "%s", file);
+        capt_fail(&b->err[i], CAPT_EDATA, "\"file\" is missing");
+    else if (capt_image_load(j->dir, file, &j->limits, &im, &b->err[i]) == 0 && capt_prep_run(&j->prep, &im, b->pixels + (size_t)i * slot(j), &b->err[i]))
+        capt_err_prefix(&b->err[i], "%s", file);
     capt_image_free(&im);
 }
+
+/* Begins to read batch number k. */
+static void begin(job *j, int64_t k)
+{
+    part *b = &j->parts[k % j->n_parts];
+    size_t from = (size_t)k * (size_t)batch;
+    b->j = j;
+    b->n = j->n_todo - from < (size_t)batch ? (int64_t)(j->n_todo - from) : batch;
+    for (int64_t i = 0; i < b->n; i++) {
+        b->rec[i] = j->todo[from + (size_t)i];
+        b->err[i].code = CAPT_OK;
+    }
+    capt_pool_begin(j->c->be->pool, &b->reading, b->n, read_one, b);
+}
+
+static int encode(job *j, part *b, capt_err *err)
+{
+    capt_ctx *c = j->c;
+    b->good = 0;
+    for (int64_t i = 0; i < b->n; i++) {
+        b->at[i] = -1;
+        if (b->err[i].code)
+            continue;
+        if (b->good < i)
+            memcpy(b->pixels + (size_t)b->good * slot(j), b->pixels + (size_t)i * slot(j), slot(j));
+        b->at[i] = b->good++;
+    }
+    if (b->good == 0)
+        return 0;
+    capt_ctx_reset(c);
+    capt_encoded out;
+    capt_tensor *u8 = capt_ctx_upload(c, CAPT_U8, 4, (const int64_t[]){b->good, j->prep.size, j->prep.size, 3}, b->pixels);
+    if (!capt_ctx_bad(c))
+        capt_encode(c, j->e, u8, &out);
+    if (capt_ctx_check(c, err))
+        return -1;
+    capt_real *to = b->real;
+    for (int s = 0; s < j->meta.n_sections; s++) {
+        const capt_tensor *t = strcmp(j->meta.section[s].name, "grid") ? out.global : out.grid;
+        int64_t numel = capt_tensor_numel(t);
+        if (capt_ctx_download(c, to, t->data, (size_t)numel * sizeof *to))
+            return capt_ctx_check(c, err);
+        to += numel;
+    }
+    return 0;
+}
+
+/* ---- the writer: what became of each record, in their order ---- */
 
 static int refused(job *j, const capt_caption *rec, capt_err *err)
 {
@@ -83,10 +158,11 @@ static int refused(job *j, const capt_caption *rec, capt_err *err)
     capt_err_prefix(err, "id %s", key);
     if (capt_prog_bad(j->p, err) == 0)
         return 0;
-    return j->p->err.code ? -1 : capt_fail(&j->p->err, err->code, "%s", err->text);
+    const capt_err *why = err->code ? err : &j->p->err; /* it was skipped, but --errors could not be written */
+    return capt_fail(&j->trouble, why->code, "%s", why->text);
 }
 
-/* Image i of the encoded batch: section s of it from j->real to j->bytes[s]. */
+/* Encoded image i: section s of it to j->bytes[s]. */
 static int convert(job *j, int s, int64_t i, const capt_caption *rec, const capt_real *from, capt_err *err)
 {
     const capt_store_section *sec = &j->meta.section[s];
@@ -100,85 +176,128 @@ static int convert(job *j, int s, int64_t i, const capt_caption *rec, const capt
                      (long long)(bad % sec->dim), sec->name, (double)j->single[bad], capt_dtype_name(sec->dtype));
 }
 
-static int encode(job *j, int64_t n)
+static int write_part(job *j, part *b)
 {
-    capt_ctx *c = j->c;
-    capt_ctx_reset(c);
-    capt_encoded out;
-    capt_tensor *u8 = capt_ctx_upload(c, CAPT_U8, 4, (const int64_t[]){n, j->prep.size, j->prep.size, 3}, j->pixels);
-    if (!capt_ctx_bad(c))
-        capt_encode(c, j->e, u8, &out);
-    if (capt_ctx_check(c, &j->p->err))
-        return -1;
-    const capt_real *real[2] = {0};
-    capt_real *at = j->real;
-    for (int s = 0; s < j->meta.n_sections; s++) {
-        const capt_tensor *t = strcmp(j->meta.section[s].name, "grid") ? out.global : out.grid;
-        int64_t numel = capt_tensor_numel(t);
-        if (capt_ctx_download(c, at, t->data, (size_t)numel * sizeof *at))
-            return capt_ctx_check(c, &j->p->err);
-        real[s] = at;
-        at += numel;
-    }
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < b->n; i++)
+        if (b->err[i].code && refused(j, b->rec[i], &b->err[i]))
+            return -1;
+    for (int64_t i = 0; i < b->n; i++) {
         capt_section sec[2];
-        capt_err err = CAPT_ERR_INIT;
-        int bad = 0;
-        for (int s = 0; s < j->meta.n_sections && !bad; s++) {
+        const capt_real *real = b->real;
+        if (b->at[i] < 0)
+            continue;
+        for (int s = 0; s < j->meta.n_sections && b->at[i] >= 0; s++) {
             const capt_store_section *m = &j->meta.section[s];
             sec[s] = (capt_section){.dtype = m->dtype, .rows = m->rows, .dim = m->dim, .data = j->bytes[s]};
             memcpy(sec[s].name, m->name, sizeof m->name);
-            bad = convert(j, s, i, j->rec[i], real[s], &err);
+            if (convert(j, s, b->at[i], b->rec[i], real, &b->err[i]))
+                b->at[i] = -1;
+            real += b->good * (m->rows ? m->rows : 1) * m->dim;
         }
-        if (bad && refused(j, j->rec[i], &err))
-            return -1;
-        if (!bad && capt_store_put(j->out, &j->rec[i]->id, sec, j->meta.n_sections, &j->p->err))
+        if (b->at[i] < 0 ? refused(j, b->rec[i], &b->err[i]) : capt_store_put(j->out, &b->rec[i]->id, sec, j->meta.n_sections, &j->trouble))
             return -1;
     }
     return 0;
 }
 
-/* Reads and encodes records todo[at..at+n-1]; bad ones are dropped, the good ones close ranks. */
-static int run_batch(job *j, size_t at, int64_t n)
+/* The time all will take is known once the second batch is through: the first one also pays for memory and packed weights. */
+static void tell_time(job *j, int64_t stored)
 {
-    size_t slot = (size_t)j->prep.size * (size_t)j->prep.size * 3;
-    for (int64_t i = 0; i < n; i++) {
-        j->rec[i] = j->todo[at + (size_t)i];
-        j->err[i] = (capt_err)CAPT_ERR_INIT;
-    }
-    capt_pool_run(j->c->be->pool, n, read_one, j);
-    int64_t good = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (j->err[i].code) {
-            if (refused(j, j->rec[i], &j->err[i]))
-                return -1;
-            continue;
+    if (stored == 1)
+        j->first = capt_now();
+    if (stored != 2 || j->n_batches < 3)
+        return;
+    char left[32];
+    double rate = (double)batch / (capt_now() - j->first);
+    size_t n = j->n_todo - 2 * (size_t)batch;
+    capt_time_text((double)n / rate, left);
+    capt_prog_note(j->p, "%.3g images/s, the other %zu will take about %s", rate, n, left);
+}
+
+static void *writer(void *arg)
+{
+    job *j = arg;
+    capt_progress g;
+    capt_progress_start(&g, j->p, "images", (int64_t)j->n_todo);
+    pthread_mutex_lock(&j->lock);
+    for (;;) {
+        while (j->written == j->encoded && !j->closing)
+            pthread_cond_wait(&j->moved, &j->lock);
+        if (j->written == j->encoded)
+            break;
+        int64_t k = j->written;
+        pthread_mutex_unlock(&j->lock);
+        int bad = write_part(j, &j->parts[k % j->n_parts]);
+        size_t done = (size_t)(k + 1) * (size_t)batch;
+        if (!bad) {
+            tell_time(j, k + 1);
+            capt_progress_at(&g, (int64_t)(done < j->n_todo ? done : j->n_todo), NULL);
         }
-        if (good < i) {
-            memcpy(j->pixels + (size_t)good * slot, j->pixels + (size_t)i * slot, slot);
-            j->rec[good] = j->rec[i];
-        }
-        good++;
+        pthread_mutex_lock(&j->lock);
+        j->failed = bad;
+        j->written += !bad;
+        pthread_cond_signal(&j->moved);
+        if (bad)
+            break;
     }
-    return good ? encode(j, good) : 0;
+    pthread_mutex_unlock(&j->lock);
+    capt_progress_end(&g);
+    return NULL;
+}
+
+/* ---- the main thread ---- */
+
+/* Batches that may be begun, -1 after an error of the writer; waits for it while none may be. */
+static int64_t room(job *j, int64_t begun)
+{
+    pthread_mutex_lock(&j->lock);
+    while (begun == j->encoded && j->written + j->n_parts == begun && !j->failed)
+        pthread_cond_wait(&j->moved, &j->lock);
+    int64_t n = j->failed ? -1 : j->written + j->n_parts - begun;
+    pthread_mutex_unlock(&j->lock);
+    return n;
 }
 
 static int all_batches(job *j)
 {
-    capt_prog *p = j->p;
-    capt_progress g;
-    capt_progress_start(&g, p, "images", (int64_t)j->n_todo);
-    int rc = 0;
-    for (size_t at = 0; at < j->n_todo && rc == 0;) {
-        int64_t n = j->n_todo - at < (size_t)batch ? (int64_t)(j->n_todo - at) : batch;
-        rc = run_batch(j, at, n);
-        at += (size_t)n;
-        capt_progress_at(&g, (int64_t)at, NULL);
-        if (rc == 0 && at < j->n_todo && capt_prog_stopping())
-            rc = capt_prog_stopped(p, store);
+    pthread_t th;
+    sigset_t every, old; /* signals are the main thread's */
+    sigfillset(&every);
+    pthread_sigmask(SIG_SETMASK, &every, &old);
+    int rc = pthread_create(&th, NULL, writer, j);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (rc)
+        return capt_fail(&j->p->err, CAPT_EIO, "the writing thread cannot be started: %s", strerror(rc));
+    int64_t begun = 0, k = 0;
+    capt_err err = CAPT_ERR_INIT;
+    while (k < j->n_batches && !rc && (k == 0 || !capt_prog_stopping())) {
+        int64_t n = room(j, begun);
+        if (n < 0)
+            break;
+        for (; n > 0 && begun < j->n_batches; n--)
+            begin(j, begun++);
+        part *b = &j->parts[k++ % j->n_parts];
+        capt_pool_wait(j->c->be->pool, &b->reading);
+        rc = encode(j, b, &err);
+        if (rc)
+            break;
+        pthread_mutex_lock(&j->lock);
+        j->encoded++;
+        pthread_cond_signal(&j->moved);
+        pthread_mutex_unlock(&j->lock);
     }
-    capt_progress_end(&g);
-    return rc;
+    for (int64_t i = k; i < begun; i++)
+        capt_pool_wait(j->c->be->pool, &j->parts[i % j->n_parts].reading);
+    pthread_mutex_lock(&j->lock);
+    j->closing = 1;
+    pthread_cond_signal(&j->moved);
+    pthread_mutex_unlock(&j->lock);
+    pthread_join(th, NULL);
+    if (j->failed || rc) { /* what the writer met belongs to earlier records */
+        j->p->err = j->failed ? j->trouble : err;
+        return -1;
+    }
+    return j->written < j->n_batches ? capt_prog_stopped(j->p, store) : 0;
 }
 
 /* ---- set-up ---- */
@@ -284,20 +403,45 @@ static void estimate(job *j)
     free(part);
 }
 
+/* One batch being encoded, one being stored, one read, and more to read where there are more threads than images in a batch. */
 static void buffers(job *j)
 {
-    size_t n = (size_t)batch, R = (size_t)j->prep.size, most = 0, all = 0;
+    size_t n = (size_t)batch, most = 0, all = 0;
     for (int i = 0; i < j->meta.n_sections; i++) {
         size_t k = (size_t)j->meta.section[i].rows * (size_t)j->meta.section[i].dim;
         most = k > most ? k : most;
         all += k;
         j->bytes[i] = capt_alloc(k * sizeof(float));
     }
-    j->rec = capt_alloc(n * sizeof *j->rec);
-    j->err = capt_alloc(n * sizeof *j->err);
-    j->pixels = capt_try_alloc64(n * R * R * 3, &j->p->err);
-    j->real = capt_try_alloc64(n * all * sizeof *j->real, &j->p->err);
     j->single = capt_alloc(most * sizeof *j->single);
+    j->n_batches = (int64_t)((j->n_todo + n - 1) / n);
+    j->n_parts = 3 + capt_pool_size(j->c->be->pool) / batch;
+    if (j->n_parts > j->n_batches)
+        j->n_parts = j->n_batches;
+    j->parts = capt_alloc((size_t)j->n_parts * sizeof *j->parts);
+    for (int64_t i = 0; i < j->n_parts; i++) {
+        part *b = &j->parts[i];
+        b->rec = capt_alloc(n * sizeof *b->rec);
+        b->err = capt_alloc(n * sizeof *b->err);
+        b->at = capt_alloc(n * sizeof *b->at);
+        b->pixels = capt_try_alloc64(n * slot(j), &j->p->err);
+        b->real = capt_try_alloc64(n * all * sizeof *b->real, &j->p->err);
+    }
+}
+
+static void free_buffers(job *j)
+{
+    for (int64_t i = 0; i < j->n_parts; i++) {
+        free(j->parts[i].rec);
+        free(j->parts[i].err);
+        free(j->parts[i].at);
+        free(j->parts[i].pixels);
+        free(j->parts[i].real);
+    }
+    free(j->parts);
+    free(j->single);
+    free(j->bytes[0]);
+    free(j->bytes[1]);
 }
 
 static int log_event(job *j, const char *event)
@@ -346,6 +490,8 @@ static int run(capt_prog *p)
         capt_idset_free(j.trained_on);
         return -1;
     }
+    pthread_mutex_init(&j.lock, NULL);
+    pthread_cond_init(&j.moved, NULL);
     capt_session dev = {0};
     capt_params ps = {0};
     char hash[33];
@@ -377,13 +523,9 @@ static int run(capt_prog *p)
     capt_captions_free(j.list);
     free(j.all.v);
     free(j.todo);
-    free(j.rec);
-    free(j.err);
-    free(j.pixels);
-    free(j.real);
-    free(j.single);
-    free(j.bytes[0]);
-    free(j.bytes[1]);
+    free_buffers(&j);
+    pthread_mutex_destroy(&j.lock);
+    pthread_cond_destroy(&j.moved);
     return rc;
 }
 

@@ -190,13 +190,13 @@ void capt_progress_start(capt_progress *g, const capt_prog *p, const char *unit,
     g->shown = g->tty ? 0 : g->t0;
 }
 
-static void add_time(capt_str *s, double sec)
+void capt_time_text(double sec, char text[32])
 {
     long t = sec < 0 ? 0 : sec > 3.6e9 ? 3600000000L : (long)(sec + 0.5);
     if (t >= 3600)
-        capt_str_printf(s, "%ld:%02ld:%02ld", t / 3600, t / 60 % 60, t % 60);
+        snprintf(text, 32, "%ld:%02ld:%02ld", t / 3600, t / 60 % 60, t % 60);
     else
-        capt_str_printf(s, "%ld:%02ld", t / 60, t % 60);
+        snprintf(text, 32, "%ld:%02ld", t / 60, t % 60);
 }
 
 static void draw(capt_progress *g, int64_t done, const char *extra)
@@ -207,14 +207,10 @@ static void draw(capt_progress *g, int64_t done, const char *extra)
     if (g->total > 0)
         capt_str_printf(&s, "/%lld", (long long)g->total);
     capt_str_printf(&s, " %s, %.3g/s", g->unit, rate);
-    if (g->total > done && rate > 0) {
-        capt_str_puts(&s, ", ");
-        add_time(&s, (double)(g->total - done) / rate);
-        capt_str_puts(&s, " left");
-    } else {
-        capt_str_puts(&s, ", ");
-        add_time(&s, spent);
-    }
+    int left = g->total > done && rate > 0;
+    char time[32];
+    capt_time_text(left ? (double)(g->total - done) / rate : spent, time);
+    capt_str_printf(&s, ", %s%s", time, left ? " left" : "");
     if (extra && *extra) {
         capt_str_puts(&s, ", ");
         capt_str_puts_escaped(&s, extra, strlen(extra));

@@ -86,6 +86,8 @@ typedef struct capt_progress { const capt_prog *p; const char *unit; int64_t tot
 void capt_progress_start(capt_progress *g, const capt_prog *p, const char *unit, int64_t total); /* total 0: unknown */
 void capt_progress_at(capt_progress *g, int64_t done, const char *extra);
 void capt_progress_end(capt_progress *g);
+/* "1:02:03" or "2:03" */
+void capt_time_text(double seconds, char text[32]);
 
 /* --log: appends one NDJSON record with "ts" (seconds since the epoch) added; steals rec; no-op without --log. */
 int capt_prog_log(capt_prog *p, json_t *rec);

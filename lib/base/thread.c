@@ -14,19 +14,24 @@ enum { SPIN_NS = 30000 };
 
 /* A run is published by `open` and `gen`. A worker announces itself in `busy` before it looks at `open`; the caller closes
  * `open` before it looks at `busy`. So (sequential consistency) whoever saw an open run is waited for, and a worker that is
- * still asleep when the tasks are gone is not. `sleepers` against `gen`, and `waiting` against `busy`, pair the same way. */
+ * still asleep when the tasks are gone is not. `sleepers` against `gen`, and `waiting` against `busy`, pair the same way.
+ *
+ * Tasks beside the runs are long (a picture to decode), so their list has the mutex; `beside` counts those nobody has taken, for workers that look
+ * without it. A worker among them is not busy: a run that is published meanwhile goes on without it. */
 struct capt_pool {
     int size, spin;
     pthread_t *th;
     struct worker *worker;
     pthread_mutex_t run, m; /* run: one caller at a time */
-    pthread_cond_t work, done;
+    pthread_cond_t work, done, beside_done;
+    capt_tasks *first, *last; /* with tasks that nobody has taken */
     void (*fn)(void *arg, int64_t task, int worker);
     void *arg;
     int64_t n;
     _Alignas(64) atomic_int_fast64_t next;
     _Alignas(64) atomic_uint gen;
     atomic_int open, busy, sleepers, waiting, stop;
+    atomic_int_fast64_t beside;
 };
 
 struct worker {
@@ -71,25 +76,68 @@ static void take_tasks(capt_pool *p, int id)
     here_id = id0;
 }
 
+/* Does one task beside the runs, of t or (NULL) the first there is; 0: there was none. */
+static int take_beside(capt_pool *p, capt_tasks *t, int id)
+{
+    pthread_mutex_lock(&p->m);
+    t = t ? t : p->first;
+    if (!t || t->taken == t->n) {
+        pthread_mutex_unlock(&p->m);
+        return 0;
+    }
+    int64_t i = t->taken++;
+    atomic_fetch_sub(&p->beside, 1);
+    if (t->taken == t->n) {
+        capt_tasks **at = &p->first, *before = NULL;
+        for (; *at != t; at = &before->after)
+            before = *at;
+        *at = t->after;
+        if (p->last == t)
+            p->last = before;
+    }
+    pthread_mutex_unlock(&p->m);
+    const capt_pool *pool0 = here;
+    int id0 = here_id;
+    here = p;
+    here_id = id;
+    t->fn(t->arg, i, id);
+    here = pool0;
+    here_id = id0;
+    pthread_mutex_lock(&p->m);
+    if (++t->done == t->n) /* from here on it is the caller's again */
+        pthread_cond_broadcast(&p->beside_done);
+    pthread_mutex_unlock(&p->m);
+    return 1;
+}
+
+static int idle(capt_pool *p, unsigned seen)
+{
+    return atomic_load(&p->gen) == seen && atomic_load(&p->beside) == 0;
+}
+
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     capt_pool *p = w->p;
     unsigned seen = 0;
     for (;;) {
-        if (p->spin && atomic_load(&p->gen) == seen)
-            for (int64_t end = now_ns() + SPIN_NS; atomic_load(&p->gen) == seen && now_ns() < end;)
+        if (p->spin && idle(p, seen))
+            for (int64_t end = now_ns() + SPIN_NS; idle(p, seen) && now_ns() < end;)
                 relax();
-        if (atomic_load(&p->gen) == seen) {
+        if (idle(p, seen)) {
             pthread_mutex_lock(&p->m);
             atomic_fetch_add(&p->sleepers, 1);
-            while (atomic_load(&p->gen) == seen)
+            while (idle(p, seen))
                 pthread_cond_wait(&p->work, &p->m);
             atomic_fetch_sub(&p->sleepers, 1);
             pthread_mutex_unlock(&p->m);
         }
         if (atomic_load(&p->stop))
             return NULL;
+        if (atomic_load(&p->gen) == seen) { /* runs come first */
+            take_beside(p, NULL, w->id);
+            continue;
+        }
         atomic_fetch_add(&p->busy, 1);
         seen = atomic_load(&p->gen);
         if (atomic_load(&p->open))
@@ -137,6 +185,7 @@ capt_pool *capt_pool_new(int threads, capt_err *err)
     pthread_mutex_init(&p->m, NULL);
     pthread_cond_init(&p->work, NULL);
     pthread_cond_init(&p->done, NULL);
+    pthread_cond_init(&p->beside_done, NULL);
     sigset_t all, old; /* signals belong to the program's own threads */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -166,6 +215,7 @@ void capt_pool_free(capt_pool *p)
         pthread_join(p->th[i], NULL);
     pthread_cond_destroy(&p->work);
     pthread_cond_destroy(&p->done);
+    pthread_cond_destroy(&p->beside_done);
     pthread_mutex_destroy(&p->m);
     pthread_mutex_destroy(&p->run);
     free(p->th);
@@ -218,6 +268,39 @@ void capt_pool_run(capt_pool *p, int64_t n, void (*fn)(void *arg, int64_t task, 
         wait_for_workers(p);
     }
     pthread_mutex_unlock(&p->run);
+}
+
+void capt_pool_begin(capt_pool *p, capt_tasks *t, int64_t n, void (*fn)(void *arg, int64_t task, int worker), void *arg)
+{
+    *t = (capt_tasks){.fn = fn, .arg = arg, .n = n};
+    if (!p || p->size == 1 || n <= 0)
+        return;
+    pthread_mutex_lock(&p->m);
+    if (p->first)
+        p->last->after = t;
+    else
+        p->first = t;
+    p->last = t;
+    atomic_fetch_add(&p->beside, n);
+    if (atomic_load(&p->sleepers) > 0)
+        pthread_cond_broadcast(&p->work);
+    pthread_mutex_unlock(&p->m);
+}
+
+void capt_pool_wait(capt_pool *p, capt_tasks *t)
+{
+    int id = p && here == p ? here_id : 0;
+    if (!p || p->size == 1) {
+        for (; t->taken < t->n; t->done = ++t->taken)
+            t->fn(t->arg, t->taken, id);
+        return;
+    }
+    while (take_beside(p, t, id)) {
+    }
+    pthread_mutex_lock(&p->m);
+    while (t->done < t->n)
+        pthread_cond_wait(&p->beside_done, &p->m);
+    pthread_mutex_unlock(&p->m);
 }
 
 int capt_cpu_count(void)

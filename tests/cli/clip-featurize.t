@@ -17,11 +17,16 @@ run() # OUT options...
 
 ok 'grid features' run a.mdb all.ndjson
 like 'the size is told before' "$(cat "$ERR")" '40 images .*grid 16x16 f16: about .* MB'
+like 'and the time, once it is known' "$(cat "$ERR")" 'images/s, the other 24 will take about [0-9]+:[0-9][0-9]$'
 ok 'nothing unfinished is left' test ! -e a.mdb.part
 ok 'records on standard input' sh -c 'clip-featurize --weights "$1" --images toy/images --device ref --store stdin.mdb <all.ndjson' - "$vit"
 ok 'give the same bytes' cmp a.mdb stdin.mdb
 ok 'another batch size and number of threads' run b.mdb --batch 7 --threads 3 all.ndjson
 ok 'give the same bytes' cmp a.mdb b.mdb
+ok 'one thread, which reads and encodes in turn' run b1.mdb --batch 3 --threads 1 all.ndjson
+ok 'gives the same bytes' cmp a.mdb b1.mdb
+ok 'more threads than images in many batches' run b16.mdb --batch 1 --threads 16 all.ndjson
+ok 'give the same bytes' cmp a.mdb b16.mdb
 ok 'the memory guard' sh -c 'clip-featurize --weights "$1" --images toy/images --device guard --store guard.mdb --quiet all.ndjson' - "$resnet"
 is '--quiet is quiet' "$(cat "$ERR")" ''
 ok 'both sections, f32, stretched, other resolution' run c.mdb --features both --dtype f32 --preprocess stretch --resolution 48 all.ndjson
@@ -107,6 +112,8 @@ status 1 'one bad record too many' odd m.mdb --max-bad 7 odd.ndjson
 rm -f m.mdb.part
 ok '--max-bad' odd m.mdb --max-bad 8 --errors bad.ndjson odd.ndjson
 like 'the rest is stored' "$(cat "$ERR")" 'm.mdb: 2 images'
+ok 'on other threads and batches' odd m1.mdb --max-bad 8 --errors bad1.ndjson --batch 2 --threads 3 odd.ndjson
+ok 'the same are listed in the same order' cmp bad.ndjson bad1.ndjson
 is 'all are listed' "$(jq -r .error bad.ndjson | sed 's/: .*//' | sort | tr '\n' ' ')" \
     'id empty id fifo id link id missing id nofile id short id up odd.ndjson:10 '
 like '--max-pixels' "$(odd p.mdb --max-pixels 100 odd.ndjson --max-bad 1 2>&1)" 'id good: good.jpg: .*pixels'

@@ -462,6 +462,62 @@ static void pool(void **state)
     assert_true(capt_cpu_count() >= 1);
 }
 
+/* Several sets beside runs, waited for in another order; a set of none; nothing is done twice, nothing is left when wait returns. */
+static void pool_beside(void **state)
+{
+    static const int sizes[] = {1, 2, 4};
+    for (int s = 0; s < 4; s++) {
+        capt_pool *p = s < 3 ? capt_pool_new(sizes[s], NULL) : NULL;
+        for (int r = 0; r < 200; r++) {
+            struct job *j = calloc(4, sizeof *j);
+            capt_tasks t[3];
+            for (int i = 0; i < 4; i++)
+                j[i].p = p;
+            j[0].inner = 1;
+            for (int i = 0; i < 3; i++)
+                capt_pool_begin(p, &t[i], i * 7 + r % 2, r % 50 ? touch : slow, &j[i]);
+            for (int k = 0; k < 5; k++)
+                capt_pool_run(p, 20, touch, &j[3]);
+            for (int i = 0; i < 3; i++) {
+                int at = (i + r) % 3;
+                capt_pool_wait(p, &t[at]);
+                for (int k = 0; k < 1000; k++)
+                    assert_int_equal(j[at].hits[k], k < at * 7 + r % 2);
+                assert_int_equal(j[at].wrong, 0);
+            }
+            for (int k = 0; k < 20; k++)
+                assert_int_equal(j[3].hits[k], 5);
+            free(j);
+        }
+        capt_pool_free(p);
+    }
+}
+
+static struct meeting { capt_pool *p; _Atomic int begun; } meeting;
+
+static void meet(void *arg, int64_t task, int worker)
+{
+    meeting.begun = 1;
+}
+
+static void wait_for_it(void *arg, int64_t task, int worker)
+{
+    for (int i = 0; task == 0 && !meeting.begun && i < 20000; i++)
+        usleep(500);
+}
+
+/* A worker that has nothing to do in a run takes the task beside it: while task 0 of the run waits for it, so it is not put off to wait. */
+static void pool_beside_overlaps(void **state)
+{
+    meeting.p = capt_pool_new(2, NULL);
+    capt_tasks t;
+    capt_pool_begin(meeting.p, &t, 1, meet, NULL);
+    capt_pool_run(meeting.p, 2, wait_for_it, NULL);
+    assert_true(meeting.begun);
+    capt_pool_wait(meeting.p, &t);
+    capt_pool_free(meeting.p);
+}
+
 static void provenance(void **state)
 {
     json_t *one = capt_prov_append(NULL, capt_prov_entry("coco-toy", NULL));
@@ -480,7 +536,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors),  cmocka_unit_test(philox), cmocka_unit_test(random_numbers), cmocka_unit_test(hashes),
         cmocka_unit_test(half_floats), cmocka_unit_test(utf8), cmocka_unit_test(strings), cmocka_unit_test(memory),
-        cmocka_unit_test(json),    cmocka_unit_test(files),  cmocka_unit_test(pool), cmocka_unit_test(pool_waits),           cmocka_unit_test(provenance),
+        cmocka_unit_test(json),    cmocka_unit_test(files),  cmocka_unit_test(pool), cmocka_unit_test(pool_waits), cmocka_unit_test(pool_beside), cmocka_unit_test(pool_beside_overlaps),           cmocka_unit_test(provenance),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
