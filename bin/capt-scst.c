@@ -15,8 +15,8 @@
 #include "train/scst.h"
 #include "train/validate.h"
 
-static const char *init, *captions, *store_path, *images, *encoder_path, *out, *df_path, *train_split = "train", *val_split = "val";
-static int tune_encoder, resume, compute, schedule = CAPT_SCHEDULE_CONSTANT, baseline, no_eos, compat;
+static const char *init, *captions, *store_path, *images, *encoder_path, *out, *df_path, *train_split = "train", *val_split = "val", *tune_stages;
+static int tune_encoder, recompute, resume, compute, schedule = CAPT_SCHEDULE_CONSTANT, baseline, no_eos, compat;
 static int64_t epochs = 5, max_updates, batch = 10, samples = 5, warmup, load_threads = 2, save_minutes = 10, checks = 3, lr_epochs = 3, patience = 3;
 static double lr = 5e-6, lr_end, encoder_lr, decay, beta1 = 0.9, beta2 = 0.999, clip = 1, temperature = 1, lr_factor = 0.5, cider_weight = 1, bleu_weight;
 
@@ -27,6 +27,8 @@ static const capt_opt options[] = {
     {"images", CAPT_O_STR, &images, "DIR", "folder of the pictures, instead of a store", 0, 0, 1, 0},
     {"encoder", CAPT_O_STR, &encoder_path, "FILE", "encoder of --images (default: the checkpoint's)", 0, 0, 1, 0},
     {"tune-encoder", CAPT_O_FLAG, &tune_encoder, NULL, "train the checkpoint's encoder too", 0, 0, 0, 0},
+    {"tune-stages", CAPT_O_STR, &tune_stages, "N|LIST", "stages of the encoder to train: the last N and the head, or names (stem, block0.. or layer1.., head); default: all", 0, 0, 0, 0},
+    {"recompute", CAPT_O_FLAG, &recompute, NULL, "keep no activations of the encoder's blocks but make them again: less memory, more time, the same bits", 0, 0, 1, 0},
     {"out", CAPT_O_STR, &out, "CKPT", "checkpoint to write", 0, 0, 1, 1},
     {"df", CAPT_O_STR, &df_path, "FILE", "document frequencies (coco-score --write-df); default: counted over the training captions", 0, 0, 1, 0},
     {"no-eos", CAPT_O_FLAG, &no_eos, NULL, "leave the end of the sentence out of the reward", 0, 0, 0, 0},
@@ -294,7 +296,7 @@ static int train(job *j)
     capt_progress_end(&g);
     capt_loader_free(l);
     if (!rc)
-        capt_prog_note(p, "%lld updates, %.1f minutes", (long long)st->step, (capt_now() - t0) / 60);
+        capt_prog_note(p, "%lld updates, %.1f minutes, %.0f MB of memory at most", (long long)st->step, (capt_now() - t0) / 60, capt_run_memory());
     return rc;
 }
 
@@ -344,11 +346,8 @@ static int prepare(job *j)
         if (capt_run_stamp(&j->run, m, &j->s))
             return -1;
     }
-    if (capt_params_train(&m->params, "", 1, err) || (!tune_encoder && capt_params_train(&m->params, "encoder.", 0, err)))
+    if (capt_run_trains(p, m, tune_encoder, tune_stages, recompute, encoder_lr / lr))
         return -1;
-    for (int i = 0; i < m->params.n; i++)
-        if (encoder_lr > 0 && !strncmp(m->params.v[i]->name, "encoder.", 8))
-            m->params.v[i]->lr_scale = encoder_lr / lr;
     capt_dataset_opts d = {.words = m->max_t, .seed = (uint64_t)p->seed};
     j->data = capt_dataset_new(j->train.v, j->train.n, m->vocab, j->in.source, &d, err);
     j->c = j->data ? capt_ctx_new(j->s.be, j->s.compute, err) : NULL;
@@ -371,6 +370,8 @@ static int run(capt_prog *p)
         return capt_prog_usage(p, "one of --store and --images is needed");
     if (store_path && (encoder_path || tune_encoder))
         return capt_prog_usage(p, "--encoder and --tune-encoder go with --images");
+    if (!tune_encoder && (tune_stages || recompute))
+        return capt_prog_usage(p, "--tune-stages and --recompute go with --tune-encoder");
     if (encoder_path && tune_encoder)
         return capt_prog_usage(p, "--tune-encoder trains the checkpoint's own encoder: leave --encoder out");
     if (baseline != CAPT_BASELINE_GREEDY && samples < 2)

@@ -13,8 +13,8 @@
 #include "train/schedule.h"
 #include "train/validate.h"
 
-static const char *model_name, *captions, *vocab_path, *store_path, *images, *encoder_path, *encoder_config, *out, *init, *train_split = "train", *val_split = "val", *section;
-static int init_part, tune_encoder, list_models, resume, compute, schedule = CAPT_SCHEDULE_COSINE, all_captions, freeze_embedding, val_cider, flip, crop, best;
+static const char *model_name, *captions, *vocab_path, *store_path, *images, *encoder_path, *encoder_config, *out, *init, *train_split = "train", *val_split = "val", *section, *tune_stages;
+static int init_part, tune_encoder, recompute, list_models, resume, compute, schedule = CAPT_SCHEDULE_COSINE, all_captions, freeze_embedding, val_cider, flip, crop, best;
 static int64_t epochs = 10, batch = 32, accum = 1, warmup = -1, micro_threads = 2, save_minutes = 10, max_updates, lr_epochs = 3, patience = 3, checks, mix_every = 5, max_pixels = CAPT_MAX_PIXELS;
 static double lr = 5e-4, lr_end, encoder_lr, decay = 0.01, beta1 = 0.9, beta2 = 0.999, clip = 1, smooth, lr_factor = 0.5, ema, mix_max, mix_step = 0.05;
 static capt_strs set;
@@ -29,6 +29,8 @@ static const capt_opt options[] = {
     {"encoder", CAPT_O_STR, &encoder_path, "FILE", "encoder weights or checkpoint for --images, or the word random", 0, 0, 1, 0},
     {"encoder-config", CAPT_O_STR, &encoder_config, "FILE", "configuration of a random encoder, or keys laid over that of --encoder when it is tuned (JSON)", 0, 0, 1, 0},
     {"tune-encoder", CAPT_O_FLAG, &tune_encoder, NULL, "train the encoder too", 0, 0, 0, 0},
+    {"tune-stages", CAPT_O_STR, &tune_stages, "N|LIST", "stages of the encoder to train: the last N and the head, or names (stem, block0.. or layer1.., head); default: all", 0, 0, 0, 0},
+    {"recompute", CAPT_O_FLAG, &recompute, NULL, "keep no activations of the encoder's blocks but make them again: less memory, more time, the same bits", 0, 0, 1, 0},
     {"flip", CAPT_O_FLAG, &flip, NULL, "mirror every other picture in training", 0, 0, 0, 0},
     {"crop", CAPT_O_FLAG, &crop, NULL, "random resized crops in training", 0, 0, 0, 0},
     {"max-pixels", CAPT_O_INT, &max_pixels, "N", "refuse images of more pixels", 1, 4e9, 1, 0},
@@ -152,6 +154,8 @@ static int check_usage(capt_prog *p)
         return capt_prog_usage(p, "--set %s: that comes from the input (--section NAME chooses)", set_value("feature") ? "feature" : "feature_dim");
     if (store_path && (encoder_path || tune_encoder))
         return capt_prog_usage(p, "--encoder and --tune-encoder go with --images");
+    if (!tune_encoder && (tune_stages || recompute))
+        return capt_prog_usage(p, "--tune-stages and --recompute go with --tune-encoder");
     if (encoder_path && !strcmp(encoder_path, "random") && !tune_encoder)
         return capt_prog_usage(p, "a random encoder is of use only with --tune-encoder");
     return 0;
@@ -445,7 +449,8 @@ static int train(job *j)
         rc = best && j->val.n ? capt_run_best(&j->run, j->m) : 0;
     }
     if (!rc)
-        capt_prog_note(p, "%lld updates, %.1f minutes, %.0f words/s", (long long)st->step, (capt_now() - t0) / 60, (double)words / (capt_now() - t0));
+        capt_prog_note(p, "%lld updates, %.1f minutes, %.0f words/s, %.0f MB of memory at most", (long long)st->step, (capt_now() - t0) / 60, (double)words / (capt_now() - t0),
+                       capt_run_memory());
     return rc;
 }
 
@@ -481,13 +486,10 @@ static int prepare(job *j)
         if (capt_run_stamp(&j->run, m, &j->s))
             return -1;
     }
-    if (capt_params_train(&m->params, "", 1, err) || (!tune_encoder && capt_params_train(&m->params, "encoder.", 0, err)))
+    if (capt_run_trains(p, m, tune_encoder, tune_stages, recompute, encoder_lr / lr))
         return -1;
     if (freeze_embedding && (capt_params_train(&m->params, "wte.weight", 0, err) || capt_params_train(&m->params, "words.weight", 0, err)))
         return -1;
-    for (int i = 0; i < m->params.n; i++)
-        if (encoder_lr > 0 && !strncmp(m->params.v[i]->name, "encoder.", 8))
-            m->params.v[i]->lr_scale = encoder_lr / lr;
     capt_dataset_opts d = {.words = m->max_t, .all_captions = all_captions, .seed = (uint64_t)p->seed};
     j->data = capt_dataset_new(j->train.v, j->train.n, m->vocab, j->in.source, &d, err);
     d.all_captions = 0;

@@ -3,6 +3,7 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
@@ -133,6 +134,31 @@ void capt_run_close(capt_run *r)
     free(r->part);
     free(r->best);
     memset(r, 0, sizeof *r);
+}
+
+int capt_run_trains(capt_prog *p, capt_model *m, int tune, const char *stages, int recompute, double share)
+{
+    capt_err *err = &p->err;
+    capt_str tuned = {0};
+    int rc = capt_params_train(&m->params, "", 1, err) || (!tune && capt_params_train(&m->params, "encoder.", 0, err)) ? -1 : 0;
+    if (tune && stages && !rc) {
+        rc = capt_encoder_tune(m->encoder, stages, &tuned, err);
+        if (!rc)
+            capt_prog_note(p, "of the encoder %s learn%s", tuned.s, strchr(tuned.s, ',') ? "" : "s");
+        capt_str_free(&tuned);
+    }
+    if (tune)
+        m->encoder->recompute = recompute;
+    for (int i = 0; i < m->params.n; i++)
+        if (share > 0 && !strncmp(m->params.v[i]->name, "encoder.", 8))
+            m->params.v[i]->lr_scale = share;
+    return rc;
+}
+
+double capt_run_memory(void)
+{
+    struct rusage use;
+    return getrusage(RUSAGE_SELF, &use) ? 0 : 1.024e-3 * (double)use.ru_maxrss;
 }
 
 int capt_run_inputs(json_t *inputs, const char *store, const char *init, const char *encoder, capt_err *err)

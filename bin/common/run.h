@@ -29,6 +29,10 @@ void capt_run_close(capt_run *r);
 int capt_run_inputs(json_t *inputs, const char *store, const char *init, const char *encoder, capt_err *err);
 /* The ids of recs join those the model was trained on. */
 void capt_run_trains_on(capt_model *m, const capt_picked *recs);
+/* What of m learns: all but the encoder, and of that with tune the stages (NULL: all; see capt_encoder_tune), at `share` times the learning rate (0: the same). */
+int capt_run_trains(capt_prog *p, capt_model *m, int tune, const char *stages, int recompute, double share);
+/* The largest memory the process had so far, in MB. */
+double capt_run_memory(void);
 /* The entry of this run in the model's provenance and at the log's beginning, its options; call once before the first save. */
 int capt_run_stamp(capt_run *r, capt_model *m, const capt_session *s);
 /* Checkpoint after an update, a signal included: 0 go on, -1 stopped (CAPT_ESTOP) or failed. */

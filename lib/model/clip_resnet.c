@@ -3,7 +3,7 @@
  *
  * R = resolution, w = width, C = 32w, g = R/32, S = g*g cells. Parameters carry OpenAI's names under "encoder."; filters are (out,kh,kw,in), 1x1 filters
  * plain matrices (out,in). grid = the map of the last stage (C wide); global = token 0 of the attention pool over [mean; cells] (output_dim wide).
- * Batch statistics are used when the encoder is trained with bn = batch (train_bn); frozen or loaded weights keep their running statistics. */
+ * Batch statistics are used in the norms that are trained with bn = batch (train_bn); frozen or loaded weights keep their running statistics. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,17 +16,17 @@
 
 typedef struct bn { capt_tensor *g, *b, *mean, *var; } bn; /* (C) each */
 typedef struct bottleneck {
+    const capt_encoder *of;
     int stride;
     capt_tensor *w1, *w2, *w3, *w0; /* (P,Cin), (P,3,3,P), (4P,P); shortcut (4P,Cin) or NULL: identity */
     bn n1, n2, n3, n0;
 } bottleneck;
 typedef struct resnet {
     int heads, n_blocks;
-    const capt_param *first; /* tells whether the encoder is being trained */
-    capt_tensor *stem[3];    /* (w/2,3,3,3), (w/2,3,3,w/2), (w,3,3,w/2) */
+    capt_tensor *stem[3]; /* (w/2,3,3,3), (w/2,3,3,w/2), (w,3,3,w/2) */
     bn stem_norm[3];
     bottleneck *block;
-    capt_tensor *position;   /* (1+S,C) */
+    capt_tensor *position; /* (1+S,C) */
     capt_affine q, k, v, out;
 } resnet;
 
@@ -77,6 +77,7 @@ static capt_tensor *new_conv(capt_encoder *e, int out, int k, int in, const char
 
 static void new_bottleneck(capt_encoder *e, bottleneck *b, int stage, int i, int in, int P)
 {
+    b->of = e;
     b->stride = i == 0 && stage > 1 ? 2 : 1;
     b->w1 = new_conv(e, P, 1, in, "layer%d.%d.conv1", stage, i);
     b->n1 = new_bn(e, P, "layer%d.%d.bn1", stage, i);
@@ -119,7 +120,6 @@ static int init(capt_encoder *e, capt_err *err)
         r->stem[i] = new_conv(e, stem[i + 1], 3, stem[i], "conv%d", i + 1);
         r->stem_norm[i] = new_bn(e, stem[i + 1], "bn%d", i + 1);
     }
-    r->first = capt_param_find(e->params, "encoder.conv1.weight");
     r->n_blocks = n[0] + n[1] + n[2] + n[3];
     r->block = capt_alloc((size_t)r->n_blocks * sizeof *r->block);
     for (int stage = 1, at = 0, in = w; stage <= 4; stage++)
@@ -136,24 +136,27 @@ static int init(capt_encoder *e, capt_err *err)
     return 0;
 }
 
-static capt_tensor *norm(capt_ctx *c, capt_tensor *x, const bn *n, int train, int relu)
+static capt_tensor *norm(capt_ctx *c, const capt_encoder *e, capt_tensor *x, const bn *n, int relu)
 {
+    int train = c->training && e->train_bn && n->g->needs_grad;
     return capt_batchnorm(c, x, n->g, n->b, n->mean, n->var, train, relu);
 }
 
 /* x (I,H,W,Cin) -> (I,H/stride,W/stride,4P) */
-static capt_tensor *run_bottleneck(capt_ctx *c, const bottleneck *b, capt_tensor *x, int train)
+static capt_tensor *run_bottleneck(capt_ctx *c, const void *arg, capt_tensor *x)
 {
+    const bottleneck *b = arg;
+    const capt_encoder *e = b->of;
     int s = b->stride;
-    capt_tensor *h = norm(c, capt_linear(c, x, b->w1, NULL, CAPT_MAP_none), &b->n1, train, 1);
-    h = norm(c, capt_conv2d(c, h, b->w2, NULL, 1, 1), &b->n2, train, 1);
+    capt_tensor *h = norm(c, e, capt_linear(c, x, b->w1, NULL, CAPT_MAP_none), &b->n1, 1);
+    h = norm(c, e, capt_conv2d(c, h, b->w2, NULL, 1, 1), &b->n2, 1);
     if (s > 1)
         h = capt_avgpool(c, h, s, s);
-    h = norm(c, capt_linear(c, h, b->w3, NULL, CAPT_MAP_none), &b->n3, train, 0);
+    h = norm(c, e, capt_linear(c, h, b->w3, NULL, CAPT_MAP_none), &b->n3, 0);
     if (b->w0) {
         if (s > 1)
             x = capt_avgpool(c, x, s, s);
-        x = norm(c, capt_linear(c, x, b->w0, NULL, CAPT_MAP_none), &b->n0, train, 0);
+        x = norm(c, e, capt_linear(c, x, b->w0, NULL, CAPT_MAP_none), &b->n0, 0);
     }
     return capt_apply(c, capt_add(c, h, x), CAPT_MAP_relu);
 }
@@ -173,18 +176,29 @@ static capt_tensor *attention_pool(capt_ctx *c, const capt_encoder *e, const res
     return capt_linear(c, x, r->out.w, r->out.b, CAPT_MAP_none);
 }
 
+struct stem { const capt_encoder *of; capt_relay relay; };
+
+/* x (I,R,R,3) -> (I,R/4,R/4,w) */
+static capt_tensor *run_stem(capt_ctx *c, const void *arg, capt_tensor *x)
+{
+    const struct stem *s = arg;
+    const resnet *r = s->of->self;
+    for (int i = 0; i < 3; i++)
+        x = norm(c, s->of, capt_conv2d(c, i ? capt_relay_next(c, &s->relay, x) : x, r->stem[i], NULL, i == 0 ? 2 : 1, 1), &r->stem_norm[i], 1);
+    return capt_avgpool(c, x, 2, 2);
+}
+
 static void forward(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *out)
 {
     const resnet *r = e->self;
-    int train = c->training && e->train_bn && r->first->trainable;
     int64_t quarter = e->size / 4, w = e->grid_dim / 32;
-    capt_relay relay = capt_relay_start(c, u8->dim[0] * quarter * quarter * 4 * w); /* the first stage's maps, and the stem's last */
+    struct stem *stem = capt_arena_alloc(c->host, sizeof *stem);
+    stem->of = e;
+    stem->relay = capt_relay_start(c, u8->dim[0] * quarter * quarter * 4 * w); /* the first stage's maps, and the stem's last */
     capt_tensor *x = capt_pixels(c, u8, e->mean, e->std);
-    for (int i = 0; i < 3; i++)
-        x = norm(c, capt_conv2d(c, i ? capt_relay_next(c, &relay, x) : x, r->stem[i], NULL, i == 0 ? 2 : 1, 1), &r->stem_norm[i], train, 1);
-    x = capt_avgpool(c, x, 2, 2);
+    x = e->recompute ? capt_recompute(c, run_stem, stem, x) : run_stem(c, stem, x);
     for (int i = 0; i < r->n_blocks; i++)
-        x = run_bottleneck(c, &r->block[i], capt_relay_next(c, &relay, x), train);
+        x = capt_encoder_segment(c, e, &stem->relay, run_bottleneck, &r->block[i], x);
     out->grid = capt_reshape_to(c, x, u8->dim[0], e->grid_rows, e->grid_dim);
     out->global = attention_pool(c, e, r, x, out->grid);
 }
@@ -196,4 +210,14 @@ static void free_resnet(capt_encoder *e)
     free(r);
 }
 
-const capt_encoder_type capt_encoder_clip_resnet = {"clip-resnet", "CLIP's residual network with attention pooling", keys, init, forward, free_resnet};
+/* stem, layer1 to layer4, head */
+static void stage(const char *param, char name[CAPT_STAGE_NAME])
+{
+    int i;
+    if (sscanf(param, "layer%d.", &i) == 1)
+        snprintf(name, CAPT_STAGE_NAME, "layer%d", i);
+    else
+        strcpy(name, strncmp(param, "attnpool.", 9) ? "stem" : "head");
+}
+
+const capt_encoder_type capt_encoder_clip_resnet = {"clip-resnet", "CLIP's residual network with attention pooling", keys, init, forward, free_resnet, stage};

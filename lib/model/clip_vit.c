@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/mem.h"
 #include "model/clip_block.h"
 #include "model/encoder_priv.h"
@@ -18,7 +19,7 @@ typedef struct vit {
     capt_tensor *position; /* (1+S,D) */
     capt_tensor *proj;     /* (output_dim,D) */
     capt_affine ln_pre, ln_post;
-    capt_clip_block *block;
+    struct layer { const struct vit *of; capt_clip_block block; } *layer;
 } vit;
 
 static const capt_key keys[] = {
@@ -59,15 +60,22 @@ static int init(capt_encoder *e, capt_err *err)
     v->cls = capt_param_new(e->params, 0, CAPT_INIT_NORMAL, scale, CAPT_DIMS(1, D), "encoder.class_embedding");
     v->position = capt_param_new(e->params, 0, CAPT_INIT_NORMAL, scale, CAPT_DIMS(1 + g * g, D), "encoder.positional_embedding");
     v->ln_pre = capt_affine_norm(e->params, D, "encoder.ln_pre");
-    v->block = capt_alloc((size_t)v->layers * sizeof *v->block);
+    v->layer = capt_alloc((size_t)v->layers * sizeof *v->layer);
     for (int i = 0; i < v->layers; i++) {
         char prefix[80];
         snprintf(prefix, sizeof prefix, "encoder.transformer.resblocks.%d.", i);
-        capt_clip_block_new(e->params, &v->block[i], D, ratio * D, v->layers, prefix);
+        v->layer[i].of = v;
+        capt_clip_block_new(e->params, &v->layer[i].block, D, ratio * D, v->layers, prefix);
     }
     v->ln_post = capt_affine_norm(e->params, D, "encoder.ln_post");
     v->proj = capt_param_new(e->params, CAPT_P_MATRIX | CAPT_P_DECAY, CAPT_INIT_NORMAL, scale, CAPT_DIMS(e->global_dim, D), "encoder.proj");
     return 0;
+}
+
+static capt_tensor *run_layer(capt_ctx *c, const void *layer, capt_tensor *x)
+{
+    const struct layer *l = layer;
+    return capt_clip_block_run(c, &l->block, x, l->of->heads, CAPT_ATTN_FULL, l->of->act);
 }
 
 static void forward(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *out)
@@ -83,7 +91,7 @@ static void forward(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded 
     x = capt_concat(c, capt_reshape_to(c, cls, I, 1, D), x);
     x = capt_clip_norm(c, capt_add_rows(c, x, v->position, 0), v->ln_pre);
     for (int i = 0; i < v->layers; i++)
-        x = capt_clip_block_run(c, &v->block[i], capt_relay_next(c, &relay, x), v->heads, CAPT_ATTN_FULL, v->act);
+        x = capt_encoder_segment(c, e, &relay, run_layer, &v->layer[i], x);
     x = capt_clip_norm(c, x, v->ln_post);
     out->global = capt_linear(c, capt_slice(c, x, 0, 1), v->proj, NULL, CAPT_MAP_none);
     out->grid = capt_slice(c, x, 1, S);
@@ -92,8 +100,18 @@ static void forward(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded 
 static void free_vit(capt_encoder *e)
 {
     vit *v = e->self;
-    free(v->block);
+    free(v->layer);
     free(v);
 }
 
-const capt_encoder_type capt_encoder_clip_vit = {"clip-vit", "CLIP's vision transformer", keys, init, forward, free_vit};
+/* stem, block0, block1, ..., head */
+static void stage(const char *param, char name[CAPT_STAGE_NAME])
+{
+    int i;
+    if (sscanf(param, "transformer.resblocks.%d.", &i) == 1)
+        snprintf(name, CAPT_STAGE_NAME, "block%d", i);
+    else
+        strcpy(name, !strncmp(param, "ln_post.", 8) || !strcmp(param, "proj") ? "head" : "stem");
+}
+
+const capt_encoder_type capt_encoder_clip_vit = {"clip-vit", "CLIP's vision transformer", keys, init, forward, free_vit, stage};

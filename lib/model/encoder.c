@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/str.h"
 
 const capt_encoder_type *const capt_encoder_types[] = {
 #define ENCODER(symbol) &capt_encoder_##symbol,
@@ -81,6 +82,64 @@ void capt_encoder_free(capt_encoder *e)
     free(e);
 }
 
+/* The stages, one behind the other in the order of their parameters, comma-separated. */
+static void stage_list(const capt_encoder *e, capt_str *s, int *n)
+{
+    char name[CAPT_STAGE_NAME], last[CAPT_STAGE_NAME] = "";
+    for (int i = 0; i < e->params->n; i++) {
+        const char *param = e->params->v[i]->name;
+        if (strncmp(param, "encoder.", 8))
+            continue;
+        e->type->stage(param + 8, name);
+        if (!strcmp(name, last))
+            continue;
+        capt_str_printf(s, "%s%s", *n ? ", " : "", name);
+        strcpy(last, name);
+        ++*n;
+    }
+}
+
+/* Is the stage, number `at` of n, one of those asked for? `most` is how many in front of the head, or -1: stages has names. */
+static int chosen(const char *stages, long most, const char *stage, int at, int n)
+{
+    size_t len = strlen(stage);
+    if (most >= 0)
+        return at > 0 && at >= n - 1 - most;
+    for (const char *p = stages; *p; p += strcspn(p, ","), p += *p == ',')
+        if (strcspn(p, ",") == len && !strncmp(p, stage, len))
+            return 1;
+    return 0;
+}
+
+int capt_encoder_tune(capt_encoder *e, const char *stages, capt_str *tuned, capt_err *err)
+{
+    char name[CAPT_STAGE_NAME], last[CAPT_STAGE_NAME] = "", *end;
+    capt_str known = {0};
+    int n = 0, at = -1, found = 0, asked = 1;
+    stage_list(e, &known, &n);
+    long most = strtol(stages, &end, 10);
+    if (end == stages || *end)
+        most = -1;
+    for (const char *p = stages; *p; p++)
+        asked += *p == ',';
+    for (int i = 0; i < e->params->n; i++) {
+        const char *param = e->params->v[i]->name;
+        if (strncmp(param, "encoder.", 8))
+            continue;
+        e->type->stage(param + 8, name);
+        int new = strcmp(name, last) != 0, yes = chosen(stages, most, name, at += new, n);
+        strcpy(last, name);
+        if (new && yes)
+            capt_str_printf(tuned, "%s%s", found++ ? ", " : "", name);
+        if (capt_params_train(e->params, param, yes, err))
+            break;
+    }
+    if (most > n - 2 || (most < 0 && found != asked))
+        capt_fail(err, CAPT_EUSAGE, "stages \"%s\": want a number up to %d, or some of %s", stages, n - 2, known.s);
+    capt_str_free(&known);
+    return err->code ? -1 : 0;
+}
+
 void capt_encode(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *out)
 {
     if (u8->ndim != 4 || u8->dim[1] != e->size || u8->dim[2] != e->size || u8->dim[3] != 3) {
@@ -100,7 +159,7 @@ capt_relay capt_relay_start(capt_ctx *c, int64_t n)
 
 capt_tensor *capt_relay_next(capt_ctx *c, const capt_relay *r, capt_tensor *x)
 {
-    if (c->last != r->mark.last || capt_ctx_bad(c))
+    if (c->again || c->last != r->mark.last || capt_ctx_bad(c))
         return x;
     int64_t n = capt_tensor_numel(x);
     c->be->copy2d(c->be, r->hand, n, 0, x->data, n, 1, n);
@@ -109,6 +168,12 @@ capt_tensor *capt_relay_next(capt_ctx *c, const capt_relay *r, capt_tensor *x)
     if (!capt_ctx_bad(c))
         c->be->copy2d(c->be, y->data, n, 0, r->hand, n, 1, n);
     return y;
+}
+
+capt_tensor *capt_encoder_segment(capt_ctx *c, const capt_encoder *e, const capt_relay *r, capt_segment *fn, const void *arg, capt_tensor *x)
+{
+    x = capt_relay_next(c, r, x);
+    return e->recompute ? capt_recompute(c, fn, arg, x) : fn(c, arg, x);
 }
 
 static double cubic(double x, double a)

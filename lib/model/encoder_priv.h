@@ -2,6 +2,7 @@
 #ifndef CAPT_MODEL_ENCODER_PRIV_H
 #define CAPT_MODEL_ENCODER_PRIV_H
 #include "model/model.h"
+#include "op/op.h"
 
 /* Keys that every encoder has: how its pixels are made. Means and deviations are CLIP's unless a file says otherwise. */
 #define CAPT_ENCODER_KEYS(resolution)                                                                                       \
@@ -23,6 +24,8 @@ int capt_encoder_int(const capt_encoder *e, const char *key, int lo, int hi, int
 typedef struct capt_relay { capt_mark mark; capt_real *hand; } capt_relay;
 capt_relay capt_relay_start(capt_ctx *c, int64_t n);
 capt_tensor *capt_relay_next(capt_ctx *c, const capt_relay *r, capt_tensor *x);
+/* fn(arg, x), one block: relayed where it is not recorded, recomputed in the backward pass where e says so. */
+capt_tensor *capt_encoder_segment(capt_ctx *c, const capt_encoder *e, const capt_relay *r, capt_segment *fn, const void *arg, capt_tensor *x);
 
 /* A positional table for another grid: src (1+g0*g0,dim) -> dst (1+g*g,dim). Row 0, the class token's, is kept; the others are resampled as a picture
  * by cubic convolution (Keys 1981, pixel centres): with a = -3/4, edges repeated, not widened when shrinking, as transformers does; antialias: with a = -1/2,

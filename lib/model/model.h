@@ -4,6 +4,7 @@
  * A captioner sees I images and R rows; row r belongs to image row_image[r]; several rows may share an image, which is encoded and prefilled once. */
 #ifndef CAPT_MODEL_H
 #define CAPT_MODEL_H
+#include "base/str.h"
 #include <jansson.h>
 #include "base/idset.h"
 #include "nn/param.h"
@@ -25,6 +26,7 @@ typedef struct capt_encoded {
     capt_tensor *grid;   /* (I,S,Dc): one vector a cell */
 } capt_encoded;
 
+enum { CAPT_STAGE_NAME = 24 };
 typedef struct capt_encoder capt_encoder;
 typedef struct capt_encoder_type {
     const char *name, *doc;
@@ -32,6 +34,7 @@ typedef struct capt_encoder_type {
     int (*init)(capt_encoder *e, capt_err *err);                                 /* config -> parameters "encoder.*" in e->params, e->self, dims */
     void (*forward)(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *out); /* u8 (I,R,R,3), R = e->size or another multiple the encoder takes */
     void (*free)(capt_encoder *e);
+    void (*stage)(const char *param, char name[CAPT_STAGE_NAME]);                /* the stage a parameter (without "encoder.") is in: stem, ..., head */
 } capt_encoder_type;
 
 struct capt_encoder {
@@ -42,6 +45,7 @@ struct capt_encoder {
     int size;             /* input resolution */
     int global_dim, grid_dim, grid_rows;
     float mean[3], std[3];
+    int recompute; /* blocks keep their input alone, and are made again in the backward pass */
     int train_bn; /* batch statistics when the encoder is trained (clip-resnet); loaded weights keep their running statistics: 0 */
 };
 extern const capt_encoder_type *const capt_encoder_types[]; /* ends with NULL */
@@ -50,6 +54,9 @@ const capt_encoder_type *capt_encoder_find(const char *name);
 capt_encoder *capt_encoder_new(const json_t *config, capt_params *params, capt_err *err);
 void capt_encoder_free(capt_encoder *e);
 void capt_encode(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *out);
+/* Trains some stages and freezes the others, which then have no gradients. stages: N, the last N before the head and the head, or names (of a ViT stem, block0,
+ * block1, ..., head; of a residual network stem, layer1 to layer4, head), comma-separated. The names of those trained are appended to tuned. */
+int capt_encoder_tune(capt_encoder *e, const char *stages, capt_str *tuned, capt_err *err);
 
 /* ---- captioners ---- */
 typedef struct capt_model capt_model;

@@ -30,6 +30,6 @@ capt_tensor *capt_batchnorm(capt_ctx *c, capt_tensor *x, capt_tensor *g, capt_te
     if (n)
         *(struct save *)n->save = s;
     c->be->batchnorm_fwd(c->be, y->data, s.mean, s.rstd, x->data, g->data, b->data, run_mean->data, run_var->data,
-                         capt_tensor_rows(x), (int)C, 1e-5, 0.1, train, relu);
+                         capt_tensor_rows(x), (int)C, 1e-5, c->again ? 0 : 0.1, train, relu);
     return y;
 }

@@ -41,6 +41,10 @@ capt_tensor *capt_mean_rows(capt_ctx *c, capt_tensor *x, const int32_t *len);   
 /* Ends a step as xent does, with losses (R) of its own: scale * mean over the s_len[r] first s of (1 - sum over t < t_len[r] of alpha[r,t,s])^2. alpha (R,T,S), host
  * lengths (R). */
 capt_tensor *capt_coverage(capt_ctx *c, capt_tensor *alpha, const int32_t *t_len, const int32_t *s_len, double scale);
+/* fn(arg, x), a piece of a network whose output depends on x, arg and parameters alone. When it is recorded, its inner tensors are not kept but made again
+ * in the backward pass, to the same bits (recompute.c): memory of one segment at a time, for a second forward pass. arg lives until the step's end. */
+typedef capt_tensor *capt_segment(capt_ctx *c, const void *arg, capt_tensor *x);
+capt_tensor *capt_recompute(capt_ctx *c, capt_segment *fn, const void *arg, capt_tensor *x);
 /* Ends a step: h (M,D), w (V,D), b (V) or NULL, host targets (M) and weights (M) (negative ones too: SCST). Returns the per-row losses (M): the objective
  * is their sum, and capt_tape_backward starts from it. */
 capt_tensor *capt_xent(capt_ctx *c, capt_tensor *h, capt_tensor *w, capt_tensor *b, const int32_t *target, const capt_real *weight, double smooth);

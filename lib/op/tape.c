@@ -59,15 +59,29 @@ capt_mark capt_ctx_mark(const capt_ctx *c)
     return (capt_mark){m->at, m->at < m->chunks.n ? m->chunks.v[m->at].used : 0, c->last};
 }
 
+static int lies_before(const struct capt_steps *m, const void *p, capt_mark k)
+{
+    for (size_t i = 0; i <= k.chunk && i < m->chunks.n; i++) {
+        const unsigned char *from = m->chunks.v[i].p, *q = p;
+        if (q >= from && q < from + (i == k.chunk ? k.used : m->chunks.v[i].n))
+            return 1;
+    }
+    return 0;
+}
+
 void capt_ctx_release(capt_ctx *c, capt_mark k)
 {
     struct capt_steps *m = c->mem;
+    size_t kept = 0;
     if (c->last != k.last)
         return;
+    for (size_t i = 0; i < m->spares.n; i++)
+        if (lies_before(m, m->spares.v[i].p, k))
+            m->spares.v[kept++] = m->spares.v[i];
+    m->spares.n = kept;
     for (size_t i = k.chunk; i < m->chunks.n; i++)
         m->chunks.v[i].used = i == k.chunk ? k.used : 0;
     m->at = k.chunk;
-    m->spares.n = 0; /* some lay there */
 }
 
 int capt_ctx_bad(const capt_ctx *c)

@@ -15,6 +15,7 @@ typedef struct capt_ctx {
     capt_dtype compute;  /* CAPT_F32 or CAPT_BF16: what matrix products read */
     int recording;       /* tape on */
     int training;        /* dropout and batch statistics on */
+    int again;           /* a segment is being made a second time (recompute.c): running statistics have been updated already */
     uint64_t seed, step; /* of dropout's key, with the op's number in the step */
     int64_t row0;        /* global number of the first row of the (micro-)batch: dropout does not depend on how a batch is cut */
     int64_t image0;      /* global number of its first image: row0 while a captioner works on images instead of rows */

@@ -120,6 +120,113 @@ static void batch_statistics(void **state)
 
 /* ---- files with public names, made here ---- */
 
+/* The gradients and running statistics of a training pass, one behind the other, with blocks recomputed or not. */
+static capt_real *gradients(const char *config, const char *stages, int recompute, int64_t *n, size_t *peak)
+{
+    static const int32_t target[] = {1, 0, 2, 2, 1, 0, 1, 1, 0, 2, 0, 1, 2, 0, 1, 2};
+    rig r;
+    rig_new(&r, "cpu", config);
+    rig_ok(&r);
+    capt_str tuned = {0};
+    assert_int_equal(capt_params_train(&r.ps, "encoder.", 1, &r.err), 0);
+    if (stages && capt_encoder_tune(r.e, stages, &tuned, &r.err))
+        fail_msg("%s", r.err.text);
+    capt_str_free(&tuned);
+    r.e->recompute = recompute;
+    r.c->training = r.c->recording = 1;
+    capt_encoded out = encode(&r, 16, 0);
+    capt_real w[3 * 64], weight[16];
+    for (int i = 0; i < 3 * 64; i++)
+        w[i] = (capt_real)sin(i);
+    for (int i = 0; i < 16; i++)
+        weight[i] = (capt_real)cos(i);
+    int dim = r.e->global_dim;
+    assert_true(dim <= 64);
+    capt_tensor *head = capt_ctx_upload(r.c, CAPT_F32, 2, (const int64_t[]){3, dim}, w);
+    capt_xent(r.c, capt_reshape_to(r.c, out.global, 16, dim), head, NULL, target, weight, 0);
+    capt_tape_backward(r.c);
+    if (capt_ctx_check(r.c, &r.err))
+        fail_msg("%s", r.err.text);
+    *n = 0;
+    capt_real *all = NULL;
+    for (int i = 0; i < r.ps.n; i++) {
+        capt_param *p = r.ps.v[i];
+        int64_t k = capt_tensor_numel(&p->t);
+        int buffer = p->flags & CAPT_P_BUFFER;
+        assert_int_equal(p->t.grad != NULL, p->trainable);
+        if (!buffer && !p->trainable)
+            continue;
+        if (!buffer && !p->t.touched)
+            fail_msg("no gradient of %s", p->name);
+        capt_real *x = host_of(&r, buffer ? p->t.data : p->t.grad, k);
+        all = realloc(all, (size_t)(*n + k) * sizeof *all);
+        memcpy(all + *n, x, (size_t)k * sizeof *x);
+        *n += k;
+        free(x);
+    }
+    *peak = capt_ctx_peak(r.c);
+    rig_close(&r);
+    return all;
+}
+
+#define DEEP_VIT "{\"type\":\"clip-vit\",\"resolution\":64,\"patch\":8,\"width\":64,\"layers\":12,\"output_dim\":64}"
+#define DEEP_RESNET "{\"type\":\"clip-resnet\",\"resolution\":64,\"width\":4,\"layers3\":6,\"output_dim\":64}"
+#define STILL_RESNET "{\"type\":\"clip-resnet\",\"resolution\":64,\"width\":4,\"layers3\":6,\"output_dim\":64,\"bn\":\"frozen\"}"
+
+/* Blocks made again in the backward pass give the same bits, and the statistics of a batch are counted once. */
+static void recomputed(void **state)
+{
+    static const struct { const char *config, *stages; } k[] = {{DEEP_VIT, NULL}, {DEEP_VIT, "3"}, {DEEP_VIT, "stem,block5"}, {DEEP_RESNET, NULL}, {DEEP_RESNET, "2"}, {STILL_RESNET, NULL}};
+    for (size_t i = 0; i < sizeof k / sizeof *k; i++) {
+        int64_t n, m;
+        size_t all, less;
+        capt_real *a = gradients(k[i].config, k[i].stages, 0, &n, &all), *b = gradients(k[i].config, k[i].stages, 1, &m, &less);
+        assert_int_equal(n, m);
+        if (memcmp(a, b, (size_t)n * sizeof *a))
+            fail_msg("%s, stages %s: recomputed gradients differ", k[i].config, k[i].stages ? k[i].stages : "all");
+        if (!k[i].stages && !strcmp(k[i].config, DEEP_VIT) && 2 * less > all)
+            fail_msg("%zu bytes recomputed, %zu kept", less, all);
+        free(a);
+        free(b);
+    }
+}
+
+static void stages(void **state)
+{
+    static const struct { const char *config, *stages, *tuned, *learns, *stays; } good[] = {
+        {DEEP_VIT, "0", "head", "encoder.ln_post.bias", "encoder.transformer.resblocks.11.mlp.c_proj.bias"},
+        {DEEP_VIT, "2", "block10, block11, head", "encoder.transformer.resblocks.10.ln_1.weight", "encoder.transformer.resblocks.1.ln_1.weight"},
+        {DEEP_VIT, "12", "block0, block1, block2, block3, block4, block5, block6, block7, block8, block9, block10, block11, head", "encoder.proj", "encoder.ln_pre.weight"},
+        {DEEP_VIT, "head,block1", "block1, head", "encoder.transformer.resblocks.1.ln_1.weight", "encoder.transformer.resblocks.11.ln_1.weight"},
+        {DEEP_RESNET, "1", "layer4, head", "encoder.layer4.0.bn1.weight", "encoder.layer3.5.conv3.weight"},
+        {DEEP_RESNET, "stem", "stem", "encoder.bn3.bias", "encoder.attnpool.c_proj.weight"}};
+    static const struct { const char *config, *stages, *says; } bad[] = {
+        {DEEP_VIT, "13", "a number up to 12"}, {DEEP_VIT, "block12", "block11, head"}, {DEEP_RESNET, "layer4,tail", "stem, layer1, layer2, layer3, layer4, head"},
+        {DEEP_RESNET, "", "some of"}, {DEEP_RESNET, "5", "up to 4"}, {DEEP_RESNET, "layer4,", "some of"}, {DEEP_RESNET, "-1", "some of"}, {DEEP_RESNET, "1x", "some of"}};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        rig r;
+        rig_new(&r, "ref", good[i].config);
+        capt_str tuned = {0};
+        assert_int_equal(capt_encoder_tune(r.e, good[i].stages, &tuned, &r.err), 0);
+        assert_string_equal(tuned.s, good[i].tuned);
+        const capt_param *learns = capt_param_find(&r.ps, good[i].learns), *stays = capt_param_find(&r.ps, good[i].stays);
+        assert_true(learns->trainable && learns->t.grad && learns->t.needs_grad);
+        assert_true(!stays->trainable && !stays->t.grad && !stays->t.needs_grad);
+        capt_str_free(&tuned);
+        rig_close(&r);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        rig r;
+        rig_new(&r, "ref", bad[i].config);
+        capt_str tuned = {0};
+        assert_int_equal(capt_encoder_tune(r.e, bad[i].stages, &tuned, &r.err), -1);
+        assert_int_equal(r.err.code, CAPT_EUSAGE);
+        assert_non_null(strstr(r.err.text, bad[i].says));
+        capt_str_free(&tuned);
+        rig_close(&r);
+    }
+}
+
 typedef struct item { char name[160]; int ndim; int64_t dim[4]; float *x; } item;
 typedef struct bundle { item v[200]; int n; capt_dtype dtype; } bundle;
 
@@ -484,7 +591,7 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shapes), cmocka_unit_test(cells_differ), cmocka_unit_test(batch_independence),
-        cmocka_unit_test(memory_is_reused), cmocka_unit_test(batch_statistics), cmocka_unit_test(two_namings), cmocka_unit_test(refusals_of_files),
+        cmocka_unit_test(memory_is_reused), cmocka_unit_test(batch_statistics), cmocka_unit_test(recomputed), cmocka_unit_test(stages), cmocka_unit_test(two_namings), cmocka_unit_test(refusals_of_files),
         cmocka_unit_test(refusals_of_configurations), cmocka_unit_test(wrong_picture_size), cmocka_unit_test(from_checkpoint), cmocka_unit_test(damaged_checkpoint),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -20,6 +20,13 @@ static const capt_real weight[] = {1, 0.5f, -2, 0, 0.25f, 1};
 enum { MAX_IN = 8, MAX_OUT = 4096 };
 struct op_case { const char *name, *shapes; capt_tensor *(*run)(capt_ctx *c, capt_tensor **in); };
 
+/* A segment with dropout, a leaf of its own, and its input read twice. */
+static inline capt_tensor *segment(capt_ctx *c, const void *arg, capt_tensor *x)
+{
+    capt_tensor *w = *(capt_tensor *const *)arg;
+    return capt_add(c, x, capt_dropout(c, capt_linear(c, capt_dropout(c, x, 0.2), w, NULL, CAPT_MAP_gelu), 0.3));
+}
+
 #define OP(op, name, shapes, call) static capt_tensor *op##_##name##_run(capt_ctx *c, capt_tensor **in) { return call; }
 #include "op/op.def"
 #undef OP
