@@ -6,13 +6,14 @@
 
 A record: 8 bytes kind, int32 a b c d, uint32 n, n bytes of input, uint32 m, m bytes of output, little-endian.
   decode   a x b picture; input JPEG, output RGB
+  turned   the same turned as its EXIF orientation says (photographs only, where they have one)
   resize   a x b noise to c x d
   clip     a x b noise (or the input JPEG) through CLIP's preprocessing at size c;  stretch: both sides to c
 """
 import io
 import struct
 import sys
-from PIL import Image
+from PIL import Image, ImageOps
 
 
 def noise(w, h):
@@ -57,6 +58,9 @@ def main(out, photos):
                 record(f, "decode", w, h, 0, 0, data, im.tobytes())
                 record(f, "clip", w, h, 224, 0, data, clip(im, 224).tobytes())
                 record(f, "stretch", w, h, 224, 0, data, im.resize((224, 224), Image.BICUBIC).tobytes())
+                if Image.open(io.BytesIO(data)).getexif().get(0x0112):
+                    im = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+                    record(f, "turned", im.size[0], im.size[1], 0, 0, data, im.tobytes())
             return
         for w, h, rw, rh in [(37, 23, 10, 7), (8, 8, 20, 21), (50, 1, 5, 5), (1, 50, 6, 9), (64, 48, 17, 48), (64, 48, 64, 11), (29, 31, 29, 31),
                              (640, 5, 16, 3), (3, 700, 2, 16), (33, 17, 32, 18), (1, 1, 4, 4), (100, 100, 1, 1), (161, 121, 24, 24)]:

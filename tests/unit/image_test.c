@@ -59,9 +59,10 @@ static int replay(const char *path)
         const unsigned char *want = p;
         p += n_out;
         capt_image im = {0};
+        capt_jpeg_limits limits = {.exif_rotate = !strcmp(kind, "turned")};
         if (!n_in)
             im = noise(a, b);
-        else if (capt_jpeg_decode(in, n_in, NULL, "golden", &im, &err) != 0)
+        else if (capt_jpeg_decode(in, n_in, &limits, "golden", &im, &err) != 0)
             fail_msg("record %d: %s", records, err.text);
         assert_int_equal(im.w, a);
         assert_int_equal(im.h, b);
@@ -71,7 +72,7 @@ static int replay(const char *path)
             int ret = 0;
             if (!strcmp(kind, "resize"))
                 ret = capt_resize_variant(variant, &v, c, d, 0, 0, c, d, got, &err);
-            else if (!strcmp(kind, "decode"))
+            else if (!strcmp(kind, "decode") || !strcmp(kind, "turned"))
                 memcpy(got, im.rgb, n_out);
             else {
                 capt_prep q = capt_prep_clip(c);
@@ -375,20 +376,113 @@ static void augment(void **state)
     capt_image_free(&im);
 }
 
-/* Photographs, when they and Pillow are there. */
-static void photographs(void **state)
+/* Pillow's bytes of the files that a shell makes of `files`; returns the number of records. */
+static int beside_pillow(const char *files)
 {
-    const char *shared = getenv("CAPT_SHARED") ? getenv("CAPT_SHARED") : "../shared";
-    char dir[] = "/tmp/capt-image.XXXXXX", cmd[1000], path[64];
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/photos.bin", dir);
-    snprintf(cmd, sizeof cmd, "/usr/bin/python3 tests/golden/make_image.py %s $(ls %s/data/jpeg/*.jpg | head -n 20)", path, shared);
+    char path[] = "/tmp/capt-image.XXXXXX", cmd[4000];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    snprintf(cmd, sizeof cmd, "/usr/bin/python3 tests/golden/make_image.py %s %s", path, files);
     int status = system(cmd);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     int n = replay(path);
     unlink(path);
-    rmdir(dir);
-    assert_int_equal(n, 60);
+    return n;
+}
+
+/* Photographs, when they and Pillow are there: all sizes as published, COCO's own files, each 70th of Flickr8k's. */
+static void photographs(void **state)
+{
+    const char *shared = getenv("CAPT_SHARED") ? getenv("CAPT_SHARED") : "../shared";
+    char files[1000];
+    snprintf(files, sizeof files, "%s/data/jpeg/*.jpg", shared);
+    assert_int_equal(beside_pillow(files), 3 * 60);
+    snprintf(files, sizeof files, "%s/data/coco_mini/*/*.jpg $(ls %s/data/flickr8k/images/*.jpg | sed -n '1~70p')", shared, shared);
+    assert_int_equal(beside_pillow(files), 3 * (5 + 100));
+}
+
+enum colour { YCBCR, RGB, GREY, CMYK, YCCK };
+/* sh x sv: how much coarser chroma is than luminance (of YCCK, than luminance and key) */
+struct kind { enum colour colour; int sh, sv, progressive, restart, quality, exif; };
+
+static void write_kind(const char *path, const struct kind *k, int w, int h)
+{
+    static const J_COLOR_SPACE in[] = {JCS_RGB, JCS_RGB, JCS_GRAYSCALE, JCS_CMYK, JCS_CMYK}, out[] = {JCS_YCbCr, JCS_RGB, JCS_GRAYSCALE, JCS_CMYK, JCS_YCCK};
+    struct jpeg_compress_struct c;
+    struct jpeg_error_mgr e;
+    FILE *f = fopen(path, "wb");
+    assert_non_null(f);
+    c.err = jpeg_std_error(&e);
+    jpeg_create_compress(&c);
+    jpeg_stdio_dest(&c, f);
+    c.image_width = (JDIMENSION)w;
+    c.image_height = (JDIMENSION)h;
+    c.in_color_space = in[k->colour];
+    c.input_components = k->colour == GREY ? 1 : k->colour >= CMYK ? 4 : 3;
+    jpeg_set_defaults(&c);
+    jpeg_set_colorspace(&c, out[k->colour]);
+    jpeg_set_quality(&c, k->quality, TRUE);
+    for (int i = 0; i < c.num_components; i++) {
+        int fine = c.num_components == 1 || i == 0 || i == 3;
+        c.comp_info[i].h_samp_factor = fine ? k->sh : 1;
+        c.comp_info[i].v_samp_factor = fine ? k->sv : 1;
+    }
+    if (k->progressive)
+        jpeg_simple_progression(&c);
+    c.restart_interval = (unsigned)k->restart;
+    jpeg_start_compress(&c, TRUE);
+    if (k->exif) {
+        unsigned char tag[] = "Exif\0\0MM\0*\0\0\0\10\0\1\1\22\0\3\0\0\0\1\0\0\0\0\0\0\0\0";
+        tag[25] = (unsigned char)k->exif;
+        jpeg_write_marker(&c, JPEG_APP0 + 1, tag, 32);
+    }
+    unsigned char *row = malloc((size_t)w * 4);
+    while (c.next_scanline < c.image_height) {
+        int y = (int)c.next_scanline;
+        for (int i = 0; i < w * c.input_components; i++) /* slopes, an edge, and noise on the right */
+            row[i] = (unsigned char)(i * 3 + y * 5 + (i / 40 + y / 23) % 2 * 90 + (2 * i > w * c.input_components ? (int)((uint32_t)(i * 31 + y) * 2654435761u >> 27) : 0));
+        jpeg_write_scanlines(&c, &row, 1);
+    }
+    jpeg_finish_compress(&c);
+    jpeg_destroy_compress(&c);
+    free(row);
+    fclose(f);
+}
+
+/* Every subsampling (4:4:4, 4:2:2, 4:4:0, 4:2:0, 4:1:1, and coarser), progressive or not, odd sizes, colours as printers have them, turned ones. */
+static void kinds(void **state)
+{
+    static const int size[][2] = {{1, 1}, {7, 5}, {16, 16}, {33, 17}, {101, 67}, {250, 3}}, samples[][2] = {{1, 1}, {2, 1}, {1, 2}, {2, 2}, {4, 1}, {1, 4}, {4, 2}};
+    char dir[] = "/tmp/capt-image.XXXXXX", path[100];
+    int files = 0, records = 0;
+    assert_non_null(mkdtemp(dir));
+#define WRITE(...) (snprintf(path, sizeof path, "%s/%04d.jpg", dir, files++), write_kind(path, &(struct kind){__VA_ARGS__}, size[s][0], size[s][1]))
+    for (int s = 0; s < 6; s++)
+        for (int progressive = 0; progressive < 2; progressive++) {
+            for (int k = 0; k < 7; k++)
+                WRITE(YCBCR, samples[k][0], samples[k][1], progressive, k % 3, 60 + 5 * k, 0);
+            WRITE(RGB, 1, 1, progressive, 0, 90, 0);
+            WRITE(GREY, 1, 1, progressive, 2, 75, 0);
+            WRITE(GREY, 2, 2, progressive, 0, 75, 0);
+            WRITE(CMYK, 1, 1, progressive, 0, 80, 0);
+            WRITE(YCCK, 1, 1, progressive, 0, 80, 0);
+            WRITE(YCCK, 2, 2, progressive, 1, 80, 0);
+        }
+    records = 3 * files;
+    for (int s = 3; s < 5; s++)
+        for (int o = 1; o <= 8; o++, records += 4)
+            WRITE(YCBCR, 2, 2, o % 2, 0, 85, o);
+#undef WRITE
+    snprintf(path, sizeof path, "%s/*.jpg", dir);
+    assert_int_equal(beside_pillow(path), records);
+    snprintf(path, sizeof path, "rm -r %s", dir);
+    assert_int_equal(system(path), 0);
+}
+
+static int have_pillow(void)
+{
+    return system("/usr/bin/python3 -c 'import PIL' 2>/dev/null") == 0;
 }
 
 static int have_photographs(void)
@@ -397,9 +491,9 @@ static int have_photographs(void)
     char pattern[1000];
     snprintf(pattern, sizeof pattern, "%s/data/jpeg/*.jpg", shared);
     glob_t g;
-    int found = glob(pattern, 0, NULL, &g) == 0 && g.gl_pathc >= 20;
+    int found = glob(pattern, 0, NULL, &g) == 0 && g.gl_pathc == 60;
     globfree(&g);
-    return found && system("/usr/bin/python3 -c 'import PIL' 2>/dev/null") == 0;
+    return found && have_pillow();
 }
 
 static void nothing(void **state)
@@ -409,9 +503,10 @@ static void nothing(void **state)
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    int have = have_photographs();
+    int have = have_photographs(), pillow = have_pillow();
     const struct CMUnitTest tests[] = {cmocka_unit_test(golden), cmocka_unit_test(variants), cmocka_unit_test(hostile),
         cmocka_unit_test(colour_spaces), cmocka_unit_test(orientation), cmocka_unit_test(files), cmocka_unit_test(prep_json), cmocka_unit_test(augment),
+        {pillow ? "kinds" : "kinds # SKIP no python3-pil", pillow ? kinds : nothing, NULL, NULL, NULL},
         {have ? "photographs" : "photographs # SKIP no ../shared/data/jpeg or no python3-pil", have ? photographs : nothing, NULL, NULL, NULL}};
     return cmocka_run_group_tests_name("image", tests, NULL, NULL);
 }
