@@ -24,7 +24,7 @@ static const capt_field total_fields[] = {
 #define CAPT_SCORE_OF(member, key, doc) {key, CAPT_T_NUM, 0, AT(member), 0, 0, 0, NULL, doc},
 #include "record/scores.def"
 #undef CAPT_SCORE_OF
-    {"signature", CAPT_T_STR, 1, AT(signature), 0, 1000, 0, NULL, "What the numbers depend on: files, split, tokenizer, versions."},
+    {"signature", CAPT_T_STR, 1, AT(signature), 0, 1000, 0, NULL, "What the numbers depend on: images, split, tokenizer, versions."},
     {"meteor", CAPT_T_STR, 1, AT(meteor_data), 0, 16, 0, NULL, "full, nopara (without the paraphrase table) or absent."},
     {"bleu_counts", CAPT_T_OBJ, 0, AT(bleu_counts), 0, 0, 0, &bleu_kind, "What BLEU is computed from."},
     {"meteor_stats", CAPT_T_NUMS, 0, AT(meteor_stats), AT(n_meteor_stats), 0, 100, NULL, "What METEOR is computed from, in the order of its own program."},
