@@ -8,10 +8,11 @@
 #include "base/mem.h"
 #include "common/pictures.h"
 #include "common/session.h"
+#include "common/tags.h"
 #include "metric/health.h"
 
 static capt_strs models, stores, encoders;
-static const char *images, *weights, *split = "test", *shard, *coco, *out_path = "-", *length_penalty = "none";
+static const char *images, *weights, *split = "test", *shard, *coco, *out_path = "-", *length_penalty = "none", *tags_path;
 static int pictures, as_text, greedy, ensemble, compute, allow_unk, no_repeat, exif_rotate, no_bad_endings, logprobs, attention;
 static int64_t beam = 5, sample, nbest = 1, batch = 32, max_words, max_pixels = CAPT_MAX_PIXELS, min_words, block_ngram, groups = 1, top_k;
 static double temperature = 1, diversity = 0.5, ngram_penalty, top_p = 1;
@@ -22,6 +23,7 @@ static const capt_opt options[] = {
     {"images", CAPT_O_STR, &images, "DIR", "folder of the pictures, instead of a store", 0, 0, 1, 0},
     {"pictures", CAPT_O_FLAG, &pictures, NULL, "operands are JPEG files or folders of them, instead of records", 0, 0, 1, 0},
     {"encoder", CAPT_O_STRS, &encoders, "FILE", "encoder of --images or --pictures: one for all models or one a model (default: the one in the checkpoint)", 0, 0, 1, 0},
+    {"tags", CAPT_O_STR, &tags_path, "FILE", "tag or caption records whose tags a captioner trained with tags reads; else those of the image's own record", 0, 0, 1, 0},
     {"split", CAPT_O_STR, &split, "LIST", "splits to caption; all: every record; records without a split are in each", 0, 0, 0, 0},
     {"shard", CAPT_O_STR, &shard, "I/N", "only records I, I+N, I+2N, ... (from 0)", 0, 0, 1, 0},
     {"beam", CAPT_O_INT, &beam, "N", "beam width", 1, 1000, 0, 0},
@@ -61,7 +63,7 @@ typedef struct job {
     capt_inlet *in;   /* one a model */
     size_t n;
     capt_scorer *scorer;
-    capt_captions *records;
+    capt_captions *records, *tags; /* tags: of --tags */
     capt_picked picked;
     capt_arena *names; /* of --pictures */
     char name[33];    /* weights' hash: of the model, or of the members' hashes */
@@ -104,7 +106,8 @@ static int open_one(job *j, size_t i)
         if (capt_inlet_images(in, images, &prep, &limits, NULL, err))
             return -1;
     }
-    return capt_inlet_fits(j->p, in, m, path);
+    capt_source_read_tags(in->source, m->vocab, m->tag_t);
+    return capt_inlet_fits(j->p, in, m, path) || prog_tags_fit(j->p, tags_path, m, path) ? -1 : 0;
 }
 
 static int parse_weights(job *j, double *w)
@@ -355,6 +358,8 @@ static int run(capt_prog *p)
         return capt_prog_usage(p, "one of --store, --images and --pictures is needed");
     if (pictures && (shard || coco || !p->argc))
         return capt_prog_usage(p, p->argc ? "--shard and --coco go with records, not with --pictures" : "--pictures: no picture named");
+    if (tags_path && !strcmp(tags_path, "-") && !pictures && (!p->argc || !strcmp(p->argv[0], "-")))
+        return capt_prog_usage(p, "the records and --tags cannot both be standard input");
     if (stores.n > 1 && stores.n != models.n)
         return capt_prog_usage(p, "%zu stores for %zu models: one for all, or one a model", stores.n, models.n);
     if (encoders.n && (stores.n || (encoders.n > 1 && encoders.n != models.n)))
@@ -394,6 +399,14 @@ static int run(capt_prog *p)
     for (size_t i = (size_t)first; i < j.picked.n; i += (size_t)step)
         j.picked.v[kept++] = j.picked.v[i];
     j.picked.n = kept;
+    if (tags_path) {
+        j.tags = prog_tags_open(p, tags_path, j.records);
+        if (!j.tags)
+            goto end;
+        capt_captions_retag(j.tags, j.picked.v, j.picked.n);
+        if (prog_tags_note(p, "", &j.picked, j.m[0]))
+            goto end;
+    }
     if (no_bad_endings)
         find_endings(&j);
     if (coco)
@@ -416,6 +429,7 @@ end:
     free(j.m);
     free(j.in);
     free(j.picked.v);
+    capt_captions_free(j.tags);
     capt_captions_free(j.records);
     capt_arena_free(j.names);
     json_decref(j.results);

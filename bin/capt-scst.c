@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "common/run.h"
+#include "common/tags.h"
 #include "data/dataset.h"
 #include "metric/bleu.h"
 #include "metric/cider.h"
@@ -15,7 +16,7 @@
 #include "train/scst.h"
 #include "train/validate.h"
 
-static const char *init, *captions, *store_path, *images, *encoder_path, *out, *df_path, *train_split = "train", *val_split = "val", *tune_stages;
+static const char *init, *captions, *store_path, *images, *encoder_path, *out, *df_path, *train_split = "train", *val_split = "val", *tune_stages, *tags_path;
 static int tune_encoder, recompute, resume, compute, schedule = CAPT_SCHEDULE_CONSTANT, baseline, no_eos, compat;
 static int64_t epochs = 5, max_updates, batch = 10, samples = 5, warmup, load_threads = 2, save_minutes = 10, checks = 3, lr_epochs = 3, patience = 3;
 static double lr = 5e-6, lr_end, encoder_lr, decay, beta1 = 0.9, beta2 = 0.999, clip = 1, temperature = 1, lr_factor = 0.5, cider_weight = 1, bleu_weight;
@@ -29,6 +30,7 @@ static const capt_opt options[] = {
     {"tune-encoder", CAPT_O_FLAG, &tune_encoder, NULL, "train the checkpoint's encoder too", 0, 0, 0, 0},
     {"tune-stages", CAPT_O_STR, &tune_stages, "N|LIST", "stages of the encoder to train: the last N and the head, or names (stem, block0.. or layer1.., head); default: all", 0, 0, 0, 0},
     {"recompute", CAPT_O_FLAG, &recompute, NULL, "keep no activations of the encoder's blocks but make them again: less memory, more time, the same bits", 0, 0, 1, 0},
+    {"tags", CAPT_O_STR, &tags_path, "FILE", "tag or caption records whose tags a captioner trained with tags reads; else those of the image's own record", 0, 0, 1, 0},
     {"out", CAPT_O_STR, &out, "CKPT", "checkpoint to write", 0, 0, 1, 1},
     {"df", CAPT_O_STR, &df_path, "FILE", "document frequencies (coco-score --write-df); default: counted over the training captions", 0, 0, 1, 0},
     {"no-eos", CAPT_O_FLAG, &no_eos, NULL, "leave the end of the sentence out of the reward", 0, 0, 0, 0},
@@ -67,7 +69,7 @@ enum { M2 = 1 }; /* compat: beam-mean, no end in the reward, document frequencie
 typedef struct job {
     capt_prog *p;
     capt_session s;
-    capt_captions *records;
+    capt_captions *records, *tags; /* tags: of --tags */
     capt_picked train, val;
     capt_inlet in;
     capt_model *m;
@@ -322,6 +324,8 @@ static int prepare(job *j)
     int bad = capt_run_inputs(inputs, store_path, init, encoder_path, err) || (df_path && capt_hash_file(df_path, df, err));
     if (df_path && !bad)
         json_object_set_new(inputs, "df", json_string(df));
+    if (tags_path)
+        prog_tags_input(inputs, &j->train, &j->val);
     if (bad) {
         json_decref(inputs);
         return -1;
@@ -336,7 +340,10 @@ static int prepare(job *j)
     capt_model *m = j->m;
     if (tune_encoder && !m->encoder)
         return capt_fail(err, CAPT_EDATA, "%s holds no encoder to tune", init);
-    if (open_inputs(j) || prepare_reward(j))
+    if (prog_tags_fit(p, tags_path, m, init) || open_inputs(j) || prepare_reward(j))
+        return -1;
+    capt_source_read_tags(j->in.source, m->vocab, m->tag_t);
+    if (tags_path && (prog_tags_note(p, "training ", &j->train, m) || prog_tags_note(p, "validation ", &j->val, m)))
         return -1;
     if (fresh) {
         if (encoder_path && capt_checkpoint_past(encoder_path, m, err))
@@ -368,6 +375,8 @@ static int run(capt_prog *p)
     }
     if (!store_path == !images)
         return capt_prog_usage(p, "one of --store and --images is needed");
+    if (tags_path && !strcmp(tags_path, "-") && !strcmp(captions, "-"))
+        return capt_prog_usage(p, "--captions and --tags cannot both be standard input");
     if (store_path && (encoder_path || tune_encoder))
         return capt_prog_usage(p, "--encoder and --tune-encoder go with --images");
     if (!tune_encoder && (tune_stages || recompute))
@@ -389,6 +398,13 @@ static int run(capt_prog *p)
         capt_fail(&p->err, CAPT_EDATA, "%s has no record of split %s", captions, train_split);
         goto end;
     }
+    if (tags_path) {
+        j.tags = prog_tags_open(p, tags_path, j.records);
+        if (!j.tags)
+            goto end;
+        capt_captions_retag(j.tags, j.train.v, j.train.n);
+        capt_captions_retag(j.tags, j.val.v, j.val.n);
+    }
     rc = prepare(&j) || train(&j) || capt_run_finish(&j.run, j.m) ? -1 : 0;
 end:
     for (size_t i = 0; j.refs && i < j.train.n; i++)
@@ -409,6 +425,7 @@ end:
     capt_run_close(&j.run);
     free(j.train.v);
     free(j.val.v);
+    capt_captions_free(j.tags);
     capt_captions_free(j.records);
     capt_session_close(&j.s);
     return rc;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/prov.h"
 #include "common/run.h"
+#include "common/tags.h"
 #include "data/dataset.h"
 #include "model/import.h"
 #include "train/optim.h"
@@ -13,7 +14,7 @@
 #include "train/schedule.h"
 #include "train/validate.h"
 
-static const char *model_name, *captions, *vocab_path, *store_path, *images, *encoder_path, *encoder_config, *out, *init, *train_split = "train", *val_split = "val", *section, *tune_stages;
+static const char *model_name, *captions, *vocab_path, *store_path, *images, *encoder_path, *encoder_config, *out, *init, *train_split = "train", *val_split = "val", *section, *tune_stages, *tags_path;
 static int init_part, tune_encoder, recompute, list_models, resume, compute, schedule = CAPT_SCHEDULE_COSINE, all_captions, freeze_embedding, val_cider, flip, crop, best;
 static int64_t epochs = 10, batch = 32, accum = 1, warmup = -1, micro_threads = 2, save_minutes = 10, max_updates, lr_epochs = 3, patience = 3, checks, mix_every = 5, max_pixels = CAPT_MAX_PIXELS;
 static double lr = 5e-4, lr_end, encoder_lr, decay = 0.01, beta1 = 0.9, beta2 = 0.999, clip = 1, smooth, lr_factor = 0.5, ema, mix_max, mix_step = 0.05;
@@ -34,6 +35,7 @@ static const capt_opt options[] = {
     {"flip", CAPT_O_FLAG, &flip, NULL, "mirror every other picture in training", 0, 0, 0, 0},
     {"crop", CAPT_O_FLAG, &crop, NULL, "random resized crops in training", 0, 0, 0, 0},
     {"max-pixels", CAPT_O_INT, &max_pixels, "N", "refuse images of more pixels", 1, 4e9, 1, 0},
+    {"tags", CAPT_O_STR, &tags_path, "FILE", "let the captioner read tags before the words: of these tag or caption records, else of the image's own record", 0, 0, 1, 0},
     {"out", CAPT_O_STR, &out, "CKPT", "checkpoint to write", 0, 0, 1, 0},
     {"init", CAPT_O_STR, &init, "FILE", "start from a checkpoint or from public GPT-2 weights", 0, 0, 1, 0},
     {"init-part", CAPT_O_CHOICE, &init_part, "all|decoder|embedding", "what --init gives: everything, all but the word embedding, or that alone", 0, 0, 0, 0},
@@ -78,7 +80,7 @@ enum { MOST_IMAGES = 1000000 }; /* an update */
 typedef struct job {
     capt_prog *p;
     capt_session s;
-    capt_captions *records;
+    capt_captions *records, *tags; /* tags: of --tags */
     capt_picked train, val;
     capt_inlet in, plain; /* plain: the validation view of the same pictures, without augmentation */
     capt_model *m;
@@ -152,6 +154,11 @@ static int check_usage(capt_prog *p)
         return capt_prog_usage(p, "--batch %lld --accum %lld: more than %d images an update", (long long)batch, (long long)accum, MOST_IMAGES);
     if (set_value("feature") || set_value("feature_dim"))
         return capt_prog_usage(p, "--set %s: that comes from the input (--section NAME chooses)", set_value("feature") ? "feature" : "feature_dim");
+    const char *tokens = set_value("tag_tokens");
+    if (tokens && !tags_path != !strtol(tokens, NULL, 10))
+        return capt_prog_usage(p, tags_path ? "--tags: with --set tag_tokens=0 none would be read" : "--set tag_tokens goes with --tags FILE");
+    if (tags_path && !strcmp(tags_path, "-") && !strcmp(captions, "-"))
+        return capt_prog_usage(p, "--captions and --tags cannot both be standard input");
     if (store_path && (encoder_path || tune_encoder))
         return capt_prog_usage(p, "--encoder and --tune-encoder go with --images");
     if (!tune_encoder && (tune_stages || recompute))
@@ -239,6 +246,8 @@ static int build_model(job *j, capt_vocab *vocab_take)
     json_object_set_new(config, "feature", json_string(feature));
     json_object_set_new(config, "feature_dim", json_integer(dim));
     json_object_set_new(config, "feature_rows", json_integer(rows));
+    if (tags_path && !capt_config_int(config, "tag_tokens"))
+        json_object_set_new(config, "tag_tokens", json_integer(CAPT_TAG_TOKENS));
     j->m = capt_model_new(config, vocab_take, enc, j->s.be, j->s.compute, (uint64_t)p->seed, err);
     vocab_take = NULL;
     if (!j->m)
@@ -462,6 +471,8 @@ static int prepare(job *j)
     if (!v)
         return -1;
     json_t *inputs = input_hashes(j, v);
+    if (tags_path)
+        prog_tags_input(inputs, &j->train, &j->val);
     if (capt_run_inputs(inputs, store_path, init, encoder_path, err)) {
         json_decref(inputs);
         capt_vocab_free(v);
@@ -475,7 +486,12 @@ static int prepare(job *j)
     if (fresh ? build_model(j, v) : (capt_vocab_free(v), reopen(j)))
         return -1;
     capt_model *m = j->m;
-    if (capt_inlet_fits(j->p, &j->in, m, out))
+    if (capt_inlet_fits(j->p, &j->in, m, out) || prog_tags_fit(p, tags_path, m, fresh && init ? init : out))
+        return -1;
+    capt_source_read_tags(j->in.source, m->vocab, m->tag_t);
+    if (j->plain.source)
+        capt_source_read_tags(j->plain.source, m->vocab, m->tag_t);
+    if (tags_path && (prog_tags_note(p, "training ", &j->train, m) || prog_tags_note(p, "validation ", &j->val, m)))
         return -1;
     if (fresh) {
         int from_file = encoder_path && strcmp(encoder_path, "random");
@@ -529,6 +545,13 @@ static int run(capt_prog *p)
         capt_fail(&p->err, CAPT_EDATA, "%s has no record of split %s", captions, train_split);
         goto end;
     }
+    if (tags_path) {
+        j.tags = prog_tags_open(p, tags_path, j.records);
+        if (!j.tags)
+            goto end;
+        capt_captions_retag(j.tags, j.train.v, j.train.n);
+        capt_captions_retag(j.tags, j.val.v, j.val.n);
+    }
     rc = prepare(&j) || train(&j) || capt_run_finish(&j.run, j.m) ? -1 : 0;
 end:
     capt_scorer_free(j.scorer);
@@ -541,6 +564,7 @@ end:
     capt_run_close(&j.run);
     free(j.train.v);
     free(j.val.v);
+    capt_captions_free(j.tags);
     capt_captions_free(j.records);
     capt_session_close(&j.s);
     return rc;

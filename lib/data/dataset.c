@@ -133,15 +133,21 @@ static int targets_of(const capt_dataset *d, size_t c)
     return (int)(d->at[c + 1] - d->at[c]) + d->ended[c];
 }
 
+static int tags_of(const capt_dataset *d, const capt_batch *b, int image)
+{
+    return d->source ? capt_input_tags(&b->image.in, image) : 0;
+}
+
 static void put_row(const capt_dataset *d, size_t c, capt_batch *b, int r)
 {
+    const capt_input *in = &b->image.in;
     const int32_t *ids = d->ids + d->at[c];
-    int n = targets_of(d, c), m = (int)(d->at[c + 1] - d->at[c]);
-    for (int t = 0; t < b->T; t++) {
-        size_t k = (size_t)r * (size_t)b->T + (size_t)t;
-        b->tokens[k] = t == 0 ? d->bos : t <= m ? ids[t - 1] : d->pad;
-        b->targets[k] = t < m ? ids[t] : t < n ? d->eos : d->pad;
-        b->weights[k] = t < n;
+    int n = targets_of(d, c), m = (int)(d->at[c + 1] - d->at[c]), image = b->row_image[r], tags = tags_of(d, b, image);
+    for (int t = -tags; t < b->T - tags; t++) {
+        size_t k = (size_t)r * (size_t)b->T + (size_t)(tags + t);
+        b->tokens[k] = t < 0 ? in->tags[in->tag_at[image] + tags + t] : t == 0 ? d->bos : t <= m ? ids[t - 1] : d->pad;
+        b->targets[k] = t < 0 || t >= n ? d->pad : t < m ? ids[t] : d->eos;
+        b->weights[k] = t >= 0 && t < n;
     }
     b->n_words += n;
 }
@@ -159,15 +165,17 @@ int capt_dataset_batch(const capt_dataset *d, int batch, int64_t epoch, int64_t 
         size_t n = d->first[image[i] + 1] - d->first[image[i]];
         rows += d->o.all_captions ? n : n > 0;
     }
-    reserve(b, I, rows ? rows : 1, d->o.words);
+    reserve(b, I, rows ? rows : 1, d->o.words + (d->source ? capt_source_tags(d->source) : 0));
     size_t *caption = capt_alloc((rows + 1) * sizeof *caption);
-    b->T = 1;
     for (int i = 0; i < I; i++) {
-        const capt_caption *rec = d->recs[image[i]];
-        uint64_t id = capt_id_hash(&rec->id);
+        b->recs[i] = d->recs[image[i]];
+        augment[i] = capt_rng_key(d->o.seed, CAPT_RNG_AUGMENT, (uint64_t)epoch, capt_id_hash(&b->recs[i]->id));
+    }
+    int rc = d->source ? capt_source_load(d->source, b->recs, I, shuffled ? augment : NULL, &b->image, err) : 0;
+    b->T = 1;
+    for (int i = 0; i < I && !rc; i++) {
+        uint64_t id = capt_id_hash(&b->recs[i]->id);
         size_t f = d->first[image[i]], n = d->first[image[i] + 1] - f, k = 0;
-        b->recs[i] = rec;
-        augment[i] = capt_rng_key(d->o.seed, CAPT_RNG_AUGMENT, (uint64_t)epoch, id);
         if (!d->o.all_captions && n > 0) {
             k = capt_rng_below(capt_rng_key(d->o.seed, CAPT_RNG_LABEL, (uint64_t)epoch, id), 0, n);
             n = k + 1;
@@ -175,8 +183,8 @@ int capt_dataset_batch(const capt_dataset *d, int batch, int64_t epoch, int64_t 
         for (; k < n; k++, R++) {
             b->row_image[R] = i;
             caption[R] = f + k;
-            if (targets_of(d, f + k) > b->T)
-                b->T = targets_of(d, f + k);
+            if (tags_of(d, b, i) + targets_of(d, f + k) > b->T)
+                b->T = tags_of(d, b, i) + targets_of(d, f + k);
         }
     }
     b->epoch = epoch;
@@ -185,7 +193,6 @@ int capt_dataset_batch(const capt_dataset *d, int batch, int64_t epoch, int64_t 
     b->n_words = 0;
     for (int r = 0; r < R; r++)
         put_row(d, caption[r], b, r);
-    int rc = d->source ? capt_source_load(d->source, b->recs, I, shuffled ? augment : NULL, &b->image, err) : 0;
     free(caption);
     free(image);
     free(augment);

@@ -15,7 +15,8 @@ size_t capt_dataset_images(const capt_dataset *d);
 int64_t capt_dataset_unknown(const capt_dataset *d, int64_t *words); /* words read as UNK, and all words */
 
 /* I images, R rows; row r is a caption of image row_image[r]. Word t's input is tokens[r*T+t] (BOS first), its target the next word or EOS; weight 1 where there is
- * a target, 0 behind the end (tokens pad with EOS's id or the pad's). T is the batch's longest caption. */
+ * a target, 0 behind the end (tokens pad with EOS's id or the pad's). Where the source reads tags those of the image stand before BOS, with weight 0, and the words come
+ * so much later. T is the batch's longest row. */
 typedef struct capt_batch {
     int64_t epoch, index;        /* batch `index` of the epoch */
     const capt_caption **recs;   /* (I) */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "text/tags.h"
 
 struct capt_source {
     capt_store *store;
@@ -12,6 +13,8 @@ struct capt_source {
     capt_jpeg_limits limits;
     capt_augment augment;
     int images, augmented;
+    const capt_vocab *vocab;
+    int most_tags;
 };
 
 capt_source *capt_source_store(capt_store *store, const char *section, int rows, capt_err *err)
@@ -57,6 +60,17 @@ capt_source *capt_source_images(int dirfd, const capt_prep *prep, const capt_jpe
 void capt_source_free(capt_source *s)
 {
     free(s);
+}
+
+void capt_source_read_tags(capt_source *s, const capt_vocab *v, int most)
+{
+    s->vocab = v;
+    s->most_tags = most;
+}
+
+int capt_source_tags(const capt_source *s)
+{
+    return s->most_tags;
 }
 
 int capt_source_rows(const capt_source *s)
@@ -130,14 +144,24 @@ int capt_source_load(capt_source *s, const capt_caption *const *recs, int n, con
         else
             b->feat = p;
         b->len = capt_alloc((size_t)n * sizeof *b->len);
+        b->tags = capt_alloc(((size_t)n * (size_t)s->most_tags + 1) * sizeof *b->tags);
+        b->tag_at = capt_alloc(((size_t)n + 1) * sizeof *b->tag_at);
         b->cap = (size_t)n;
     }
     for (int i = 0; i < n; i++) {
         if (s->images ? load_picture(s, recs[i], augment_key ? &augment_key[i] : NULL, b->pixels + (size_t)i * each, err)
                       : load_feature(s, recs[i], b->feat + (size_t)i * (each / sizeof(capt_real)), &b->len[i], err))
             return -1;
+        int m = 0;
+        if (s->most_tags && capt_tags_encode(s->vocab, recs[i]->tags, recs[i]->n_tags, s->most_tags, b->tags + b->tag_at[i], &m, NULL, err)) {
+            char key[CAPT_ID_KEY];
+            capt_id_key(&recs[i]->id, key);
+            return capt_err_prefix(err, "image %s: its tags", key);
+        }
+        b->tag_at[i + 1] = b->tag_at[i] + m;
     }
-    b->in = (capt_input){.n_images = n, .feat = b->feat, .S = s->rows, .D = s->dim, .len = s->varies ? b->len : NULL, .pixels = b->pixels, .px = s->prep.size};
+    b->in = (capt_input){.n_images = n, .feat = b->feat, .S = s->rows, .D = s->dim, .len = s->varies ? b->len : NULL, .pixels = b->pixels, .px = s->prep.size, .tags = b->tags,
+                         .tag_at = s->most_tags ? b->tag_at : NULL};
     return 0;
 }
 
@@ -146,5 +170,7 @@ void capt_loaded_free(capt_loaded *b)
     free(b->feat);
     free(b->pixels);
     free(b->len);
+    free(b->tags);
+    free(b->tag_at);
     memset(b, 0, sizeof *b);
 }

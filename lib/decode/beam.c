@@ -18,10 +18,12 @@ typedef struct hyp {
 
 typedef struct cand { double score, logp; int from; int32_t token; int done; } cand; /* done: the finished hypothesis itself */
 
-/* A beam is one group of an image: all groups of all images are searched side by side, an image's one after another so that each sees what the others chose. */
+/* A beam is one group of an image: all groups of all images are searched side by side, an image's one after another so that each sees what the others chose.
+ * A beam whose image still has tags to read is one row that takes them; its words begin with step tags_of(b). */
 typedef struct search {
     const capt_beam_opts *o;
     const capt_vocab *vocab;
+    const capt_input *in;
     int beams, groups, width, max_t, k, S;
     hyp *cur, *next; /* (beams,width) */
     int *n_cur;      /* hypotheses of a beam */
@@ -39,6 +41,17 @@ typedef struct search {
 static hyp *beam_of(const search *s, int b)
 {
     return s->cur + (size_t)b * (size_t)s->width;
+}
+
+static int tags_of(const search *s, int b)
+{
+    return capt_input_tags(s->in, b / s->groups);
+}
+
+/* What beam b reads at step t when it has no words yet: a tag, or BOS */
+static int32_t given(const search *s, int b, int t)
+{
+    return t < tags_of(s, b) ? s->in->tags[s->in->tag_at[b / s->groups] + t] : capt_vocab_bos(s->vocab);
 }
 
 static int better(const void *a, const void *b)
@@ -230,7 +243,7 @@ static void open_search(search *s)
         h->last = capt_vocab_bos(s->vocab);
         s->n_cur[b] = 1;
         s->parent[b] = b / s->groups;
-        s->token[b] = h->last;
+        s->token[b] = given(s, b, 0);
     }
 }
 
@@ -255,20 +268,17 @@ static void keep_attention(search *s, int S)
     }
 }
 
-/* One step over `rows` rows; returns the rows of the next, or -1. */
-static int advance(search *s, capt_scorer *sc, int t, int rows, capt_err *err)
+/* The scores of the next words of rows that have read their tags; weights: the rows' attention, or NULL. */
+static int score(search *s, capt_scorer *sc, int t, int rows, const capt_real **weights, capt_err *err)
 {
-    const capt_real *weights = NULL;
     int S = 0;
-    if (sc->rows(sc, s->parent, rows, err) || sc->step(sc, s->token, err))
+    if (s->o->detail & CAPT_DETAIL_ATTENTION && sc->attention(sc, weights, &S, err))
         return -1;
-    if (s->o->detail & CAPT_DETAIL_ATTENTION && sc->attention(sc, &weights, &S, err))
-        return -1;
-    if (t == 0 && S)
+    if (!s->attention && S)
         keep_attention(s, S);
     s->adj.n = 0;
     for (int b = 0; b < s->beams; b++)
-        for (int j = 0; j < s->n_cur[b] && !s->closed[b]; j++)
+        for (int j = 0; j < s->n_cur[b] && !s->closed[b] && t >= tags_of(s, b); j++)
             if (!beam_of(s, b)[j].done)
                 adjust_row(s, &beam_of(s, b)[j]);
     if (sc->topk(sc, s->k, s->adj.v, (int)s->adj.n, s->val, s->idx, err))
@@ -276,19 +286,36 @@ static int advance(search *s, capt_scorer *sc, int t, int rows, capt_err *err)
     for (size_t r = 0; r < (size_t)rows * (size_t)s->k; r++)
         if (isnan((double)s->val[r]))
             return capt_fail(err, CAPT_EDATA, "the model's scores are NaN");
+    return 0;
+}
+
+/* Step t over `rows` rows; returns the rows of the next, or -1. */
+static int advance(search *s, capt_scorer *sc, int t, int rows, capt_err *err)
+{
+    const capt_real *weights = NULL;
+    int choosing = 0;
+    if (sc->rows(sc, s->parent, rows, err) || sc->step(sc, s->token, err))
+        return -1;
+    for (int b = 0; b < s->beams; b++)
+        choosing |= !s->closed[b] && t >= tags_of(s, b);
+    if (choosing && score(s, sc, t, rows, &weights, err))
+        return -1;
     rows = 0;
     for (int b = 0; b < s->beams; b++) {
+        int reading = t < tags_of(s, b);
         if (b % s->groups == 0)
             s->chosen.n = 0;
         if (s->closed[b])
             continue;
-        extend(s, b, weights);
-        s->closed[b] = is_closed(s, b);
+        if (!reading) {
+            extend(s, b, weights);
+            s->closed[b] = is_closed(s, b) || t - tags_of(s, b) + 1 == s->max_t;
+        }
         hyp *h = beam_of(s, b);
         for (int j = 0; j < s->n_cur[b] && !s->closed[b]; j++)
             if (!h[j].done) {
                 s->parent[rows] = h[j].row;
-                s->token[rows] = h[j].last;
+                s->token[rows] = reading ? given(s, b, t + 1) : h[j].last;
                 h[j].row = rows++;
             }
     }
@@ -319,15 +346,15 @@ int capt_beam_run(capt_scorer *sc, const capt_input *in, const capt_beam_opts *o
     if (o->beam % G)
         return capt_fail(err, CAPT_EUSAGE, "a beam of %d cannot be %d groups", o->beam, G);
     memset(out, 0, (size_t)I * (size_t)o->nbest * sizeof *out);
-    search s = {.o = o, .vocab = sc->vocab, .beams = I * G, .groups = G, .width = o->beam / G, .max_t = o->max_t && o->max_t < sc->max_t ? o->max_t : sc->max_t,
+    search s = {.o = o, .vocab = sc->vocab, .in = in, .beams = I * G, .groups = G, .width = o->beam / G, .max_t = o->max_t && o->max_t < sc->max_t ? o->max_t : sc->max_t,
                 .k = o->beam < V ? o->beam : V}; /* of a group's words, other groups can make no more than theirs fall */
     open_search(&s);
     cand *order = capt_alloc((size_t)o->beam * sizeof *order);
     sc->detail = o->detail;
-    if (sc->start(sc, in, s.beams * s.width, s.max_t, err))
+    if (sc->start(sc, in, s.beams * s.width, capt_input_most_tags(in) + s.max_t, err))
         goto end;
     rows = s.beams;
-    for (int t = 0; t < s.max_t && rows > 0; t++) {
+    for (int t = 0; rows > 0; t++) { /* every beam is closed after max_t words */
         rows = advance(&s, sc, t, rows, err);
         if (rows < 0)
             goto end;

@@ -21,6 +21,9 @@ static int each_start(capt_scorer *s, const capt_input *in, int rows, int max_t,
     ensemble *e = s->self;
     for (int i = 0; i < e->n; i++) {
         e->member[i]->detail = s->detail;
+        for (int k = 0; k < in->n_images; k++)
+            if (capt_input_tags(&in[i], k) != capt_input_tags(in, k))
+                return capt_fail(err, CAPT_EDATA, "model %d reads %d tokens of an image's tags, the first one %d", i + 1, capt_input_tags(&in[i], k), capt_input_tags(in, k));
         if (e->member[i]->start(e->member[i], &in[i], rows, max_t, err))
             return capt_err_prefix(err, "model %d", i + 1);
     }
@@ -176,7 +179,7 @@ capt_scorer *capt_scorer_ensemble_take(capt_scorer **members, int n, const doubl
 {
     ensemble *e = capt_alloc(sizeof *e);
     capt_scorer *s = capt_alloc(sizeof *s);
-    *s = (capt_scorer){.vocab = members[0]->vocab, .be = members[0]->be, .max_t = members[0]->max_t, .n_inputs = n, .start = each_start, .rows = each_rows, .step = each_step, .topk = mixed_topk,
+    *s = (capt_scorer){.vocab = members[0]->vocab, .be = members[0]->be, .max_t = members[0]->max_t, .tag_t = members[0]->tag_t, .n_inputs = n, .start = each_start, .rows = each_rows, .step = each_step, .topk = mixed_topk,
                        .sample = no_sample, .logp = no_logp, .attention = mean_attention, .end = each_end, .free = ensemble_free, .self = e};
     size_t z = (size_t)n;
     e->n = n;
@@ -202,6 +205,8 @@ capt_scorer *capt_scorer_ensemble_take(capt_scorer **members, int n, const doubl
             s->max_t = members[i]->max_t;
         if (members[i]->be != e->be)
             bad = capt_fail(err, CAPT_EDATA, "the models of an ensemble are on different devices");
+        else if (members[i]->tag_t != s->tag_t)
+            bad = capt_fail(err, CAPT_EDATA, "model %d reads %d tokens of tags, the first one %d: the models of an ensemble read the same", i + 1, members[i]->tag_t, s->tag_t);
         else if (match_vocab(s->vocab, members[i]->vocab, i + 1, &e->map[i], err))
             bad = 1;
         else if (e->map[i]) {

@@ -15,6 +15,8 @@ static int one_start(capt_scorer *s, const capt_input *in, int rows, int max_t, 
 {
     one *o = s->self;
     s->end(s);
+    if (capt_input_most_tags(in) > s->tag_t)
+        return capt_fail(err, CAPT_EDATA, "an image has %d tokens of tags, the model reads %d", capt_input_most_tags(in), s->tag_t);
     capt_feat f = {NULL, NULL};
     capt_ctx_reset(o->c);
     if (in->feat) {
@@ -125,7 +127,7 @@ capt_scorer *capt_scorer_model(capt_model *m, capt_encoder *encoder, capt_err *e
 {
     one *o = capt_alloc(sizeof *o);
     capt_scorer *s = capt_alloc(sizeof *s);
-    *s = (capt_scorer){.vocab = m->vocab, .be = m->params.be, .max_t = m->max_t, .n_inputs = 1, .start = one_start, .rows = one_rows, .step = one_step, .topk = one_topk, .sample = one_sample,
+    *s = (capt_scorer){.vocab = m->vocab, .be = m->params.be, .max_t = m->max_t, .tag_t = m->tag_t, .n_inputs = 1, .start = one_start, .rows = one_rows, .step = one_step, .topk = one_topk, .sample = one_sample,
                        .logp = one_logp, .attention = one_attention, .end = one_end, .free = one_free, .self = o};
     o->m = m;
     o->encoder = encoder ? encoder : m->encoder;

@@ -118,65 +118,93 @@ static void keep_detail(capt_found *f, const capt_sample_opts *o, int max_t, int
         f->attention[t * S + i] = (float)weights[i];
 }
 
+/* A row that is drawn, or one that reads an image's tags for all its samples */
+typedef struct line { int image, sample; } line; /* sample -1: reads tags */
+
+/* Rows of an image once t of its tags are read, at `from` the row before (or the image): one as long as there are more, then n with BOS. Returns the new number of rows. */
+static int read_tags(const capt_input *in, int image, int t, int n, int32_t from, int32_t bos, int rows, line *who, int32_t *parent, int32_t *token)
+{
+    int left = t < capt_input_tags(in, image);
+    for (int k = left ? -1 : 0; k < (left ? 0 : n); k++) {
+        parent[rows] = from;
+        token[rows] = left ? in->tags[in->tag_at[image] + t] : bos;
+        who[rows++] = (line){image, k};
+    }
+    return rows;
+}
+
 int capt_sample_run(capt_scorer *sc, const capt_input *in, const capt_sample_opts *o, const uint64_t *id_hash, capt_found *out, capt_err *err)
 {
-    int I = in->n_images, n = o->n, rows = I * n, rc = -1, max_t = o->max_t;
+    int I = in->n_images, n = o->n, rows = 0, rc = -1, max_t = o->max_t;
     if (n < 1 || !(o->temperature > 0) || o->top_k < 0 || !(o->top_p >= 0 && o->top_p <= 1))
         return capt_fail(err, CAPT_EUSAGE, "%d samples at temperature %g, of the first %d words and %g of the probability", n, o->temperature, o->top_k, o->top_p);
     if (max_t < 1 || max_t > sc->max_t)
         max_t = sc->max_t;
-    size_t total = (size_t)rows;
+    size_t total = (size_t)I * (size_t)n;
     memset(out, 0, total * sizeof *out);
-    int32_t *parent = capt_alloc(total * sizeof *parent), *token = capt_alloc(total * sizeof *token), *who = capt_alloc(total * sizeof *who);
+    int32_t *parent = capt_alloc(total * sizeof *parent), *token = capt_alloc(total * sizeof *token), *to = capt_alloc(2 * total * sizeof *to);
+    line *who = capt_alloc(total * sizeof *who), *now = capt_alloc(total * sizeof *now);
     double *u = capt_alloc(total * sizeof *u);
     capt_real *logp = capt_alloc(total * sizeof *logp);
     const capt_vocab *v = sc->vocab;
     draw d = {.s = sc, .o = o, .V = capt_vocab_size(v)};
-    int32_t eos = capt_vocab_eos(v), special[3] = {capt_vocab_pad(v), capt_vocab_bos(v), o->allow_unk ? -1 : capt_vocab_unk(v)};
+    int32_t bos = capt_vocab_bos(v), eos = capt_vocab_eos(v), special[3] = {capt_vocab_pad(v), bos, o->allow_unk ? -1 : capt_vocab_unk(v)};
     for (int i = 0; i < 3; i++)
         if (special[i] >= 0 && special[i] != eos && (i == 0 || special[i] != special[0]) && (i < 2 || special[2] != special[1]))
             d.ban[d.n_ban++] = special[i];
     sc->detail = o->detail;
-    if (sc->start(sc, in, rows, max_t, err))
+    if (sc->start(sc, in, (int)total, capt_input_most_tags(in) + max_t, err))
         goto end;
-    for (int r = 0; r < rows; r++) {
-        parent[r] = r / n;
-        who[r] = r;
-        token[r] = capt_vocab_bos(v);
+    for (size_t r = 0; r < total; r++)
         out[r].ids = capt_alloc((size_t)max_t * sizeof(int32_t));
-    }
-    for (int t = 0; t < max_t && rows > 0; t++) {
+    for (int i = 0; i < I; i++)
+        rows = read_tags(in, i, 0, n, i, bos, rows, who, parent, token);
+    for (int t = 0; rows > 0; t++) { /* every image is done after max_t words */
         const capt_real *weights = NULL;
-        int S = 0;
+        int S = 0, drawing = 0;
         if (sc->rows(sc, parent, rows, err) || sc->step(sc, token, err))
             goto end;
-        if (o->detail & CAPT_DETAIL_ATTENTION && sc->attention(sc, &weights, &S, err))
+        for (int r = 0; r < rows; r++) {
+            int w = t - capt_input_tags(in, who[r].image); /* the image's word */
+            drawing |= w >= 0;
+            u[r] = w < 0 ? 0.5 : capt_rng_u01(capt_rng_key(o->seed, CAPT_RNG_SAMPLE, id_hash[who[r].image], (uint64_t)who[r].sample), (uint64_t)w);
+        }
+        if (drawing && o->detail & CAPT_DETAIL_ATTENTION && sc->attention(sc, &weights, &S, err))
             goto end;
-        for (int r = 0; r < rows; r++)
-            u[r] = capt_rng_u01(capt_rng_key(o->seed, CAPT_RNG_SAMPLE, id_hash[who[r] / n], (uint64_t)(who[r] % n)), (uint64_t)t);
-        if (o->top_k       ? draw_first(&d, u, rows, token, logp, err)
-            : share(&d) < 1 ? draw_nucleus(&d, u, rows, token, logp, err)
-                            : sc->sample(sc, u, o->temperature, d.ban, d.n_ban, token, logp, err))
+        if (drawing && (o->top_k       ? draw_first(&d, u, rows, token, logp, err)
+                        : share(&d) < 1 ? draw_nucleus(&d, u, rows, token, logp, err)
+                                        : sc->sample(sc, u, o->temperature, d.ban, d.n_ban, token, logp, err)))
             goto end;
         int keep = 0;
+        memcpy(now, who, (size_t)rows * sizeof *now);
         for (int r = 0; r < rows; r++) {
-            capt_found *f = &out[who[r]];
+            line l = now[r];
+            int w = t - capt_input_tags(in, l.image);
+            if (l.sample < 0) {
+                keep = read_tags(in, l.image, t + 1, n, r, bos, keep, who, to, to + total);
+                continue;
+            }
+            capt_found *f = &out[(size_t)l.image * (size_t)n + (size_t)l.sample];
             if (token[r] < 0 || isnan((double)logp[r])) {
                 capt_fail(err, CAPT_EDATA, "the model's scores are NaN");
                 goto end;
             }
             f->logprob += (double)logp[r];
             if (o->detail)
-                keep_detail(f, o, max_t, t, (double)logp[r], weights ? weights + (size_t)r * (size_t)S : NULL, S);
+                keep_detail(f, o, max_t, w, (double)logp[r], weights ? weights + (size_t)r * (size_t)S : NULL, S);
             if (token[r] == eos) {
                 f->ended = 1;
                 continue;
             }
             f->ids[f->n++] = token[r];
-            parent[keep] = r;
-            token[keep] = token[r];
-            who[keep++] = who[r];
+            if (w + 1 == max_t)
+                continue;
+            to[keep] = r;
+            to[total + (size_t)keep] = token[r];
+            who[keep++] = l;
         }
+        memcpy(parent, to, (size_t)keep * sizeof *parent);
+        memcpy(token, to + total, (size_t)keep * sizeof *token);
         rows = keep;
     }
     rc = 0;
@@ -186,7 +214,9 @@ end:
         capt_found_free(out, (int)total);
     free(parent);
     free(token);
+    free(to);
     free(who);
+    free(now);
     free(u);
     free(logp);
     free(d.val);

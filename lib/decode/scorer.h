@@ -1,5 +1,8 @@
 /* A scorer scores next words for rows of unfinished captions. A model is one (one.c), an ensemble of scorers is one (ensemble.c); beam search and
- * sampling know nothing else. Call order: start, then rows/step/topk-or-sample over and over, end. One thread. */
+ * sampling know nothing else. Call order: start, then rows/step/topk-or-sample over and over, end. One thread.
+ *
+ * Tags: what the search feeds first to the rows of an image are the ids of its tags (capt_input), then BOS, then words. All rows step together, so an image whose
+ * tags are fewer is at its words while another still reads tags; the words of an image are counted from its own BOS, and nothing found for it depends on the others. */
 #ifndef CAPT_DECODE_SCORER_H
 #define CAPT_DECODE_SCORER_H
 #include "model/model.h"
@@ -9,10 +12,11 @@ typedef struct capt_scorer capt_scorer;
 struct capt_scorer {
     const capt_vocab *vocab; /* borrowed: ids in and out are this one's */
     capt_backend *be;        /* borrowed */
-    int max_t;
+    int max_t;               /* the most words, BOS included */
+    int tag_t;               /* the most tokens of an image's tags; more is an error of start */
     int n_inputs;            /* members: how many capt_input start takes */
     int detail;              /* set before start: the CAPT_DETAIL_* that the caller will ask for */
-    /* Room for up to `rows` rows and max_t steps over in[0..n_inputs-1] (the same images). */
+    /* Room for up to `rows` rows and max_t steps, tags included, over in[0..n_inputs-1] (the same images with as many tags). */
     int (*start)(capt_scorer *s, const capt_input *in, int rows, int max_t, capt_err *err);
     /* Rows become parent[r] of the rows before; before the first step parent[r] is the row's image. */
     int (*rows)(capt_scorer *s, const int32_t *parent, int rows, capt_err *err);
@@ -33,7 +37,7 @@ struct capt_scorer {
 /* model and encoder (NULL: the model's own, if it has one) are borrowed. */
 capt_scorer *capt_scorer_model(capt_model *m, capt_encoder *encoder, capt_err *err);
 /* Takes the members over, also on failure. weights NULL: equal; mode 0: mean probability, 1: mean log-probability. Members must have the same token strings and
- * specials (ids may differ and are mapped to the first one's), else an error naming a token. */
+ * specials (ids may differ and are mapped to the first one's), else an error naming a token, and read as many tokens of tags. */
 capt_scorer *capt_scorer_ensemble_take(capt_scorer **members, int n, const double *weights, int mode, capt_err *err);
 void capt_scorer_free(capt_scorer *s); /* NULL is fine */
 
@@ -52,7 +56,7 @@ enum { CAPT_DETAIL_WORDS = 1, CAPT_DETAIL_ATTENTION = 2 };
 typedef struct capt_beam_opts {
     int beam;              /* width; 1 is greedy */
     int nbest;             /* captions an image, at most beam */
-    int max_t;             /* steps; 0: the scorer's */
+    int max_t;             /* words and EOS; 0: the scorer's */
     double length_penalty; /* captions are ranked by score / L^x, L = words + 1; 0: by score, as M2 does */
     int wu;                /* 1: by score / ((5+L)/6)^x instead (Wu et al. 2016, eq. 14) */
     int min_words;         /* EOS is not chosen before */
@@ -73,14 +77,14 @@ int capt_beam_run(capt_scorer *s, const capt_input *in, const capt_beam_opts *o,
 typedef struct capt_sample_opts {
     int n;              /* samples an image */
     double temperature;
-    int max_t;          /* steps; 0: the scorer's */
+    int max_t;          /* words and EOS; 0: the scorer's */
     int allow_unk;
     int top_k;          /* draw from the k likeliest words only; 0: from all (Fan et al. 2018) */
     double top_p;       /* and only from the fewest of these that have this much of their probability together; 0 and 1: all (Holtzman et al. 2020) */
     uint64_t seed;
     int detail;         /* CAPT_DETAIL_* */
 } capt_sample_opts;
-/* n independent samples an image from softmax(logits/temperature), random number keyed by (seed, id_hash[image], sample, step). out: n_images*n, sample-minor. */
+/* n independent samples an image from softmax(logits/temperature), random number keyed by (seed, id_hash[image], sample, place of the word). out: n_images*n, sample-minor. */
 int capt_sample_run(capt_scorer *s, const capt_input *in, const capt_sample_opts *o, const uint64_t *id_hash, capt_found *out, capt_err *err);
 void capt_found_free(capt_found *f, int n); /* what they hold, not f */
 #endif

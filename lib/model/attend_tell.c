@@ -2,7 +2,7 @@
  *
  * Feature rows a_s (I,S,D). h and cell begin as linear maps of the rows' mean. At word t: alpha = softmax(w . relu(Wa a_s + Wh h)), z = sum alpha_s a_s,
  * gate = sigmoid(Wg h); the LSTM reads [word; gate*z]; its hidden vector, with dropout, predicts word t+1. The loss gets `coverage` times the mean over captions and
- * feature rows of (1 - sum_t alpha_ts)^2 over the caption's own words (eq. 14): the time mask that several ports forgot. */
+ * feature rows of (1 - sum_t alpha_ts)^2 over the caption's own words (eq. 14), tags and pads left out: the time mask that several ports forgot. */
 #include <math.h>
 #include <stdlib.h>
 #include "model/model.h"
@@ -70,13 +70,31 @@ static capt_tensor *read_word(capt_ctx *c, attend_tell *g, capt_tensor *x, int t
     return capt_cell_step(c, &g->cell, x, t, capt_join(c, z, h), NULL, cell, new);
 }
 
+/* alpha (R,T,S) with each row's words at the front; what stands behind them is read by nobody */
+static capt_tensor *without_tags(capt_ctx *c, capt_tensor *alpha, int R, const int32_t *first)
+{
+    int T = (int)alpha->dim[1], tags = 0;
+    int64_t S = alpha->dim[2];
+    for (int r = 0; r < R; r++)
+        tags |= first[r];
+    if (!tags)
+        return alpha;
+    int32_t *place = capt_alloc((size_t)R * (size_t)T * sizeof *place);
+    for (int r = 0; r < R; r++)
+        for (int t = 0; t < T; t++)
+            place[r * T + t] = r * T + (first[r] + t < T ? first[r] + t : T - 1);
+    alpha = capt_gather(c, capt_reshape_to(c, alpha, (int64_t)R * T, S), place, (int64_t)R * T);
+    free(place);
+    return capt_reshape_to(c, alpha, R, T, S);
+}
+
 /* The term of eq. 14 for rows with words[r] > 0 */
 static capt_tensor *coverage(capt_ctx *c, attend_tell *g, capt_tensor *alpha, int R, const int32_t *row_image, const int32_t *len, const capt_aux *aux)
 {
     int32_t *n = capt_alloc((size_t)R * sizeof *n);
     for (int r = 0; r < R; r++)
         n[r] = len ? len[row_image[r]] : (int32_t)alpha->dim[2];
-    capt_tensor *loss = capt_coverage(c, alpha, aux->words, n, g->coverage / aux->rows);
+    capt_tensor *loss = capt_coverage(c, without_tags(c, alpha, R, aux->first), aux->words, n, g->coverage / aux->rows);
     free(n);
     return loss;
 }

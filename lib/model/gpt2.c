@@ -2,7 +2,7 @@
  *
  * Sequence: [image token 0..K-1][BOS w1 .. w_{T-1}]; with K = 1 and T = 20 this is the (N,21,768) of the system reproduced. Word t stands at position K+t and its
  * hidden vector predicts word t+1, so the loss covers the last T positions only and no image token predicts anything. Causal throughout: changing word t changes no
- * hidden vector before position K+t.
+ * hidden vector before position K+t. Tags stand between the two as words of their own: with n of them word t is at position K+n+t.
  *
  * Image tokens: `map` "linear" maps each feature row to one token (tokens = 0: as many as the feature has rows) or, with tokens = K and one feature row, the row to K tokens;
  * "mlp" puts a tanh layer of K*width/2 between (ClipCap's mapper). Blocks: pre-LN (eps 1e-5), GELU (tanh) MLP x4, final LN, learned positions, tied head.
@@ -31,7 +31,7 @@ static const capt_key keys[] = {
     {"layers", 'i', "12", "blocks"},
     {"heads", 'i', "12", "attention heads"},
     {"words", 'i', "20", "word inputs, BOS included"},
-    {"positions", 'i', "0", "learned positions; 0: image tokens + words (1024 in public weights)"},
+    {"positions", 'i', "0", "learned positions; 0: image tokens + tag tokens + words (1024 in public weights)"},
     {"tokens", 'i', "1", "image tokens; 0: one for each feature row"},
     {"map", 'c', "linear|mlp", "image token map: a linear layer, or two with tanh between"},
     {"dropout", 'n', "0.1", "dropout of embeddings, attention and residual branches"},
@@ -42,7 +42,7 @@ static int init(capt_model *m, capt_err *err)
     gpt2 *g = capt_alloc(sizeof *g);
     const json_t *c = m->config;
     m->self = g;
-    int heads, rows = m->image_rows, words = m->max_t, positions = capt_config_int(c, "positions");
+    int heads, rows = m->image_rows, words = m->max_t, tags = m->tag_t, positions = capt_config_int(c, "positions");
     static const char *const sizes[] = {"width", "layers", "heads"};
     if (capt_config_sizes(m, sizes, (int *const[]){&g->D, &g->L, &heads}, 3, err))
         return -1;
@@ -57,9 +57,9 @@ static int init(capt_model *m, capt_err *err)
     if (!each && rows != 1)
         return capt_fail(err, CAPT_EDATA, "gpt2: %d image tokens cannot be made of %d feature rows (tokens 0 takes one for each row)", g->K, rows);
     if (positions == 0)
-        positions = g->K + words;
-    if (positions < g->K + words)
-        return capt_fail(err, CAPT_EDATA, "gpt2: %d positions are too few for %d image tokens and %d words", positions, g->K, words);
+        positions = g->K + tags + words;
+    if (positions < g->K + tags + words)
+        return capt_fail(err, CAPT_EDATA, "gpt2: %d positions are too few for %d image tokens, %d tag tokens and %d words", positions, g->K, tags, words);
     capt_params *ps = &m->params;
     int D = g->D, per_row = each ? 1 : g->K, F = m->image_dim;
     double std = 0.02, res = 0.02 / sqrt(2.0 * g->L); /* GPT-2: residual projections scaled by 1/sqrt(2L) */

@@ -40,8 +40,8 @@ capt_tensor *capt_model_features(capt_ctx *c, const capt_model *m, const capt_fe
 
 int capt_model_too_long(capt_ctx *c, const capt_model *m, int t)
 {
-    if (t > m->max_t)
-        capt_ctx_fail(c, "%s: %d words, the model takes %d", m->type->name, t, m->max_t);
+    if (t > m->max_t + m->tag_t)
+        capt_ctx_fail(c, m->tag_t ? "%s: %d tags and words, the model takes %d" : "%s: %d words, the model takes %d", m->type->name, t, m->max_t + m->tag_t);
     return capt_ctx_bad(c);
 }
 
@@ -62,7 +62,14 @@ static capt_model *model_new(const json_t *config, capt_vocab *vocab_take, const
     m->config = capt_config_complete(config, m->type->keys, type, err);
     static const char *const input[] = {"feature_rows", "feature_dim", "words"};
     int *const size[] = {&m->image_rows, &m->image_dim, &m->max_t};
-    if (!m->config || capt_config_sizes(m, input, size, 3, err) || m->type->init(m, err))
+    if (!m->config || capt_config_sizes(m, input, size, 3, err))
+        goto bad;
+    m->tag_t = capt_config_int(m->config, "tag_tokens");
+    if (m->tag_t < 0 || m->tag_t > CAPT_CONFIG_MOST) {
+        capt_fail(err, CAPT_EDATA, "%s: \"tag_tokens\" is %d, not 0 to %d", type, m->tag_t, CAPT_CONFIG_MOST);
+        goto bad;
+    }
+    if (m->type->init(m, err))
         goto bad;
     if (encoder_config) {
         m->encoder = capt_encoder_new(encoder_config, &m->params, err);

@@ -1,7 +1,10 @@
 /* Models: an encoder turns pixels into image features, a captioner turns features and words into hidden vectors; the head that scores words belongs to the
  * captioner's parameters, the loss and the search to the library. One file and one row of encoder.def or captioner.def each.
  *
- * A captioner sees I images and R rows; row r belongs to image row_image[r]; several rows may share an image, which is encoded and prefilled once. */
+ * A captioner sees I images and R rows; row r belongs to image row_image[r]; several rows may share an image, which is encoded and prefilled once.
+ *
+ * Tags are words that stand before the caption: a row's tokens are [tags of its image, at most tag_t][BOS words][pads], to a captioner one sequence of words. Whoever makes the
+ * rows (data/dataset.h, train/scst.c) puts no loss on the tags, whoever searches (decode/scorer.h) feeds them first; images of one batch may have different numbers of them. */
 #ifndef CAPT_MODEL_H
 #define CAPT_MODEL_H
 #include "base/str.h"
@@ -17,7 +20,8 @@ typedef struct capt_key { const char *name; char type; /* 'i' 'n' 's' 'b' 'c' */
 #define CAPT_FEATURE_KEYS                                                                      \
     {"feature", 's', "", "section of the store it reads: global, grid or regions"},            \
     {"feature_dim", 'i', "0", "width of a feature row"},                                       \
-    {"feature_rows", 'i', "1", "feature rows of an image"}
+    {"feature_rows", 'i', "1", "feature rows of an image"},                                    \
+    {"tag_tokens", 'i', "0", "most tokens of an image's tags, read before BOS; 0: it reads none"}
 enum { CAPT_CONFIG_MOST = 1 << 15 }; /* of a width or a number of rows: their products stay ints */
 
 /* ---- encoders ---- */
@@ -67,6 +71,7 @@ typedef struct capt_feat { capt_tensor *x; const int32_t *len; } capt_feat;
 /* What a teacher-forced pass gives beside the hidden vectors. */
 typedef struct capt_aux {
     const int32_t *words;   /* in: host (R), words of each row that carry loss; NULL: no extra loss is wanted */
+    const int32_t *first;   /* in: host (R), where the first of these stands: behind the row's tags; NULL with words NULL */
     double rows;            /* in: rows of the whole batch, over which extra loss terms are averaged */
     int show;               /* in: the attention is wanted */
     capt_tensor *loss;      /* out: extra loss terms (n), recorded as capt_xent's are; NULL: none */
@@ -91,7 +96,8 @@ struct capt_model {
     json_t *config;          /* owned, complete: {"type":"gpt2", ...} */
     void *self;              /* owned by the type */
     capt_tensor *head_w, *head_b; /* (V,D); (V) or NULL; set by init */
-    int hidden, max_t;       /* D; the longest sequence of words the model takes */
+    int hidden, max_t;       /* D; the longest sequence of words the model takes, BOS included */
+    int tag_t;               /* and the most tokens of tags before them; 0: it reads no tags */
     capt_vocab *vocab;       /* owned */
     capt_encoder *encoder;   /* owned; NULL unless the encoder is tuned with the captioner or loaded with it */
     int image_rows, image_dim; /* feature rows of an image and their width, as the configuration says */
@@ -115,12 +121,12 @@ int capt_config_int(const json_t *config, const char *key);
 double capt_config_num(const json_t *config, const char *key);
 const char *capt_config_str(const json_t *config, const char *key);
 
-/* For captioners: integer keys of the configuration that must be 1..CAPT_CONFIG_MOST; -1 and err. What every captioner has (feature_rows, feature_dim, words) is
- * checked and in image_rows, image_dim, max_t before init. */
+/* For captioners: integer keys of the configuration that must be 1..CAPT_CONFIG_MOST; -1 and err. What every captioner has (feature_rows, feature_dim, words,
+ * tag_tokens) is checked and in image_rows, image_dim, max_t, tag_t before init. */
 int capt_config_sizes(const capt_model *m, const char *const *keys, int *const *values, int n, capt_err *err);
 /* f->x (I,S,D) if it is as wide and has as many rows as the configuration says, else poison and an error. */
 capt_tensor *capt_model_features(capt_ctx *c, const capt_model *m, const capt_feat *f);
-/* 1 when a pass or a step of t words is more than the model takes: an error then. */
+/* 1 when a pass or a step of t tokens, tags and words, is more than the model takes: an error then. */
 int capt_model_too_long(capt_ctx *c, const capt_model *m, int t);
 
 /* Pixels (host, (I,px,px,3)) through e to the section the model reads, (I,S,D). */

@@ -202,6 +202,20 @@ int capt_captions_each(const char *const *paths, size_t n, const capt_read_opts 
     return rc;
 }
 
+void capt_captions_retag(capt_captions *tags, const capt_caption **v, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const capt_caption *t = capt_captions_find(tags, &v[i]->id);
+        if (!t || !t->tags)
+            continue;
+        capt_caption *copy = capt_arena_alloc(tags->arena, sizeof *copy);
+        *copy = *v[i];
+        copy->tags = t->tags;
+        copy->n_tags = t->n_tags;
+        v[i] = copy;
+    }
+}
+
 /* Lines as offsets into one text: some 20 bytes an image. */
 struct capt_split_hasher {
     capt_str text;

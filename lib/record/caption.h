@@ -77,6 +77,8 @@ void capt_tags_free(capt_taglist *c);
 const capt_caption *capt_captions_find(const capt_captions *c, const capt_id *id); /* NULL: not there */
 const capt_hyp *capt_hyps_find(const capt_hyps *c, const capt_id *id);
 const capt_tags *capt_tags_find(const capt_taglist *c, const capt_id *id);
+/* Records of v (n) that tags (caption or tag records) knows with "tags" are replaced by copies that have those, in tags' arena. */
+void capt_captions_retag(capt_captions *tags, const capt_caption **v, size_t n);
 
 /* The name of a split: XXH3-128 over the sorted lines "split NUL id LF" of all records. Order and captions do not matter. */
 void capt_split_hash(const capt_caption *v, size_t n, char hex[33]);

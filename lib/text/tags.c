@@ -36,28 +36,49 @@ int capt_tags_parse(const char *text, capt_arena *a, const char ***tags, int *n,
     return 0;
 }
 
-int capt_tags_encode(const capt_vocab *v, const char *const *tags, int n, int max, int32_t *ids, int *n_ids, capt_err *err)
+/* One tag's ids at the end of *ids (grown to hold them); words: those known to a word vocabulary, else "[dog]", after a blank unless it is the first. */
+static int put_ids(const capt_vocab *v, const char *tag, int first, int words, capt_str *text, int32_t **ids, int *n, int *unknown, capt_err *err)
+{
+    capt_str_clear(text);
+    if (words) {
+        put_tag(text, tag);
+    } else {
+        capt_str_puts(text, first ? "" : " ");
+        capt_tags_text(&tag, 1, text);
+    }
+    int m = (int)text->n + 1, k = 0; /* one id a byte at most */
+    *ids = capt_realloc(*ids, (size_t)m * sizeof **ids);
+    *n = 0;
+    if (capt_vocab_encode(v, text->s ? text->s : "", m, *ids, &m, err))
+        return -1;
+    for (int i = 0; i < m; i++) {
+        if (words && (*ids)[i] == capt_vocab_unk(v))
+            k++;
+        else
+            (*ids)[(*n)++] = (*ids)[i];
+    }
+    *unknown = k;
+    return 0;
+}
+
+int capt_tags_encode(const capt_vocab *v, const char *const *tags, int n, int max, int32_t *ids, int *n_ids, int *n_unknown, capt_err *err)
 {
     capt_str text = {0};
-    int words = strcmp(capt_vocab_type(v), "word") == 0, bad = 0;
+    int32_t *one = NULL;
+    int words = strcmp(capt_vocab_type(v), "word") == 0, bad = 0, m, unknown;
     *n_ids = 0;
-    if (!words)
-        capt_tags_text(tags, n, &text);
-    for (int i = 0; words && i < n; i++) {
-        put_tag(&text, tags[i]);
-        capt_str_putc(&text, ' ');
+    if (n_unknown)
+        *n_unknown = 0;
+    for (int i = 0; i < n; i++) {
+        bad = put_ids(v, tags[i], i == 0, words, &text, &one, &m, &unknown, err);
+        if (bad || m > max - *n_ids)
+            break;
+        memcpy(ids + *n_ids, one, (size_t)m * sizeof *ids);
+        *n_ids += m;
+        if (n_unknown)
+            *n_unknown += unknown;
     }
-    if (!words) {
-        bad = capt_vocab_encode(v, text.s ? text.s : "", max, ids, n_ids, err);
-    } else if (text.n) {
-        int m = (int)text.n; /* one id a byte at most */
-        int32_t *all = capt_alloc((size_t)m * sizeof *all);
-        bad = capt_vocab_encode(v, text.s, m, all, &m, err);
-        for (int i = 0; !bad && i < m && *n_ids < max; i++)
-            if (all[i] != capt_vocab_unk(v))
-                ids[(*n_ids)++] = all[i];
-        free(all);
-    }
+    free(one);
     capt_str_free(&text);
     return bad;
 }

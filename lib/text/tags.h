@@ -10,6 +10,7 @@
 void capt_tags_text(const char *const *tags, int n, capt_str *out); /* appends "[dog] [bark]" */
 /* Back: *tags and its strings live in the arena. Blanks between the brackets only; anything else there is an error. */
 int capt_tags_parse(const char *text, capt_arena *a, const char ***tags, int *n, const char *where, capt_err *err);
-/* At most max ids; *n_ids: how many. Word vocabularies: the tags' words that are known; others: the text above. */
-int capt_tags_encode(const capt_vocab *v, const char *const *tags, int n, int max, int32_t *ids, int *n_ids, capt_err *err);
+/* At most max ids, of whole tags in their order, the rest is left out; *n_ids: how many. Word vocabularies: the tags' words that are known, *n_unknown (or NULL) how
+ * many of these tags' words are not; others: the text above. */
+int capt_tags_encode(const capt_vocab *v, const char *const *tags, int n, int max, int32_t *ids, int *n_ids, int *n_unknown, capt_err *err);
 #endif

@@ -38,7 +38,7 @@ int capt_sampling_mix(capt_scorer *s, const capt_input *in, const capt_rows *row
                 capt_fail(err, CAPT_EDATA, "the model's scores are NaN");
                 goto end;
             }
-            if (rows->weights[at] != 0 && coin < p)
+            if (rows->weights[at - 1] != 0 && rows->weights[at] != 0 && coin < p) /* neither a tag nor BOS */
                 mixed[at] = now[r];
         }
     }

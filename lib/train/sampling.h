@@ -5,7 +5,7 @@
 #include "decode/scorer.h"
 #include "train/xe.h"
 
-/* Fills mixed (R,T) with rows->tokens, of which each after the first is replaced with probability p by one drawn from the captioner's distribution after the mixed words
+/* Fills mixed (R,T) with rows->tokens, of which each word after BOS is replaced with probability p by one drawn from the captioner's distribution after the mixed words
  * before it (pad, begin and end are never drawn). Keyed by (seed, step, number of the row in the whole batch). s: the captioner's scorer. */
 int capt_sampling_mix(capt_scorer *s, const capt_input *in, const capt_rows *rows, double p, uint64_t seed, uint64_t step, int32_t *mixed, capt_err *err);
 #endif

@@ -63,7 +63,8 @@ int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_score
                 capt_fail(err, CAPT_EDATA, "the reward of \"%s\" cannot be told", text.s ? text.s : "");
                 goto end;
             }
-            T = f->n + f->ended > T ? f->n + f->ended : T;
+            int len = capt_input_tags(in, i) + f->n + f->ended;
+            T = len > T ? len : T;
             st->words += f->n + f->ended;
             st->eos_rate += f->ended;
             st->reward += r[i * n + k];
@@ -86,15 +87,15 @@ int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_score
     double a_sum = 0, a_sq = 0;
     for (int q = 0; q < R; q++) {
         const capt_found *f = &found[q];
-        int m_words = f->n, len = f->n + f->ended;
+        int m_words = f->n, len = f->n + f->ended, tags = capt_input_tags(in, q / n);
         row_image[q] = q / n;
         a_sum += a[q];
         a_sq += a[q] * a[q];
-        for (int t = 0; t < T; t++) {
-            size_t k = (size_t)q * (size_t)T + (size_t)t;
-            tokens[k] = t == 0 ? capt_vocab_bos(m->vocab) : t <= m_words ? f->ids[t - 1] : capt_vocab_pad(m->vocab);
-            targets[k] = t < m_words ? f->ids[t] : capt_vocab_eos(m->vocab);
-            weights[k] = t < len ? (capt_real)a[q] : 0;
+        for (int t = -tags; t < T - tags; t++) { /* the tags are read, too, but carry no loss */
+            size_t k = (size_t)q * (size_t)T + (size_t)(tags + t);
+            tokens[k] = t < 0 ? in->tags[in->tag_at[q / n] + tags + t] : t == 0 ? capt_vocab_bos(m->vocab) : t <= m_words ? f->ids[t - 1] : capt_vocab_pad(m->vocab);
+            targets[k] = t >= 0 && t < m_words ? f->ids[t] : capt_vocab_eos(m->vocab);
+            weights[k] = t >= 0 && t < len ? (capt_real)a[q] : 0;
         }
     }
     double all = total ? total : 1;

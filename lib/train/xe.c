@@ -42,16 +42,20 @@ int capt_xe_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, const capt_i
     size_t cells = (size_t)R * (size_t)T, n = 0;
     int32_t *place = capt_alloc((cells + 1) * sizeof *place), *target = capt_alloc((cells + 1) * sizeof *target);
     capt_real *weight = capt_alloc((cells + 1) * sizeof *weight);
-    int32_t *words = rows->all_rows ? capt_alloc((size_t)R * sizeof *words) : NULL;
-    capt_aux aux = {.words = words, .rows = (double)rows->all_rows};
+    int32_t *words = rows->all_rows ? capt_alloc(2 * (size_t)R * sizeof *words) : NULL, *first = words ? words + R : NULL;
+    capt_aux aux = {.words = words, .first = first, .rows = (double)rows->all_rows};
     int rc = -1;
     for (size_t k = 0; k < cells; k++)
         if (rows->weights[k] != 0) {
             place[n] = (int32_t)k;
             target[n] = rows->targets[k];
             weight[n++] = rows->weights[k] / (capt_real)norm;
-            if (words)
-                words[k / (size_t)T] = (int32_t)(k % (size_t)T) + 1;
+            if (words) {
+                size_t r = k / (size_t)T;
+                int32_t t = (int32_t)(k % (size_t)T);
+                first[r] = words[r] ? first[r] : t;
+                words[r] = t - first[r] + 1;
+            }
         }
     *loss = 0;
     if (n == 0) {

@@ -4,7 +4,7 @@
 #include "model/model.h"
 #include "tensor/input.h"
 
-/* R rows of T words over the images of in (data/dataset.h's batch): loss = sum over (r,t) of weights[r*T+t] * cross-entropy(targets) / norm, label smoothing `smooth`.
+/* R rows of T tokens, tags and words, over the images of in (data/dataset.h's batch): loss = sum over (r,t) of weights[r*T+t] * cross-entropy(targets) / norm, label smoothing `smooth`.
  * Only positions of weight other than 0 reach the head. backward: gradients are added to the parameters'. row0: number of the first row in the whole batch (dropout).
  * *loss: that sum. A loss that is not finite is an error. encoder NULL: the model's own (pixels only). The captioner's extra loss terms
  * (attention regularisation), averaged over all_rows rows, are part of the loss when all_rows is not 0: the rows of the whole batch. image0: number of the first image. */

@@ -39,8 +39,8 @@ static inline capt_vocab *small_vocab(int n)
     return v;
 }
 
-/* What the laws are tried on: feature rows, image tokens (of captioners that have the key), which of the words of a choice key. */
-typedef struct variant { const char *type; int rows, tokens, choice; } variant;
+/* What the laws are tried on: feature rows, image tokens (of captioners that have the key), which of the words of a choice key, tag tokens. */
+typedef struct variant { const char *type; int rows, tokens, choice, tags; } variant;
 
 static inline int n_choices(const char *type)
 {
@@ -59,10 +59,10 @@ static inline int all_variants(variant *v, int room)
         const char *name = capt_captioner_types[k]->name;
         for (int c = 0; c < n_choices(name); c++) {
             assert_true(n + 3 <= room);
-            v[n++] = (variant){name, 1, 1, c};
-            v[n++] = (variant){name, 3, 0, c};
+            v[n++] = (variant){name, 1, 1, c, 0};
+            v[n++] = (variant){name, 3, 0, c, 0};
             if (!strcmp(name, "gpt2"))
-                v[n++] = (variant){name, 1, 4, c};
+                v[n++] = (variant){name, 1, 4, c, 0};
         }
     }
     return n;
@@ -72,7 +72,7 @@ static inline json_t *small_config(const variant *v, double dropout)
 {
     static const struct { const char *key; int value; } small[] = {{"feature_dim", D_FEAT}, {"words", WORDS}, {"width", 8}, {"layers", 2}, {"heads", 2}, {"embed", 6}, {"attention", 5},
                                                                    {"ff", 12}, {"memory", 3}};
-    json_t *o = json_pack("{s:s, s:s, s:i}", "type", v->type, "feature", "global", "feature_rows", v->rows);
+    json_t *o = json_pack("{s:s, s:s, s:i, s:i}", "type", v->type, "feature", "global", "feature_rows", v->rows, "tag_tokens", v->tags);
     for (const capt_key *k = capt_captioner_find(v->type)->keys; k->name; k++) {
         for (size_t i = 0; i < sizeof small / sizeof *small; i++)
             if (!strcmp(k->name, small[i].key))
@@ -165,26 +165,29 @@ static int n_variants;
 static const char *const devices[] = {"guard", "cpu"};
 enum { N_DEVICES = sizeof(capt_real) == 8 ? 1 : 2 };
 
-/* All captions of at most max_t steps, by exhaustive enumeration: log-probability of ids (EOS included when ended). */
-typedef struct best { double score; int32_t ids[WORDS]; int n; } best;
-
+/* Log-probability of a caption (EOS included when ended) after the image's tags, if it has any. */
 static inline double logp_of(fixture *f, int image, const int32_t *ids, int n, int ended)
 {
-    int32_t in[WORDS], target[WORDS];
-    capt_real w[WORDS];
-    int T = n + ended;
+    enum { MOST = 2 * WORDS };
+    int32_t in[MOST], target[MOST], one = image;
+    capt_real w[MOST] = {0};
+    int tags = capt_input_tags(&f->in, image), T = tags + n + ended;
+    assert_true(T <= MOST);
     for (int t = 0; t < T; t++) {
-        in[t] = t ? ids[t - 1] : 1;
-        target[t] = t < n ? ids[t] : 2;
-        w[t] = 1;
+        int word = t - tags;
+        in[t] = word < 0 ? f->in.tags[f->in.tag_at[image] + t] : word ? ids[word - 1] : 1;
+        target[t] = word < 0 ? 0 : word < n ? ids[word] : 2;
+        w[t] = word >= 0;
     }
-    int32_t one = image;
     capt_rows rows = {1, T, &one, in, target, w, 0, 0, 0};
     capt_err err = CAPT_ERR_INIT;
     double loss;
     ok(capt_xe_pass(f->c, f->m, NULL, &f->in, &rows, 1, 0, 0, &loss, &err), &err);
     return -loss;
 }
+
+/* All captions of at most max_t steps, by exhaustive enumeration. */
+typedef struct best { double score; int32_t ids[WORDS]; int n; } best;
 
 static inline void enumerate(fixture *f, int image, int V, int max_t, int32_t *ids, int n, best *b, void (*each)(void *, const int32_t *, int, int, double), void *arg)
 {

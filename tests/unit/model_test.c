@@ -434,7 +434,7 @@ static void beam_options(void **state)
     }
 }
 
-static const variant gpt2_one = {"gpt2", 1, 1, 0};
+static const variant gpt2_one = {"gpt2", 1, 1, 0, 0};
 
 /* Frequencies of 20,000 samples are the model's probabilities. */
 static void sampling_is_fair(void **state)

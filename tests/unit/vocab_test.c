@@ -315,14 +315,18 @@ static void tags(void **state)
     capt_vocab *v = small();
     static const char *const known[] = {"dog", "cat", "runs a"};
     int32_t ids[8];
-    assert_int_equal(capt_tags_encode(v, known, 3, 8, ids, &m, &err), 0);
+    assert_int_equal(capt_tags_encode(v, known, 3, 8, ids, &m, &n, &err), 0);
     assert_int_equal(m, 3);
+    assert_int_equal(n, 1);
     assert_int_equal(ids[0], 5);
     assert_int_equal(ids[1], 6);
     assert_int_equal(ids[2], 4);
-    assert_int_equal(capt_tags_encode(v, known, 3, 2, ids, &m, &err), 0);
-    assert_int_equal(m, 2);
-    assert_int_equal(capt_tags_encode(v, known, 0, 2, ids, &m, &err), 0);
+    assert_int_equal(capt_tags_encode(v, known, 3, 3, ids, &m, NULL, &err), 0);
+    assert_int_equal(m, 3);
+    assert_int_equal(capt_tags_encode(v, known, 3, 2, ids, &m, NULL, &err), 0);
+    assert_int_equal(m, 1); /* no half tag */
+    assert_int_equal(ids[0], 5);
+    assert_int_equal(capt_tags_encode(v, known, 0, 2, ids, &m, NULL, &err), 0);
     assert_int_equal(m, 0);
     capt_vocab_free(v);
     capt_arena_free(a);
