@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/arena.h"
@@ -299,6 +300,83 @@ static void assert_content(const char *path, const char *want)
     free(s);
 }
 
+/* The n-th fsync from now fails, as on a disk that is breaking; 0: none does. In place of the C library's. */
+static int fsync_fails, link_fails;
+int fsync(int fd)
+{
+    if (fsync_fails > 0 && --fsync_fails == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, fd);
+}
+
+/* As on a file system without second names. */
+int link(const char *from, const char *to)
+{
+    if (link_fails) {
+        errno = EPERM;
+        return -1;
+    }
+    return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+static int write_out(const char *path, const char *text, capt_err *e)
+{
+    *e = (capt_err)CAPT_ERR_INIT;
+    capt_out *o = capt_out_open(path, e);
+    assert_non_null(o);
+    fputs(text, capt_out_file(o));
+    return capt_out_finish(o, e);
+}
+
+/* A failing sync of the file or of its folder loses nothing that was there before. */
+static void published(void **state)
+{
+    char dir[] = "/tmp/capt-base.XXXXXX";
+    capt_err e;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chdir(dir), 0);
+    for (int n = 1; n <= 2; n++) { /* nothing there: nothing after */
+        fsync_fails = n;
+        assert_int_equal(write_out("out", "new", &e), -1);
+        assert_int_equal(e.code, CAPT_EIO);
+        assert_false(capt_file_exists("out") || capt_file_exists("out.part") || capt_file_exists("out.old"));
+    }
+    assert_int_equal(write_out("out", "first", &e), 0);
+    for (int n = 1; n <= 2; n++) { /* an older file stays */
+        fsync_fails = n;
+        assert_int_equal(write_out("out", "new", &e), -1);
+        assert_content("out", "first");
+        assert_false(capt_file_exists("out.part") || capt_file_exists("out.old"));
+    }
+    assert_int_equal(write_out("out.old", "another's", &e), 0); /* no other file is touched */
+    fsync_fails = 2;
+    assert_int_equal(write_out("out", "new", &e), -1);
+    assert_content("out", "first");
+    assert_content("out.old", "another's");
+    assert_int_equal(write_out("out", "second", &e), 0);
+    assert_content("out", "second");
+    assert_content("out.old", "another's");
+    assert_false(capt_file_exists("out.old1"));
+    link_fails = 1;
+    fsync_fails = 1;
+    assert_int_equal(write_out("out", "third", &e), -1);
+    assert_content("out", "second");
+    fsync_fails = 2;
+    assert_int_equal(write_out("out", "third", &e), -1);
+    assert_string_equal(e.text, "out is written, but its name may not last: .: Input/output error");
+    assert_content("out", "third");
+    fsync_fails = 2;
+    assert_int_equal(write_out("other", "new", &e), -1);
+    assert_false(capt_file_exists("other"));
+    link_fails = 0;
+    unlink("out");
+    unlink("out.old");
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 static void files(void **state)
 {
     char dir[] = "/tmp/capt-base.XXXXXX";
@@ -536,7 +614,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(errors),  cmocka_unit_test(philox), cmocka_unit_test(random_numbers), cmocka_unit_test(hashes),
         cmocka_unit_test(half_floats), cmocka_unit_test(utf8), cmocka_unit_test(strings), cmocka_unit_test(memory),
-        cmocka_unit_test(json),    cmocka_unit_test(files),  cmocka_unit_test(pool), cmocka_unit_test(pool_waits), cmocka_unit_test(pool_beside), cmocka_unit_test(pool_beside_overlaps),           cmocka_unit_test(provenance),
+        cmocka_unit_test(json),    cmocka_unit_test(published), cmocka_unit_test(files),  cmocka_unit_test(pool), cmocka_unit_test(pool_waits), cmocka_unit_test(pool_beside), cmocka_unit_test(pool_beside_overlaps),           cmocka_unit_test(provenance),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
