@@ -76,6 +76,7 @@ static const capt_opt options[] = {
     {0}};
 
 enum { MOST_IMAGES = 1000000 }; /* an update */
+enum { EMBEDDING = 2 };          /* of --init-part */
 
 typedef struct job {
     capt_prog *p;
@@ -257,6 +258,8 @@ static int build_model(job *j, capt_vocab *vocab_take)
         if (capt_import_weights(j->m, init, init_part, &n, err))
             goto end;
         capt_prog_note(p, "%d tensors from %s", n, init);
+        if (init_part != EMBEDDING && !enc && capt_inlet_follows(p, &j->in, init))
+            goto end;
     }
     if (enc && !random)
         j->m->encoder->train_bn = 0; /* loaded statistics stay */

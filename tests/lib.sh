@@ -7,6 +7,7 @@
 #   is NAME GOT WANT             equal strings
 #   like NAME TEXT REGEX         TEXT has a line matching the extended REGEX
 #   skip NAME REASON | skip_all REASON
+#   await FILE                   waits until FILE has something in it
 # Redirections go into a function or `sh -c '...'` given as CMD. Commands read /dev/null.
 # shellcheck shell=sh disable=SC2034
 TOP=$(cd "${0%/*}" && while [ ! -f VERSION ] && [ "$PWD" != / ]; do cd ..; done; pwd)
@@ -110,4 +111,13 @@ like()
         diag "regex: $3"
         return 1
     fi
+}
+
+await() # FILE: until it has something in it, 60 s at most
+{
+    waited=0
+    while [ ! -s "$1" ] && [ $waited -lt 6000 ]; do
+        sleep 0.01
+        waited=$((waited + 1))
+    done
 }

@@ -3,7 +3,6 @@
 #   $tiny             options of a captioner of 30 thousand weights
 #   stops N SIG NAME FILE CMD...    runs CMD, which writes FILE, again and again with --resume, and stops it N times in all by SIG at a
 #                     random moment; the exit status each time, and the bytes of each finished FILE against FILE.want, are tested. CMD begins its program by $exec
-#   await FILE        waits until FILE has something in it
 #   flip FILE BYTE BIT | tensor FILE NAME | set_tensor FILE NAME FLOAT (first number of it, checksum put right)
 # shellcheck shell=sh disable=SC2034
 cd "$T" || exit 1
@@ -19,15 +18,6 @@ echo '{"type":"clip-resnet","resolution":32,"width":8,"layers1":1,"layers2":1,"l
 random_ms() # below N
 {
     echo $(($(od -An -N2 -tu2 /dev/urandom) % $1))
-}
-
-await() # FILE: until it has something in it, 60 s at most
-{
-    waited=0
-    while [ ! -s "$1" ] && [ $waited -lt 6000 ]; do
-        sleep 0.01
-        waited=$((waited + 1))
-    done
 }
 
 stops() # N SIG NAME FILE CMD...

@@ -173,10 +173,10 @@ const char *capt_section_of(const capt_model *m)
 
 /* Features that look different from those of the training: told, since a detector's next version or another order of columns
  * leaves width and hash as they were and costs much of the score. */
-static void compare_features(const capt_prog *p, const capt_inlet *in, const capt_model *m, const char *model_path)
+static void compare_features(const capt_prog *p, const capt_inlet *in, const json_t *store, const char *model_path)
 {
-    const char *there = json_string_value(json_object_get(m->store, "geometry")), *here = json_string_value(json_object_get(in->about, "geometry"));
-    const json_t *a = json_object_get(m->store, "fingerprint"), *b = json_object_get(in->about, "fingerprint");
+    const char *there = json_string_value(json_object_get(store, "geometry")), *here = json_string_value(json_object_get(in->about, "geometry"));
+    const json_t *a = json_object_get(store, "fingerprint"), *b = json_object_get(in->about, "fingerprint");
     capt_str why = {0};
     if (a && b && (there ? !here || strcmp(there, here) : here != NULL))
         capt_str_printf(&why, "geometry columns %s there, %s here", there ? there : "not known", here ? here : "not known");
@@ -185,16 +185,31 @@ static void compare_features(const capt_prog *p, const capt_inlet *in, const cap
     capt_str_free(&why);
 }
 
+/* in against what the model of model_path was trained on */
+static int same_features(capt_prog *p, const capt_inlet *in, const char *encoder_hash, const json_t *store, const char *model_path)
+{
+    if (*in->encoder_hash && *encoder_hash && strcmp(in->encoder_hash, encoder_hash))
+        return capt_fail(&p->err, CAPT_EDATA, "%s was trained on features of encoder %.8s, these are of encoder %.8s", model_path, encoder_hash, in->encoder_hash);
+    compare_features(p, in, store, model_path);
+    return 0;
+}
+
 int capt_inlet_fits(capt_prog *p, const capt_inlet *in, const capt_model *m, const char *model_path)
 {
     capt_err *err = &p->err;
     int dim = capt_config_int(m->config, "feature_dim");
     if (in->source && !capt_source_is_images(in->source) && capt_source_dim(in->source) != dim)
         return capt_fail(err, CAPT_EDATA, "%s reads %s features of width %d, the store has %d", model_path, capt_section_of(m), dim, capt_source_dim(in->source));
-    if (*in->encoder_hash && *m->encoder_hash && strcmp(in->encoder_hash, m->encoder_hash))
-        return capt_fail(err, CAPT_EDATA, "%s was trained on features of encoder %.8s, these are of encoder %.8s", model_path, m->encoder_hash, in->encoder_hash);
-    compare_features(p, in, m, model_path);
-    return 0;
+    return same_features(p, in, m->encoder_hash, m->store, model_path);
+}
+
+int capt_inlet_follows(capt_prog *p, const capt_inlet *in, const char *path)
+{
+    char hash[33];
+    json_t *store;
+    int rc = capt_checkpoint_features(path, hash, &store, &p->err) || same_features(p, in, hash, store, path) ? -1 : 0;
+    json_decref(store);
+    return rc;
 }
 
 char *capt_found_text(const capt_vocab *v, const capt_found *f)

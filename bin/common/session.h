@@ -53,6 +53,8 @@ void capt_inlet_past(const capt_inlet *in, capt_model *m);
 /* The model was trained on these inputs? Width, rows and the hash of the encoder must agree: an error naming both otherwise.
  * A fingerprint unlike the model's is a warning that says in what. */
 int capt_inlet_fits(capt_prog *p, const capt_inlet *in, const capt_model *m, const char *model_path);
+/* The same of a model that is to begin with the weights of path, where that is a checkpoint; width and rows show when the weights are taken. */
+int capt_inlet_follows(capt_prog *p, const capt_inlet *in, const char *path);
 const char *capt_section_of(const capt_model *m);
 
 /* Words of a found caption as text. Freed by the caller. */

@@ -245,6 +245,15 @@ static int fill(capt_model *m, capt_st *st, int optimiser, const char *path, cap
     return 0;
 }
 
+/* hash: 33 bytes, zero */
+static void take_features(const json_t *config, char *hash, json_t **store)
+{
+    const char *is = json_string_value(json_object_get(config, "encoder_hash"));
+    if (is)
+        memcpy(hash, is, strnlen(is, 32));
+    *store = json_incref(json_object_get(config, "store"));
+}
+
 capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype compute, json_t **state, capt_err *err)
 {
     capt_model *m = NULL;
@@ -268,11 +277,8 @@ capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype 
         capt_err_prefix(err, "%s", path);
         goto end;
     }
-    const char *hash = json_string_value(json_object_get(config, "encoder_hash"));
-    if (hash)
-        memcpy(m->encoder_hash, hash, strnlen(hash, 32));
+    take_features(config, m->encoder_hash, &m->store);
     m->options = json_incref(json_object_get(config, "options"));
-    m->store = json_incref(json_object_get(config, "store"));
     m->provenance = meta(st, "provenance", path, 0, err);
     if (fill(m, st, state != NULL, path, err)) {
         capt_model_free(m);
@@ -302,6 +308,21 @@ int capt_checkpoint_history(const char *path, capt_idset *ids, json_t **chain, c
         rc = capt_checkpoint_check(st, "train.", path, err) || (t && take_ids(ids, t, path, err)) ? -1 : 0;
         *chain = rc ? NULL : meta(st, "provenance", path, 0, err);
     }
+    capt_st_close(st);
+    return rc;
+}
+
+int capt_checkpoint_features(const char *path, char encoder_hash[33], json_t **store, capt_err *err)
+{
+    memset(encoder_hash, 0, 33);
+    *store = NULL;
+    capt_st *st = capt_st_open(path, err);
+    if (!st)
+        return -1;
+    json_t *config = capt_checkpoint_is(st) ? meta(st, "config", path, 1, err) : NULL;
+    int rc = capt_checkpoint_is(st) && !config ? -1 : 0;
+    take_features(config, encoder_hash, store);
+    json_decref(config);
     capt_st_close(st);
     return rc;
 }

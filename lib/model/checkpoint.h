@@ -18,6 +18,8 @@ int capt_checkpoint_check(capt_st *st, const char *prefix, const char *path, cap
 int capt_checkpoint_past(const char *path, capt_model *m, capt_err *err);
 /* What is remembered of a checkpoint's making: its training ids join ids, *chain (a new reference, or NULL) is its provenance. Nothing when path is no checkpoint. */
 int capt_checkpoint_history(const char *path, capt_idset *ids, json_t **chain, capt_err *err);
+/* The features it was trained on: name of the encoder ("": none known) and what their store said (a new reference, or NULL). Nothing when path is no checkpoint. */
+int capt_checkpoint_features(const char *path, char encoder_hash[33], json_t **store, capt_err *err);
 /* 1 if st is a checkpoint of ours (not just any safetensors file). */
 int capt_checkpoint_is(const capt_st *st);
 /* The encoder inside a checkpoint, or of public CLIP weights (OpenAI/open_clip or transformers naming; sizes inferred): parameters go into params under

@@ -304,6 +304,33 @@ ok 'caption' capt-beam --model m.ckpt --store big --split train caps.ndjson
 like 'warns' "$(cat "$ERR")" 'do not look like those m.ckpt was trained on, captions may be much worse: geometry columns x1/W y1/H x2/W y2/H w/W h/H there, not known here; standard deviation [0-9.]+ there, [0-9.]+ here'
 ok 'optimise' capt-scst --init m.ckpt --captions caps.ndjson --store big --epochs 1 --out s.ckpt
 like 'warns too' "$(cat "$ERR")" 'do not look like those m.ckpt was trained on'
+exec=
+train() {
+    $exec capt-train -q --model gpt2 --set width=4 --set layers=1 --set heads=1 --set tokens=0 --set feature_rows=5 --captions caps.ndjson --vocab v.json --section regions "$@"
+}
+ok '--init on the same features' train --store a --init m.ckpt --epochs 1 --out i.ckpt
+is 'without a warning' "$(grep -c 'look like' "$ERR")" 0
+ok '--init on others' train --store big --init m.ckpt --epochs 1 --out i.ckpt
+like 'warns' "$(cat "$ERR")" 'do not look like those m.ckpt was trained on'
+ok '--init-part embedding' train --store big --init m.ckpt --init-part embedding --epochs 1 --out i.ckpt
+is 'does not' "$(grep -c 'look like' "$ERR")" 0
+# a run of LOG that is stopped once it has begun
+stopped() {
+    log=$1
+    shift
+    (exec='exec' && train --epochs 1000000 --out k.ckpt --log "$log" "$@" 2>>k.err) &
+    pid=$!
+    await "$log"
+    kill -TERM $pid
+    wait $pid
+}
+status 75 'a run that is stopped' stopped k.log --store a
+status 1 'does not go on with features four times as large' train --epochs 1000000 --out k.ckpt --store big --resume
+like 'which are not those it was started with' "$(cat "$ERR")" 'k.ckpt.part.*features'
+is 'so far without a warning' "$(grep -c 'look like' k.err)" 0
+ok 'the same numbers, whose geometry nobody knows' sh -c 'capt-store dump a | capt-store load --out nameless -'
+status 75 'goes on' stopped k2.log --store nameless --resume
+like 'with a warning' "$(cat k.err)" 'do not look like those k.ckpt was trained on.*geometry'
 like 'info shows it' "$(capt-store info a)" '^fingerprint of regions: 1 to 5 rows \(mean [0-9.]+\) of 14, mean '
 like 'info shows the geometry' "$(capt-store info a)" '^geometry: the last six columns are x1/W'
 
