@@ -11,7 +11,7 @@
 #include "common/tags.h"
 #include "metric/health.h"
 
-static capt_strs models, stores, encoders;
+static capt_strs models, stores, encoders, require, forbid;
 static const char *images, *weights, *split = "test", *shard, *coco, *out_path = "-", *length_penalty = "none", *tags_path;
 static int pictures, as_text, greedy, ensemble, compute, allow_unk, no_repeat, exif_rotate, no_bad_endings, logprobs, attention;
 static int64_t beam = 5, sample, nbest = 1, batch = 32, max_words, max_pixels = CAPT_MAX_PIXELS, min_words, block_ngram, groups = 1, top_k;
@@ -42,6 +42,8 @@ static const capt_opt options[] = {
     {"ngram-penalty", CAPT_O_NUM, &ngram_penalty, "X", "let --block-ngram cost X for each time before, instead of forbidding", 0, 1e6, 0, 0},
     {"no-bad-endings", CAPT_O_FLAG, &no_bad_endings, NULL, "never end after an article, a preposition and the like (the list that coco-score counts)", 0, 0, 0, 0},
     {"min-words", CAPT_O_INT, &min_words, "N", "shortest caption", 0, 10000, 0, 0},
+    {"require", CAPT_O_STRS, &require, "WORD", "a word, or several in a row, that every caption must have, beside its record's \"require\"", 0, 0, 0, 0},
+    {"forbid", CAPT_O_STRS, &forbid, "WORD", "a word that no caption may have, beside its record's \"forbid\"", 0, 0, 0, 0},
     {"logprobs", CAPT_O_FLAG, &logprobs, NULL, "also write the caption's tokens and their log-probabilities", 0, 0, 0, 0},
     {"attention", CAPT_O_FLAG, &attention, NULL, "and the weights of the image's feature rows as each was chosen, where the captioner attends to rows", 0, 0, 0, 0},
     {"no-repeat", CAPT_O_FLAG, &no_repeat, NULL, "never the same word twice running", 0, 0, 0, 0},
@@ -70,6 +72,7 @@ typedef struct job {
     capt_out *out;
     json_t *results;  /* official results, or NULL */
     capt_str line;
+    int64_t lacking;  /* captions without all required words */
     CAPT_VEC(int32_t) not_last; /* ids of words that make a bad ending */
 } job;
 
@@ -167,6 +170,17 @@ static int seen_in_training(const job *j, const capt_id *id)
     return 0;
 }
 
+/* What the feature rows of model i are, as capt-records(5) has it; NULL: not known. */
+static const char *looks_at(const job *j, size_t i)
+{
+    const char *section = capt_section_of(j->m[i]);
+    const json_t *about = j->in[i].about ? j->in[i].about : j->m[i]->store;
+    const char *mode = json_string_value(json_object_get(json_object_get(about, "preprocess"), "mode"));
+    if (!strcmp(section, "grid"))
+        return mode && !strcmp(mode, "clip") ? "crop" : "picture";
+    return !strcmp(section, "regions") ? "regions" : NULL;
+}
+
 /* The tokens of f with what is known of each. */
 static void put_detail(const job *j, json_t *o, const capt_found *f)
 {
@@ -183,6 +197,11 @@ static void put_detail(const job *j, json_t *o, const capt_found *f)
     if (a) {
         json_object_set_new(o, "attention", a);
         json_object_set_new(o, "attention_rows", json_integer(f->attention_rows));
+        const char *on = looks_at(j, 0);
+        for (size_t i = 1; i < j->n && on; i++)
+            on = looks_at(j, i) && !strcmp(looks_at(j, i), on) ? on : NULL;
+        if (on)
+            json_object_set_new(o, "attention_on", json_string(on));
     }
 }
 
@@ -289,6 +308,47 @@ static void find_endings(job *j)
         }
 }
 
+/* The words required and forbidden of an image: its record's and everybody's. *c NULL: there are none. */
+static int read_words(job *j, const capt_caption *rec, capt_constrain **c)
+{
+    size_t nr = require.n + (size_t)rec->n_require, nf = forbid.n + (size_t)rec->n_forbid;
+    *c = NULL;
+    if (!nr && !nf)
+        return 0;
+    char key[CAPT_ID_KEY];
+    capt_id_key(&rec->id, key);
+    const char **v = capt_alloc((nr + nf) * sizeof *v);
+    size_t n = 0;
+    for (size_t i = 0; i < nr; i++)
+        v[n++] = i < require.n ? require.v[i] : rec->require[i - require.n];
+    for (size_t i = 0; i < nf; i++)
+        v[n++] = i < forbid.n ? forbid.v[i] : rec->forbid[i - forbid.n];
+    *c = capt_constrain_new(j->scorer->vocab, v, (int)nr, v + nr, (int)nf, &j->p->err);
+    free(v);
+    return *c ? 0 : capt_err_prefix(&j->p->err, "image %s", key);
+}
+
+/* capt_beam_run by the images' own words */
+static int search(job *j, const capt_input *in, capt_beam_opts *o, const capt_caption *const *recs, int k, capt_found *found)
+{
+    capt_constrain **words = capt_alloc((size_t)k * sizeof *words);
+    int rc = 0;
+    o->words = NULL;
+    for (int i = 0; i < k && !rc; i++) {
+        rc = read_words(j, recs[i], &words[i]);
+        if (words[i])
+            o->words = (const capt_constrain *const *)words;
+    }
+    rc = rc || capt_beam_run(j->scorer, in, o, found, &j->p->err) ? -1 : 0;
+    for (int i = 0; i < k; i++) {
+        const capt_found *f = &found[i * o->nbest];
+        j->lacking += !rc && words[i] && capt_constrain_covered(words[i], f->ids, f->n) < capt_constrain_all(words[i]);
+        capt_constrain_free(words[i]);
+    }
+    free(words);
+    return rc;
+}
+
 static int caption_all(job *j)
 {
     capt_prog *p = j->p;
@@ -314,10 +374,15 @@ static int caption_all(job *j)
         }
         if (k == 0)
             continue;
-        for (int i = 0; i < k; i++)
+        for (int i = 0; i < k; i++) {
             hash[i] = capt_id_hash(&recs[i]->id);
+            if (sample && (recs[i]->n_require || recs[i]->n_forbid))
+                rc = capt_fail(&p->err, CAPT_EDATA, "a record requires or forbids words: that goes with a search, not with --sample");
+        }
+        if (rc)
+            break;
         rc = sample ? capt_sample_run(j->scorer, in, &draws, hash, found, &p->err)
-                    : capt_beam_run(j->scorer, in, &o, found, &p->err);
+                    : search(j, in, &o, recs, k, found);
         for (int i = 0; i < k && !rc; i++)
             rc = write_record(j, recs[i], found + (size_t)i * (size_t)each, each);
         capt_found_free(found, k * each);
@@ -326,6 +391,8 @@ static int caption_all(job *j)
             rc = capt_fail(&p->err, CAPT_ESTOP, "stopped after %zu of %zu images", at, j->picked.n);
     }
     capt_progress_end(&g);
+    if (j->lacking && !rc)
+        capt_prog_warn(p, "%lld captions lack a required word: --max-words leaves no room for it", (long long)j->lacking);
     for (size_t i = 0; i < j->n; i++)
         capt_loaded_free(&loaded[i]);
     free(loaded);
@@ -366,6 +433,8 @@ static int run(capt_prog *p)
         return capt_prog_usage(p, "--encoder goes with --images or --pictures: one for all models, or one a model");
     if (sample && (greedy || models.n > 1))
         return capt_prog_usage(p, "--sample goes with one model, and not with --greedy");
+    if (sample && (require.n || forbid.n))
+        return capt_prog_usage(p, "--require and --forbid go with a search, not with --sample");
     double penalty;
     int wu;
     if (read_penalty(&penalty, &wu))

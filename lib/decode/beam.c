@@ -5,6 +5,7 @@
 #include "decode/scorer.h"
 
 #define FORBIDDEN (-1e9f)
+#define WANTED 64 /* lifts the tokens of required words among the best k; a power of two, so that what is taken off again costs 2e-6 at most */
 
 typedef struct hyp {
     double score, logp; /* sum of log-probabilities, with and without penalties */
@@ -16,7 +17,7 @@ typedef struct hyp {
     float *attention;   /* (max_t + 1, S), or NULL */
 } hyp;
 
-typedef struct cand { double score, logp; int from; int32_t token; int done; } cand; /* done: the finished hypothesis itself */
+typedef struct cand { double score, logp; int from; int32_t token; int done, covered; } cand; /* done: the finished hypothesis itself; covered: tokens of required words */
 
 /* A beam is one group of an image: all groups of all images are searched side by side, an image's one after another so that each sees what the others chose.
  * A beam whose image still has tags to read is one row that takes them; its words begin with step tags_of(b). */
@@ -24,7 +25,8 @@ typedef struct search {
     const capt_beam_opts *o;
     const capt_vocab *vocab;
     const capt_input *in;
-    int beams, groups, width, max_t, k, S;
+    int beams, groups, width, max_t, k, S; /* width: hypotheses of a beam; */
+    int keep;                              /* and of these with as many tokens of required words */
     hyp *cur, *next; /* (beams,width) */
     int *n_cur;      /* hypotheses of a beam */
     int *closed;
@@ -36,6 +38,8 @@ typedef struct search {
     cand *c;
     CAPT_VEC(capt_adjust) adj;
     CAPT_VEC(int32_t) chosen; /* by an image's groups in this step */
+    int32_t *wanted, *whole;  /* room for the tokens a caption wants next, and for a caption */
+    int *kept;                /* (tokens of required words + 1) hypotheses kept of each number */
 } search;
 
 static hyp *beam_of(const search *s, int b)
@@ -80,6 +84,35 @@ static int is_closed(const search *s, int b)
     while (leading < n && h[leading].done)
         leading++; /* sorted by score */
     return !open || (s->o->length_penalty == 0 && leading >= s->o->nbest);
+}
+
+static const capt_constrain *words_of(const search *s, int b)
+{
+    return s->o->words ? s->o->words[b / s->groups] : NULL;
+}
+
+/* Tokens of required words that h has, and one more when there is a token */
+static int covered(const search *s, int b, const hyp *h, int32_t token)
+{
+    const capt_constrain *c = words_of(s, b);
+    int n = h->n;
+    if (!c)
+        return 0;
+    memcpy(s->whole, h->ids, (size_t)n * sizeof *s->whole);
+    if (token >= 0 && token != capt_vocab_eos(s->vocab))
+        s->whole[n++] = token;
+    return capt_constrain_covered(c, s->whole, n);
+}
+
+/* Leaves the best `keep` of each number of covered tokens among n sorted candidates; returns how many. */
+static int thin_out(search *s, cand *c, int n)
+{
+    int left = 0;
+    memset(s->kept, 0, (CAPT_REQUIRED_MOST + 1) * sizeof *s->kept);
+    for (int j = 0; j < n; j++)
+        if (s->kept[c[j].covered]++ < s->keep)
+            c[left++] = c[j];
+    return left;
 }
 
 /* Calls for each word that would complete an N-gram that h has already. */
@@ -137,23 +170,26 @@ static void extend(search *s, int b, const capt_real *weights)
     hyp *h = beam_of(s, b), *g = s->next + (size_t)b * (size_t)s->width;
     int32_t eos = capt_vocab_eos(s->vocab);
     size_t k = (size_t)s->k, S = (size_t)s->S;
+    const capt_constrain *words = words_of(s, b);
     cand *c = s->c;
     int n = 0;
     for (int i = 0; i < s->n_cur[b]; i++) {
         if (h[i].done) {
-            c[n++] = (cand){h[i].score, h[i].logp, i, -1, 1};
+            c[n++] = (cand){h[i].score, h[i].logp, i, -1, 1, covered(s, b, &h[i], -1)};
             continue;
         }
+        int n_wanted = words ? capt_constrain_next(words, h[i].ids, h[i].n, s->wanted) : 0;
         for (size_t j = 0; j < k; j++) {
             size_t at = (size_t)h[i].row * k + j;
             double v = (double)s->val[at];
+            for (int w = 0; w < n_wanted; w++)
+                v -= s->wanted[w] == s->idx[at] ? WANTED : 0;
             if (s->idx[at] >= 0 && v > -INFINITY && !(v < -1e8))
-                c[n++] = (cand){h[i].score + v - group_penalty(s, s->idx[at]), h[i].logp + v + taken(s, &h[i], s->idx[at]), i, s->idx[at], 0};
+                c[n++] = (cand){h[i].score + v - group_penalty(s, s->idx[at]), h[i].logp + v + taken(s, &h[i], s->idx[at]), i, s->idx[at], 0, covered(s, b, &h[i], s->idx[at])};
         }
     }
     qsort(c, (size_t)n, sizeof *c, better);
-    if (n > s->width)
-        n = s->width;
+    n = thin_out(s, c, n);
     for (int j = 0; j < n; j++) {
         const hyp *p = &h[c[j].from];
         size_t m = (size_t)p->n;
@@ -186,6 +222,24 @@ static void ban_one(void *arg, int32_t token)
     capt_vec_push(&b->s->adj, a);
 }
 
+static void forbid_one(void *arg, int32_t token)
+{
+    ban *b = arg;
+    capt_vec_push(&b->s->adj, ((capt_adjust){b->row, token, FORBIDDEN}));
+}
+
+/* What the required and the forbidden words ask of h's next token */
+static void adjust_words(search *s, const capt_constrain *c, const hyp *h)
+{
+    ban b = {s, h->row};
+    int n = capt_constrain_next(c, h->ids, h->n, s->wanted);
+    for (int i = 0; i < n; i++)
+        capt_vec_push(&s->adj, ((capt_adjust){h->row, s->wanted[i], WANTED}));
+    if (capt_constrain_covered(c, h->ids, h->n) < capt_constrain_all(c))
+        forbid_one(&b, capt_vocab_eos(s->vocab));
+    capt_constrain_forbidden(c, h->ids, h->n, forbid_one, &b);
+}
+
 static void adjust_row(search *s, const hyp *h)
 {
     const capt_beam_opts *o = s->o;
@@ -212,6 +266,8 @@ static void adjust_row(search *s, const hyp *h)
 static int final_order(const void *a, const void *b)
 {
     const cand *x = a, *y = b;
+    if (x->covered != y->covered)
+        return y->covered - x->covered;
     if (x->score != y->score)
         return x->score > y->score ? -1 : 1;
     return x->from - y->from;
@@ -231,6 +287,8 @@ static void open_search(search *s)
     s->val = capt_alloc(slots * (size_t)s->k * sizeof *s->val);
     s->idx = capt_alloc(slots * (size_t)s->k * sizeof *s->idx);
     s->c = capt_alloc((size_t)s->width * ((size_t)s->k + 1) * sizeof *s->c);
+    s->whole = capt_alloc(T * sizeof *s->whole);
+    s->kept = capt_alloc((CAPT_REQUIRED_MOST + 1) * sizeof *s->kept);
     for (size_t i = 0; i < slots; i++) {
         s->cur[i].ids = s->ids + i * T;
         s->next[i].ids = s->ids + (slots + i) * T;
@@ -247,9 +305,24 @@ static void open_search(search *s)
     }
 }
 
+/* Wider beams and more candidates where words are required */
+static void make_room(search *s, int I, int V)
+{
+    int all = 0, choices = 0;
+    s->keep = s->width;
+    for (int i = 0; i < I && s->o->words; i++) {
+        const capt_constrain *c = s->o->words[i];
+        all = c && capt_constrain_all(c) > all ? capt_constrain_all(c) : all;
+        choices = c && capt_constrain_choices(c) > choices ? capt_constrain_choices(c) : choices;
+    }
+    s->width *= all + 1;
+    s->k = s->k + choices < V ? s->k + choices : V;
+    s->wanted = capt_alloc(((size_t)choices + 1) * sizeof *s->wanted);
+}
+
 static void close_search(search *s)
 {
-    void *all[] = {s->cur, s->next, s->n_cur, s->closed, s->ids, s->word, s->attention, s->parent, s->token, s->val, s->idx, s->c};
+    void *all[] = {s->cur, s->next, s->n_cur, s->closed, s->ids, s->word, s->attention, s->parent, s->token, s->val, s->idx, s->c, s->wanted, s->whole, s->kept};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     capt_vec_free(&s->adj);
@@ -279,8 +352,11 @@ static int score(search *s, capt_scorer *sc, int t, int rows, const capt_real **
     s->adj.n = 0;
     for (int b = 0; b < s->beams; b++)
         for (int j = 0; j < s->n_cur[b] && !s->closed[b] && t >= tags_of(s, b); j++)
-            if (!beam_of(s, b)[j].done)
+            if (!beam_of(s, b)[j].done) {
                 adjust_row(s, &beam_of(s, b)[j]);
+                if (words_of(s, b))
+                    adjust_words(s, words_of(s, b), &beam_of(s, b)[j]);
+            }
     if (sc->topk(sc, s->k, s->adj.v, (int)s->adj.n, s->val, s->idx, err))
         return -1;
     for (size_t r = 0; r < (size_t)rows * (size_t)s->k; r++)
@@ -348,8 +424,9 @@ int capt_beam_run(capt_scorer *sc, const capt_input *in, const capt_beam_opts *o
     memset(out, 0, (size_t)I * (size_t)o->nbest * sizeof *out);
     search s = {.o = o, .vocab = sc->vocab, .in = in, .beams = I * G, .groups = G, .width = o->beam / G, .max_t = o->max_t && o->max_t < sc->max_t ? o->max_t : sc->max_t,
                 .k = o->beam < V ? o->beam : V}; /* of a group's words, other groups can make no more than theirs fall */
+    make_room(&s, I, V);
     open_search(&s);
-    cand *order = capt_alloc((size_t)o->beam * sizeof *order);
+    cand *order = capt_alloc((size_t)(G * s.width) * sizeof *order);
     sc->detail = o->detail;
     if (sc->start(sc, in, s.beams * s.width, capt_input_most_tags(in) + s.max_t, err))
         goto end;
@@ -364,7 +441,7 @@ int capt_beam_run(capt_scorer *sc, const capt_input *in, const capt_beam_opts *o
         int n = 0;
         for (int g = 0; g < G; g++)
             for (int j = 0; j < s.n_cur[i * G + g]; j++)
-                order[n++] = (cand){.score = rank_score(o, &h[g * s.width + j]), .from = g * s.width + j};
+                order[n++] = (cand){.score = rank_score(o, &h[g * s.width + j]), .from = g * s.width + j, .covered = covered(&s, i * G + g, &h[g * s.width + j], -1)};
         qsort(order, (size_t)n, sizeof *order, final_order);
         for (int j = 0; j < o->nbest && j < n; j++)
             put(&s, &h[order[j].from], &out[(size_t)i * (size_t)o->nbest + (size_t)j]);

@@ -5,6 +5,7 @@
  * tags are fewer is at its words while another still reads tags; the words of an image are counted from its own BOS, and nothing found for it depends on the others. */
 #ifndef CAPT_DECODE_SCORER_H
 #define CAPT_DECODE_SCORER_H
+#include "decode/constrain.h"
 #include "model/model.h"
 #include "tensor/input.h"
 
@@ -69,9 +70,12 @@ typedef struct capt_beam_opts {
     int groups;            /* diverse beam search (Vijayakumar et al. 2018): beam/groups captions each; 0 and 1: none */
     double diversity;      /* what a word costs a group for each time that groups before it chose the word at the same step */
     int detail;            /* CAPT_DETAIL_* */
+    const capt_constrain *const *words; /* (n_images) the words required of an image's captions and those forbidden, or NULL: none; NULL: of no image */
 } capt_beam_opts;
 /* Beam search: the `beam` best of finished (score kept) and extended captions go on; an image is closed as soon as its nbest cannot change. The score is the sum of
- * log-probabilities less the penalties. out: n_images*nbest entries, the best first, ids malloc'd (absent ones have ids NULL). */
+ * log-probabilities less the penalties. out: n_images*nbest entries, the best first, ids malloc'd (absent ones have ids NULL).
+ * With required words the beam is that wide for each number of their tokens that captions have, and EOS is not chosen before all stand there. Captions cut at max_t may lack
+ * some: they come after those that have more. */
 int capt_beam_run(capt_scorer *s, const capt_input *in, const capt_beam_opts *o, capt_found *out, capt_err *err);
 
 typedef struct capt_sample_opts {

@@ -15,6 +15,8 @@ static const capt_field caption_fields[] = {
     {"captions", CAPT_T_STRS, 0, AT(capt_caption, captions), AT(capt_caption, n_captions), CAPT_CAPTION_CHARS, CAPT_CAPTIONS_MAX, NULL,
      "What people wrote, as they wrote it. Absent for test images whose captions are secret."},
     {"tags", CAPT_T_STRS, 0, AT(capt_caption, tags), AT(capt_caption, n_tags), CAPT_TAG_CHARS, CAPT_TAGS_MAX, NULL, "Object names, each once."},
+    {"require", CAPT_T_STRS, 0, AT(capt_caption, require), AT(capt_caption, n_require), CAPT_TAG_CHARS, CAPT_REQUIRE_MAX, NULL, "Words, or several in a row, that a caption of it must have."},
+    {"forbid", CAPT_T_STRS, 0, AT(capt_caption, forbid), AT(capt_caption, n_forbid), CAPT_TAG_CHARS, CAPT_TAGS_MAX, NULL, "Words that a caption of it must not have."},
     {0}};
 const capt_kind capt_kind_caption = {"caption", "One image with its split, captions and tags.", sizeof(capt_caption), caption_fields};
 
@@ -35,6 +37,8 @@ static const capt_field hyp_fields[] = {
     {"attention", CAPT_T_NUMS, 0, AT(capt_hyp, attention), AT(capt_hyp, n_attention), 0, CAPT_ATTENTION_MAX, NULL,
      "Weights of the image's feature rows as each token was chosen: attention_rows numbers a token, one token after another."},
     {"attention_rows", CAPT_T_INT, 0, AT(capt_hyp, attention_rows), 0, 0, 0, NULL, "Feature rows of the image: a grid's cells row by row, or regions."},
+    {"attention_on", CAPT_T_STR, 0, AT(capt_hyp, attention_on), 0, 100, 0, NULL,
+     "What the rows are: crop, cells of a square grid over the picture's middle square; picture, over all of it; regions."},
     {"candidates", CAPT_T_OBJS, 0, AT(capt_hyp, candidates), AT(capt_hyp, n_candidates), 0, CAPT_CANDIDATES_MAX, &candidate_kind,
      "The n best, best first, or the samples in order."},
     {0}};

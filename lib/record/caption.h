@@ -9,7 +9,7 @@
 #include "base/id.h"
 #include "record/field.h"
 
-enum { CAPT_CAPTION_CHARS = 10000, CAPT_CAPTIONS_MAX = 1000, CAPT_TAG_CHARS = 200, CAPT_TAGS_MAX = 1000, CAPT_CANDIDATES_MAX = 1000, CAPT_ATTENTION_MAX = 10000000 };
+enum { CAPT_CAPTION_CHARS = 10000, CAPT_CAPTIONS_MAX = 1000, CAPT_TAG_CHARS = 200, CAPT_TAGS_MAX = 1000, CAPT_REQUIRE_MAX = 32, CAPT_CANDIDATES_MAX = 1000, CAPT_ATTENTION_MAX = 10000000 };
 
 typedef struct capt_caption {
     capt_id id;
@@ -19,6 +19,8 @@ typedef struct capt_caption {
     int n_captions;
     const char **tags;
     int n_tags;
+    const char **require, **forbid; /* words a caption of it must and must not have */
+    int n_require, n_forbid;
 } capt_caption;
 
 typedef struct capt_candidate { const char *caption; double logprob; } capt_candidate;
@@ -35,6 +37,7 @@ typedef struct capt_hyp {
     double *attention; /* (n_tokens, attention_rows) flat; NULL: absent */
     int n_attention;
     int64_t attention_rows;
+    const char *attention_on; /* "crop", "picture", "regions"; NULL: absent */
     capt_candidate *candidates; /* n-best or samples; NULL: absent */
     int n_candidates;
 } capt_hyp;

@@ -107,9 +107,19 @@ ok 'adds up' jq -es 'all(((.token_logprob | add) - .logprob | fabs) < 1e-4 and (
 capt-train --model attend-tell --set width=32 --captions r.ndjson --vocab v.json --store s.mdb --section grid --epochs 4 --batch 20 --lr 3e-3 --quiet --out at.ckpt
 ok '--attention' capt-beam --model at.ckpt --store s.mdb --attention t.ndjson
 ok 'adds up' jq -es 'all(.attention_rows as $s | (.attention | length) == $s * (.tokens | length) and (((.attention | add) - (.tokens | length)) | fabs) < 0.01)' "$OUT"
+is 'says what the rows are' "$(jq -rs 'map(.attention_on) | unique | join(" ")' "$OUT")" crop
 ok 'a captioner of another kind in an ensemble' capt-beam --model a.ckpt --model at.ckpt --store s.mdb --attention t.ndjson
 ok '--attention of one that has none' beam --attention t.ndjson
 ok 'is not there' jq -es 'all(has("attention") | not)' "$OUT"
+ok '--require' beam --require red --require 'a box' --forbid the --max-words 12 t.ndjson
+ok 'is kept' jq -es 'all(.caption | test("\\bred\\b") and test("\\ba box\\b") and (test("\\bthe\\b") | not))' "$OUT"
+ok 'words of a record' sh -c 'jq -c ".require = [\"blue\"]" t.ndjson | capt-beam --model a.ckpt --store s.mdb'
+ok 'are kept' jq -es 'all(.caption | test("\\bblue\\b"))' "$OUT"
+ok 'no room' beam --require red --require blue --require green --max-words 2 t.ndjson
+like 'is told' "$(cat "$ERR")" '10 captions lack a required word'
+status 1 '--require of a word it does not know' beam --require zebra t.ndjson
+like 'is named' "$(cat "$ERR")" '"zebra" is not in the model.s vocabulary'
+status 2 '--forbid with --sample' beam --sample 1 --forbid red t.ndjson
 for o in '--top-k 1' '--top-p 0.000001'; do
     # shellcheck disable=SC2086
     ok "--sample $o" beam --sample 1 $o t.ndjson
