@@ -4,22 +4,23 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/html.h"
 #include "base/mem.h"
+#include "common/embed.h"
 #include "common/prog.h"
 #include "record/any.h"
 #include "record/curve.h"
+#include "record/heat.h"
 #include "record/ndjson.h"
 
 static const char *refs_path, *images_dir, *out_path, *title = "Captions", *curves;
 static capt_strs scores, logs;
-static int64_t limit = 60;
+static int64_t limit = 60, maps = 12;
 static int embed, as_text;
 
-enum { IMAGE_MAX = 16 << 20, TEXT_WIDTH = 60, TEXT_HEIGHT = 10 };
+enum { TEXT_WIDTH = 60, TEXT_HEIGHT = 10 };
 enum { METRICS = 9 };
 static const char *const metric[METRICS] = {"Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "METEOR", "METEOR-nopara", "ROUGE_L", "CIDEr", "CIDEr-plain"};
 
@@ -31,6 +32,7 @@ static const capt_opt options[] = {
     {"out", CAPT_O_STR, &out_path, "FILE", "page to write", 0, 0, 1, 0},
     {"title", CAPT_O_STR, &title, "TEXT", "heading of the page", 0, 0, 0, 0},
     {"limit", CAPT_O_INT, &limit, "N", "images shown, the first ones of the first hypothesis file; 0: all", 0, 1e9, 0, 0},
+    {"maps", CAPT_O_INT, &maps, "N", "images shown with what each word attended to, the first ones whose records tell; 0: none", 0, 1e9, 0, 0},
     {"embed", CAPT_O_FLAG, &embed, NULL, "put the pictures into the page even when they lie near it", 0, 0, 0, 0},
     {"curves", CAPT_O_STR, &curves, "LIST", "which training curves: some of loss, val-loss, cider, reward; default: all", 0, 0, 0, 0},
     {"text", CAPT_O_FLAG, &as_text, NULL, "print all this as text, without pictures, instead of a page", 0, 0, 1, 0},
@@ -50,6 +52,7 @@ typedef struct work {
     int shows[CAPT_CURVE_KINDS];
     double best[METRICS]; /* NaN: no row has it */
     int dirfd;
+    int64_t mapped; /* images shown with their attention so far */
     char *prefix; /* of links from the page to the pictures; NULL: they are embedded */
     FILE *f;
     capt_str s;
@@ -68,6 +71,10 @@ static const char style[] =
     ".charts>div,figure{margin:0;background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:.8rem;overflow-wrap:anywhere}\n"
     "figure{display:flex;flex-direction:column;gap:.6rem}img{width:100%;height:14rem;object-fit:contain;background:var(--page);border-radius:4px}\n"
     "figcaption p,li{unicode-bidi:isolate}.hyp{font-weight:600}.hyp b{display:block;font-size:.8rem}ul{margin:.5rem 0;padding-left:1.1rem;color:var(--dim)}small{color:var(--dim)}\n"
+    ".seen{grid-column:1/-1;display:grid;grid-template-columns:minmax(0,15rem) minmax(0,1fr);gap:.6rem 1.2rem}@media(max-width:40rem){.seen{grid-template-columns:minmax(0,1fr)}}\n"
+    ".photo{height:14rem;background:var(--p) center/contain no-repeat}.heat+.heat{margin-top:.8rem}.heat{display:grid;gap:.7rem .5rem;grid-template-columns:repeat(auto-fill,minmax(6.6rem,1fr))}\n"
+    ".heat b{grid-column:1/-1}.heat p{text-align:center;font-size:.85rem;line-height:1.2;margin:.2rem 0 0}.map{position:relative;aspect-ratio:1;overflow:hidden;border-radius:4px;background:var(--p) center/cover}\n"
+    ".map.whole{background-size:100% 100%}.map.rows{aspect-ratio:3;background:var(--page);color:#2f6fde}.map svg{position:absolute;inset:0;height:100%}.photo,.map{-webkit-print-color-adjust:exact;print-color-adjust:exact}\n"
     ".warn{color:#b3261e;font-weight:700}@media(prefers-color-scheme:dark){.warn{color:#ff8a80}}\n"
     "svg{display:block;width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:currentColor}.grid{stroke:var(--rule);fill:none}\n"
     ".line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}path.r0{stroke:#2f6fde}path.r1{stroke:#d9601a}path.r2{stroke:#2a9461}path.r3{stroke:#a5489c}path.r4{stroke:#8a7a12}path.r5{stroke:#c23b4b}\n"
@@ -150,86 +157,6 @@ static int read_all(work *w)
     return w->dirfd < 0 ? capt_fail_errno(&p->err, "%s", images_dir) : 0;
 }
 
-/* The way from the page to the pictures when they lie in the page's folder or beside it; NULL otherwise. */
-static char *link_prefix(void)
-{
-    if (embed || !strcmp(out_path, "-"))
-        return NULL;
-    const char *slash = strrchr(out_path, '/');
-    char *folder = slash ? capt_strndup(out_path, slash == out_path ? 1 : (size_t)(slash - out_path)) : capt_strdup(".");
-    char *page = realpath(folder, NULL), *images = realpath(images_dir, NULL);
-    capt_str s = {0};
-    for (int up = 0; page && images && up < 2 && !s.s; up++) {
-        size_t n = strlen(page);
-        if (n > 1 && !strncmp(images, page, n) && (!images[n] || images[n] == '/')) {
-            capt_str_puts(&s, up ? "../" : "");
-            capt_str_puts(&s, images[n] ? images + n + 1 : "");
-            if (s.n && s.s[s.n - 1] != '/')
-                capt_str_putc(&s, '/');
-        }
-        char *last = strrchr(page, '/');
-        if (last)
-            *last = 0;
-    }
-    free(folder);
-    free(page);
-    free(images);
-    return s.s;
-}
-
-static const char *media_type(const unsigned char *p, size_t n)
-{
-    if (n >= 3 && !memcmp(p, "\xff\xd8\xff", 3))
-        return "image/jpeg";
-    if (n >= 8 && !memcmp(p, "\x89PNG\r\n\x1a\n", 8))
-        return "image/png";
-    if (n >= 6 && (!memcmp(p, "GIF87a", 6) || !memcmp(p, "GIF89a", 6)))
-        return "image/gif";
-    if (n >= 12 && !memcmp(p, "RIFF", 4) && !memcmp(p + 8, "WEBP", 4))
-        return "image/webp";
-    return NULL;
-}
-
-/* The value of src for a picture: a link, or its bytes. The file must be there and be a picture in either case. */
-static int put_source(work *w, const char *file, capt_err *err)
-{
-    int fd = capt_open_beneath(w->dirfd, file, err);
-    struct stat st;
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &st)) {
-        capt_fail_errno(err, "%s", file);
-        close(fd);
-        return -1;
-    }
-    size_t want = w->prefix ? 12 : (size_t)st.st_size, n = 0;
-    unsigned char *p = want <= IMAGE_MAX ? capt_try_alloc(want + 1, err) : NULL;
-    ssize_t got = p ? 1 : 0;
-    while (n < want && got > 0) {
-        got = read(fd, p + n, want - n);
-        n += got > 0 ? (size_t)got : 0;
-    }
-    int rc = err->code ? -1 : got < 0 ? capt_fail_errno(err, "%s", file) : 0;
-    close(fd);
-    const char *type = rc || !p ? NULL : media_type(p, n);
-    if (!rc && !p)
-        rc = capt_fail(err, CAPT_EDATA, "%s: more than %d MB", file, IMAGE_MAX >> 20);
-    else if (!rc && !type)
-        rc = capt_fail(err, CAPT_EDATA, "%s: neither JPEG nor PNG, GIF or WebP", file);
-    if (!rc && w->prefix) {
-        capt_str path = {0};
-        capt_str_puts(&path, w->prefix);
-        capt_str_puts(&path, file);
-        capt_html_path(&w->s, path.s);
-        capt_str_free(&path);
-    } else if (!rc) {
-        capt_str_printf(&w->s, "data:%s;base64,", type);
-        capt_html_base64(&w->s, p, n);
-    }
-    free(p);
-    return rc;
-}
-
 static int flush(work *w)
 {
     if (w->s.n && fwrite(w->s.s, 1, w->s.n, w->f) != w->s.n)
@@ -255,6 +182,39 @@ static void put_hypothesis(work *w, size_t i, const capt_id *id)
     capt_str_puts(&w->s, "</p>\n");
 }
 
+static int has_attention(const work *w, const capt_id *id)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        const capt_hyp *h = capt_hyps_find(w->hyps[i], id);
+        if (h && capt_heat_of(h))
+            return 1;
+    }
+    return 0;
+}
+
+/* A small picture a word of what it attended to */
+static void put_maps(work *w, size_t i, const capt_id *id)
+{
+    const capt_hyp *h = capt_hyps_find(w->hyps[i], id);
+    capt_heat_on on = h ? capt_heat_of(h) : CAPT_HEAT_NONE;
+    if (!on)
+        return;
+    capt_str_puts(&w->s, "<div class=\"heat\">\n");
+    if (w->n > 1) {
+        capt_str_puts(&w->s, "<b class=\"dim\">");
+        capt_html_text(&w->s, w->names[i]);
+        capt_str_puts(&w->s, "</b>\n");
+    }
+    for (int t = 0; t < h->n_tokens; t++) {
+        capt_str_printf(&w->s, "<div><div class=\"map%s\">", on == CAPT_HEAT_CROP ? "" : on == CAPT_HEAT_PICTURE ? " whole" : " rows");
+        capt_heat_svg(&w->s, h, t);
+        capt_str_puts(&w->s, "</div><p>");
+        capt_heat_word(&w->s, h->tokens[t]);
+        capt_str_puts(&w->s, "</p></div>\n");
+    }
+    capt_str_puts(&w->s, "</div>\n");
+}
+
 static int put_card(work *w, const capt_hyp *h, capt_err *err)
 {
     char key[CAPT_ID_KEY];
@@ -264,12 +224,13 @@ static int put_card(work *w, const capt_hyp *h, capt_err *err)
         return capt_fail(err, CAPT_EDATA, "%s: no record of image %s", refs_path, key);
     if (!c->file)
         return capt_fail(err, CAPT_EDATA, "%s: image %s has no file", refs_path, key);
-    capt_str_puts(&w->s, "<figure>\n<img loading=\"lazy\" src=\"");
-    if (put_source(w, c->file, err))
+    int seen = w->mapped < maps && has_attention(w, &h->id); /* then the picture is in the page once, for itself and behind each map */
+    capt_str_puts(&w->s, seen ? "<figure class=\"seen\" style=\"--p:url(&#39;" : "<figure>\n<img loading=\"lazy\" src=\"");
+    if (embed_picture(&w->s, w->dirfd, w->prefix, c->file, err))
         return capt_err_prefix(err, "%s", images_dir);
-    capt_str_puts(&w->s, "\" alt=\"");
+    capt_str_puts(&w->s, seen ? "&#39;)\">\n<div>\n<div class=\"photo\" role=\"img\" aria-label=\"" : "\" alt=\"");
     capt_html_text(&w->s, h->caption);
-    capt_str_puts(&w->s, "\">\n<figcaption>\n");
+    capt_str_puts(&w->s, seen ? "\"></div>\n<figcaption>\n" : "\">\n<figcaption>\n");
     for (size_t i = 0; i < w->n; i++)
         put_hypothesis(w, i, &h->id);
     if (c->n_captions)
@@ -281,7 +242,15 @@ static int put_card(work *w, const capt_hyp *h, capt_err *err)
     }
     capt_str_puts(&w->s, c->n_captions ? "</ul>\n<small>" : "<small>");
     capt_html_text(&w->s, c->file);
-    capt_str_puts(&w->s, "</small>\n</figcaption>\n</figure>\n");
+    capt_str_puts(&w->s, "</small>\n</figcaption>\n");
+    if (seen) {
+        w->mapped++;
+        capt_str_puts(&w->s, "</div>\n<div>\n");
+        for (size_t i = 0; i < w->n; i++)
+            put_maps(w, i, &h->id);
+        capt_str_puts(&w->s, "</div>\n");
+    }
+    capt_str_puts(&w->s, "</figure>\n");
     return 0;
 }
 
@@ -383,7 +352,7 @@ static int put_page(work *w)
 
 static int write_page(work *w)
 {
-    w->prefix = link_prefix();
+    w->prefix = embed ? NULL : embed_prefix(out_path, images_dir);
     capt_out *o = capt_out_open(out_path, &w->p->err);
     if (!o)
         return -1;

@@ -156,4 +156,25 @@ full()
     capt-report --refs refs.ndjson --images images --out - hyps.ndjson >/dev/full
 }
 status 1 'a full disk' full
+# attention: over cells, over rows without a place, and none
+cat >seen.ndjson <<'EOF'
+{"id":1,"caption":"a dog","tokens":["a","\u0120<dog>"],"attention":[1,0,0,0,0.25,0.25,0.5,0],"attention_rows":4,"attention_on":"crop"}
+{"id":2,"caption":"x","tokens":["x","##yz"],"attention":[0.5,0.25,0.25,0,0,1],"attention_rows":3,"attention_on":"regions"}
+{"id":3,"caption":"y","tokens":["y"],"attention":[1,2,3],"attention_rows":4,"attention_on":"crop"}
+EOF
+ok 'attention' capt-report --refs refs.ndjson --images images --out seen.html seen.ndjson
+is 'a picture a word' "$(grep -c '<div class="map' seen.html)" 4
+is 'records whose numbers do not fit have none' "$(grep -c '<figure class="seen"' seen.html)" 2
+has 'cells that were not attended to are covered' '<div class="map"><svg viewBox="0 0 2 2" preserveAspectRatio="none" shape-rendering="crispEdges" role="img" aria-label="a: at most 100% on one of 4"><title>at most 100% on one of 4</title><path fill="#6b6f76" fill-opacity="0.80" d="M1 0h1v1h-1zM0 1h2v1h-2z"/></svg>' seen.html
+has 'the others by what they lack' '<path fill="#6b6f76" fill-opacity="0.40" d="M0 0h2v1h-2z"/><path fill="#6b6f76" fill-opacity="0.80" d="M1 1h1v1h-1z"/></svg></div><p>&lt;dog&gt;</p>' seen.html
+has 'rows are bars' '<path fill="currentColor" d="M0 12h.8v-12.00h-.8zM1 12h.8v-6.00h-.8zM2 12h.8v-6.00h-.8z"/></svg></div><p>x</p>' seen.html
+has 'a piece of a word' '<p>yz</p>' seen.html
+is 'the picture is there once' "$(grep -o 'images/a.jpg\|a\.jpg&#39;' seen.html | sort | uniq -c | sed 's/^ *//' | head -n 1)" '1 images/a.jpg'
+ok '--maps' capt-report --refs refs.ndjson --images images --maps 1 --out one.html seen.ndjson
+is 'of the first only' "$(grep -c '<figure class="seen"' one.html)" 1
+ok '--maps 0' capt-report --refs refs.ndjson --images images --maps 0 --out none.html seen.ndjson
+hasnt 'of none' 'class="map' none.html
+ok 'two files' capt-report --refs refs.ndjson --images images --embed --out two.html hyps.ndjson seen.ndjson
+has 'the maps of each under its name' '<b class="dim">seen</b>' two.html
+
 done_testing
