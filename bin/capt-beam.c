@@ -90,6 +90,8 @@ static int open_one(job *j, size_t i)
         return -1;
     capt_model *m = j->m[i];
     capt_inlet *in = &j->in[i];
+    if (capt_is_captioner(j->p, m, path))
+        return -1;
     if (stores.n) {
         if (capt_inlet_store(in, stores.v[stores.n > 1 ? i : 0], capt_section_of(m), capt_config_int(m->config, "feature_rows"), err))
             return -1;

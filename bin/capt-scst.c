@@ -338,6 +338,8 @@ static int prepare(job *j)
     if (!j->m)
         return -1;
     capt_model *m = j->m;
+    if (capt_is_captioner(p, m, init))
+        return -1;
     if (tune_encoder && !m->encoder)
         return capt_fail(err, CAPT_EDATA, "%s holds no encoder to tune", init);
     if (prog_tags_fit(p, tags_path, m, init) || open_inputs(j) || prepare_reward(j))

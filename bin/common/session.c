@@ -212,6 +212,13 @@ int capt_inlet_follows(capt_prog *p, const capt_inlet *in, const char *path)
     return rc;
 }
 
+int capt_is_captioner(capt_prog *p, const capt_model *m, const char *model_path)
+{
+    if (!capt_captioner_find(m->type->name))
+        return capt_fail(&p->err, CAPT_EDATA, "%s is a tagger (%s): capt-tag applies it", model_path, m->type->name);
+    return 0;
+}
+
 char *capt_found_text(const capt_vocab *v, const capt_found *f)
 {
     capt_str s = {0};

@@ -56,6 +56,8 @@ int capt_inlet_fits(capt_prog *p, const capt_inlet *in, const capt_model *m, con
 /* The same of a model that is to begin with the weights of path, where that is a checkpoint; width and rows show when the weights are taken. */
 int capt_inlet_follows(capt_prog *p, const capt_inlet *in, const char *path);
 const char *capt_section_of(const capt_model *m);
+/* The model of model_path is a captioner, not a tagger: -1 and an error if not. */
+int capt_is_captioner(capt_prog *p, const capt_model *m, const char *model_path);
 
 /* Words of a found caption as text. Freed by the caller. */
 char *capt_found_text(const capt_vocab *v, const capt_found *f);

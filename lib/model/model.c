@@ -13,12 +13,31 @@ const capt_captioner_type *const capt_captioner_types[] = {
 #undef CAPTIONER
     NULL};
 
+#define TAGGER(name) extern const capt_captioner_type capt_tagger_##name;
+#include "model/tagger.def"
+#undef TAGGER
+const capt_captioner_type *const capt_tagger_types[] = {
+#define TAGGER(name) &capt_tagger_##name,
+#include "model/tagger.def"
+#undef TAGGER
+    NULL};
+
+static const capt_captioner_type *find(const capt_captioner_type *const *types, const char *name)
+{
+    for (; *types; types++)
+        if (!strcmp((*types)->name, name))
+            return *types;
+    return NULL;
+}
+
 const capt_captioner_type *capt_captioner_find(const char *name)
 {
-    for (int i = 0; capt_captioner_types[i]; i++)
-        if (!strcmp(capt_captioner_types[i]->name, name))
-            return capt_captioner_types[i];
-    return NULL;
+    return find(capt_captioner_types, name);
+}
+
+const capt_captioner_type *capt_tagger_find(const char *name)
+{
+    return find(capt_tagger_types, name);
 }
 
 int capt_config_sizes(const capt_model *m, const char *const *keys, int *const *values, int n, capt_err *err)
@@ -54,7 +73,7 @@ static capt_model *model_new(const json_t *config, capt_vocab *vocab_take, const
     m->params.blank = blank;
     m->params.most = most;
     const char *type = capt_config_str(config, "type");
-    m->type = capt_captioner_find(type);
+    m->type = capt_captioner_find(type) ? capt_captioner_find(type) : capt_tagger_find(type);
     if (!m->type) {
         capt_fail(err, CAPT_EDATA, "model type \"%s\" is unknown", type);
         goto bad;

@@ -16,12 +16,14 @@
 
 /* One configuration key: integer, number, string, boolean, or one of the words "a|b|c" that def lists; the value in the file or the default (of words the first). */
 typedef struct capt_key { const char *name; char type; /* 'i' 'n' 's' 'b' 'c' */ const char *def; const char *doc; } capt_key; /* ends with name NULL */
-/* What every captioner's configuration begins with: the input it reads. */
+/* What every captioner's and tagger's configuration begins with: the input it reads. */
 #define CAPT_FEATURE_KEYS                                                                      \
     {"feature", 's', "", "section of the store it reads: global, grid or regions"},            \
     {"feature_dim", 'i', "0", "width of a feature row"},                                       \
     {"feature_rows", 'i', "1", "feature rows of an image"},                                    \
     {"tag_tokens", 'i', "0", "most tokens of an image's tags, read before BOS; 0: it reads none"}
+/* And a tagger's goes on with. */
+#define CAPT_TAGGER_KEYS {"threshold", 'n', "0.5", "probability from which on a tag is given; training sets it"}
 enum { CAPT_CONFIG_MOST = 1 << 15 }; /* of a width or a number of rows: their products stay ints */
 
 /* ---- encoders ---- */
@@ -109,6 +111,10 @@ struct capt_model {
 };
 extern const capt_captioner_type *const capt_captioner_types[]; /* ends with NULL */
 const capt_captioner_type *capt_captioner_find(const char *name);
+/* Taggers tell which tags belong to an image: models whose vocabulary is the tags, one row of tagger.def each. With prefill and step one writes the tags as a sentence, a
+ * captioner in all but its table; without, its forward makes of R images a hidden vector each, (R,1,D), without reading tokens (NULL), and the head a logit a tag. */
+extern const capt_captioner_type *const capt_tagger_types[]; /* ends with NULL */
+const capt_captioner_type *capt_tagger_find(const char *name);
 /* config must name "type", "feature" (section), "feature_dim", "feature_rows" and what the type needs; missing keys are defaulted. vocab is taken over (also on
  * failure). encoder_config NULL or the encoder to hold. */
 capt_model *capt_model_new(const json_t *config, capt_vocab *vocab_take, const json_t *encoder_config, capt_backend *be, capt_dtype compute, uint64_t seed, capt_err *err);

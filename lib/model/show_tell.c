@@ -2,7 +2,7 @@
  *
  * Several feature rows are replaced by their mean. The vector passes a linear layer to the width of a word and is read at step -1, then come BOS and the words;
  * the hidden vector at word t, with dropout, predicts word t+1. compat "ruo": the cell of NeuralTalk2 and its PyTorch successors, whose candidate is the larger of
- * two linear maps without tanh. */
+ * two linear maps without tanh. As a tagger its words are tags. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +17,14 @@ typedef struct show_tell {
     capt_cell cell;
 } show_tell;
 
-static const capt_key keys[] = {
-    CAPT_FEATURE_KEYS,
-    {"width", 'i', "512", "width of the LSTM"},
-    {"embed", 'i', "512", "width of a word, and of the image vector"},
-    {"words", 'i', "20", "word inputs, BOS included"},
-    {"dropout", 'n', "0.5", "dropout of the hidden vectors"},
-    {"compat", 'c', "none|ruo", "published variant: ruo is NeuralTalk2's cell"},
-    {NULL, 0, NULL, NULL}};
+#define KEYS                                                                                   \
+    {"width", 'i', "512", "width of the LSTM"},                                                \
+    {"embed", 'i', "512", "width of a word, and of the image vector"},                         \
+    {"words", 'i', "20", "word inputs, BOS included"},                                         \
+    {"dropout", 'n', "0.5", "dropout of the hidden vectors"},                                  \
+    {"compat", 'c', "none|ruo", "published variant: ruo is NeuralTalk2's cell"}
+static const capt_key keys[] = {CAPT_FEATURE_KEYS, KEYS, {NULL, 0, NULL, NULL}};
+static const capt_key tagger_keys[] = {CAPT_FEATURE_KEYS, CAPT_TAGGER_KEYS, KEYS, {NULL, 0, NULL, NULL}};
 
 static int init(capt_model *m, capt_err *err)
 {
@@ -109,5 +109,7 @@ static capt_tensor *step(capt_ctx *c, capt_model *m, capt_state *s, const int32_
     return h;
 }
 
-extern const capt_captioner_type capt_captioner_show_tell;
+extern const capt_captioner_type capt_captioner_show_tell, capt_tagger_lstm;
 const capt_captioner_type capt_captioner_show_tell = {"show-tell", "Show and Tell: an LSTM that reads the image vector, then the words", keys, init, free_show_tell, forward, prefill, step};
+const capt_captioner_type capt_tagger_lstm = {"lstm", "Show and Tell over tags: an LSTM that reads the image vector and writes the tags, the most frequent first", tagger_keys, init, free_show_tell, forward, prefill,
+                                              step};

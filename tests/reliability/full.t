@@ -113,6 +113,7 @@ writer capt-train t.ckpt capt-train $tiny --captions r.ndjson --vocab v.json --s
 writer 'capt-train, saving' t.ckpt capt-train $tiny --captions r.ndjson --vocab v.json --store s.mdb --section grid --epochs 1 --save-minutes 0 --quiet \
     --out "$S/t.ckpt"
 again=--resume
+writer capt-tag g.ckpt capt-tag --captions r.ndjson --store s.mdb --epochs 1 --quiet --out "$S/g.ckpt"
 writer capt-scst t.ckpt capt-scst --init a.ckpt --captions r.ndjson --store s.mdb --epochs 1 --quiet --out "$S/t.ckpt"
 writer capt-beam h.ndjson capt-beam --quiet --model a.ckpt --store s.mdb --split all --out "$S/h.ndjson" r.ndjson
 writer 'capt-beam --coco' c.json capt-beam --quiet --model a.ckpt --store s.mdb --out h.ndjson --split all --coco "$S/c.json" r.ndjson
