@@ -27,11 +27,12 @@ enum { T = 20 }; /* words, BOS included */
 typedef struct row {
     const char *name;
     enum kind kind;
-    int layers, width, heads, K, dim, V, images; /* K image tokens of a feature row of dim numbers */
+    int layers, width, heads, K, dim, V, images; /* K image tokens of a feature row of dim numbers; other captioners than gpt2: K rows */
     double drop, smooth;
     int uneven; /* captions of 8 to 18 words padded to T, as in Flickr8k; else all of T */
     const char *encoder;
-    double gmac; /* of an image */
+    double gmac;       /* of an image */
+    const char *model; /* NULL: gpt2 */
 } row;
 static const row rows[] = {
     {"train-f8k", TRAIN, 6, 384, 6, 4, 1280, 2543, 64, 0.2, 0.1, 1, NULL, 0},
@@ -41,6 +42,9 @@ static const row rows[] = {
     {"beam5-gpt2-32", BEAM, 12, 768, 12, 1, 512, 50257, 32, 0, 0, 0, NULL, 0},
     {"beam5-gpt2-1", BEAM, 12, 768, 12, 1, 512, 50257, 1, 0, 0, 0, NULL, 0},
     {"scst-f8k", SCST, 6, 384, 6, 4, 1280, 2543, 10, 0.2, 0, 0, NULL, 0},
+    {"train-attend-tell", TRAIN, 0, 512, 0, 49, 320, 2543, 64, 0.5, 0.1, 1, NULL, 0, "attend-tell"},
+    {"train-transformer", TRAIN, 6, 512, 8, 49, 2048, 9491, 50, 0.1, 0, 1, NULL, 0, "transformer"},
+    {"scst-transformer", SCST, 6, 512, 8, 49, 2048, 9491, 10, 0.1, 0, 0, NULL, 0, "transformer"},
     {"vit-b32", ENCODE, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, "clip-vit", 4.41},
     {"rn50", ENCODE, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, "clip-resnet", 5.79},
 };
@@ -112,18 +116,24 @@ static void job_new(job *j, capt_backend *be, const row *r, capt_dtype dtype)
         must(!j->e, &err);
         return;
     }
-    json_t *config = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "type", "gpt2", "feature", "global", "feature_dim", r->dim, "feature_rows", 1, "width", r->width,
-                               "layers", r->layers, "heads", r->heads, "words", T, "tokens", r->K, "dropout", r->drop);
+    int S = r->model ? r->K : 1; /* feature rows */
+    json_t *config = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:f}", "type", r->model ? r->model : "gpt2", "feature", r->model ? "grid" : "global", "feature_dim", r->dim,
+                               "feature_rows", S, "width", r->width, "words", T, "dropout", r->drop);
+    if (r->layers)
+        json_object_update_new(config, json_pack("{s:i, s:i}", "layers", r->layers, "heads", r->heads));
+    if (!r->model)
+        json_object_set_new(config, "tokens", json_integer(r->K));
     j->m = capt_model_new(config, words_vocab(r->V), encoder, be, dtype, 1, &err);
     json_decref(config);
     json_decref(encoder);
     must(!j->m, &err);
     if (!r->encoder) {
-        capt_real *feat = capt_alloc((size_t)r->images * (size_t)r->dim * sizeof *feat);
-        for (int i = 0; i < r->images * r->dim; i++)
-            feat[i] = (capt_real)((i * 7919 % 2003) * 1e-3 - 1);
+        size_t n = (size_t)r->images * (size_t)S * (size_t)r->dim;
+        capt_real *feat = capt_alloc(n * sizeof *feat);
+        for (size_t i = 0; i < n; i++)
+            feat[i] = (capt_real)(i * 7919 % 2003) * (capt_real)1e-3 - 1;
         j->in.feat = feat;
-        j->in.S = 1;
+        j->in.S = S;
         j->in.D = r->dim;
     }
     size_t cells = (size_t)j->R * T;
@@ -206,9 +216,32 @@ static void job_run(job *j)
 }
 
 /* Operations of matrix products and attention, a multiply-add being 2. */
+typedef struct work { double image, word, head; } work; /* of an image's rows; of a word, attention and all, without the head; the head's */
+
+static work work_of(const row *r)
+{
+    double D = r->width, S = r->K, head = 2.0 * r->V * D;
+    if (!strcmp(r->model, "attend-tell")) /* keys; LSTM, gate, attention: of width, embedding and attention alike */
+        return (work){2 * S * r->dim * D, 8 * D * (2 * D + r->dim) + 2 * D * (D + r->dim) + 2 * S * (D + r->dim), head};
+    double ff = 4 * D, layers = r->layers; /* transformer: rows through its encoder and to keys and values; words through its decoder */
+    return (work){S * (2 * r->dim * D + layers * (2 * (4 * D * D + 2 * D * ff + 2 * D * D) + 4 * S * D)), layers * (2 * (6 * D * D + 2 * D * ff) + 4 * D * (T / 2.0 + S)), head};
+}
+
+static double operations_of(const job *j)
+{
+    const row *r = j->r;
+    work w = work_of(r);
+    double I = r->images, R = j->R, encode = I * w.image;
+    if (r->kind == TRAIN)
+        return 3 * (encode + R * T * w.word + j->words * w.head);
+    return encode + R * T * (w.word + w.head) + 3 * (encode + R * T * (w.word + w.head)); /* sampled, then taught */
+}
+
 static double operations(const job *j)
 {
     const row *r = j->r;
+    if (r->model)
+        return operations_of(j);
     double D = r->width, block = 24.0 * r->layers * D * D, head = 2.0 * r->V * D, S = r->K + T, I = r->images, map = 2.0 * I * r->K * D * r->dim;
     double forward = S * block + r->layers * 2.0 * S * S * D, steps = T * (block + head) + r->layers * 2.0 * S * S * D; /* of a row; half the square of attention is masked */
     switch (r->kind) {
@@ -259,7 +292,7 @@ static void run_row(const row *r, capt_dtype dtype, double seconds)
              "\"images\":%d,\"drop\":%g,\"smooth\":%g,\"uneven\":%d,\"encoder\":\"%s\",\"T\":%d}",
              kind_name[r->kind], type, n_thread, r->layers, r->width, r->heads, r->K, r->dim, r->V, r->images, r->drop, r->smooth, r->uneven, r->encoder ? r->encoder : "", T);
     peer p;
-    int with_peer = peer_start(&p, "tests/bench/peers/torch_jobs.py", 1, (const char *const[]){line});
+    int with_peer = !r->model && peer_start(&p, "tests/bench/peers/torch_jobs.py", 1, (const char *const[]){line});
     capt_pool *pool = capt_pool_new(n_thread, &err);
     capt_backend *be = pool ? capt_backend_cpu_new(pool, &err) : NULL;
     must(!be, &err);
@@ -294,7 +327,7 @@ static void run_row(const row *r, capt_dtype dtype, double seconds)
     if (top > 0)
         printf(" %3.0f%% of %.0f", 100e-9 * ops / t / top, top);
     printf("  %5ld MB", use.ru_maxrss / 1024);
-    if (r->kind == TRAIN && !r->encoder)
+    if (r->kind == TRAIN && !r->encoder && !r->model)
         printf(" (%.2f of what it needs)", 1024.0 * (double)use.ru_maxrss / needed_bytes(&j));
     if (r->kind == SCST)
         printf("  %.2f cross-entropy updates", t / middle(xe, n));

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Every preset in pipelines/config/ is taken by its program: those of the papers for 20 updates with the published sizes, on one image at a time, at the
-# published learning rate; those of a data set for one update. A preset NAME.scst.json goes on where NAME.json ended.
+# Every preset in pipelines/config/ is taken by its program: those of the papers for 20 updates on one image at a time, at the published learning rate and
+# with the published sizes but for the number of layers; those of a data set for one update. A preset NAME.scst.json goes on where NAME.json ended.
 . "${0%/*}/../lib.sh"
 configs=$TOP/pipelines/config
 cd "$T" || exit 1
@@ -40,6 +40,10 @@ rate() # PRESET
     m2.scst | gpt2.scst) echo 5e-6 ;;
     esac
 }
+shallow() # PRESET: two layers for those of tens of millions of parameters
+{
+    case $1 in transformer | m2 | gpt2) echo --set layers=2 ;; esac
+}
 finite() # LOG UPDATES RATE: that many, all of finite loss; the last at this rate (- for any)
 {
     awk -v n="$2" -v rate="$3" '/"event":"step"/ {
@@ -61,7 +65,8 @@ for file in "$configs"/*.json; do
     updates=1
     [ -z "$(rate "$preset")" ] || updates=20
     store=$(section "$preset").mdb
-    ok "$preset: $updates updates" capt-train --config "$file" --captions r.ndjson --vocab v.json --store "$store" --batch 1 --max-updates $updates --log "$preset.log" --out "$preset.ckpt"
+    # shellcheck disable=SC2046
+    ok "$preset: $updates updates" capt-train --config "$file" $(shallow "$preset") --captions r.ndjson --vocab v.json --store "$store" --batch 1 --max-updates $updates --log "$preset.log" --out "$preset.ckpt"
     ok "$preset: at the preset's rate" finite "$preset.log" $updates "$(rate "$preset" | grep . || echo -)"
     [ -e "$configs/$preset.scst.json" ] || continue
     ok "$preset: as many for CIDEr" capt-scst --config "$configs/$preset.scst.json" --init "$preset.ckpt" --captions r.ndjson --store "$store" --batch 1 --max-updates $updates \
