@@ -158,8 +158,8 @@ AGAIN = $(MAKE) --no-print-directory $(if $(filter -j% --jobserver%,$(MAKEFLAGS)
 check: deps-check
 	@+$(AGAIN) check-built
 
-# gradients are compared with differences in double, whatever the rest is built in
-GRAD_TEST := build/real64/unit/grad_test build/real64/unit/model_test
+# gradients are compared with differences, and with PyTorch's, in double, whatever the rest is built in
+GRAD_TEST := build/real64/unit/grad_test build/real64/unit/model_test build/real64/unit/clip_test
 grad-test:
 	@+$(MAKE) --no-print-directory CONF=real64 $(GRAD_TEST)
 

@@ -154,7 +154,8 @@ int main(int argc, char **argv)
         printf("%-7s %8.3f ms %7.0f/s", row_name[r], 1e3 * t, 1 / t);
         if (with_peer) {
             double other = middle(theirs, n) / count;
-            printf("  | %8.3f ms %7.0f/s  ratio %.2f", 1e3 * other, 1 / other, other / t);
+            if (other > 0)
+                printf("  | %8.3f ms %7.0f/s  ratio %.2f", 1e3 * other, 1 / other, other / t);
         }
         printf("  (%d)\n", n);
         fflush(stdout);

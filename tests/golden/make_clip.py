@@ -296,7 +296,7 @@ def main():
 
     net, folder = OpenClip(dict(layers=[1, 2, 1, 1], width=2, head_width=32, image_size=64), True), os.path.join(here, "clip_resnet")
     shutil.rmtree(folder, ignore_errors=True)
-    randomise(net.model, 14, torch.float16)  # one whose rectifiers stay clear of zero: single precision then takes the same branches
+    randomise(net.model, 14, torch.float16)  # one whose gradients are sums that do not cancel (README)
     t = expected(net, 64, 4)
     net.save(folder, torch.float16)
     net.model.double()

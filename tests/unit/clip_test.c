@@ -176,8 +176,9 @@ static void golden_on(const char *backend, const char *folder, const char *expec
     }
     assert_true(n > 50);
     print_message("# %s on %s: outputs %.2g, gradients %.2g\n", folder, backend, d, g);
-    assert_true(d <= 2e-5);
-    assert_true(g <= 1e-4);
+    int twice = sizeof(capt_real) == sizeof(double); /* then what differs is the golden: its numbers are kept, and transformers' softmax is taken, in single precision */
+    assert_true(d <= (twice ? 2e-7 : 2e-5));
+    assert_true(g <= (twice ? strcmp(folder, "clip_transformers") ? 2e-7 : 4e-6 : 1e-4));
     for (int i = 0; statistics && i < t.r.ps.n; i++) {
         const capt_param *p = t.r.ps.v[i];
         char name[200];
@@ -299,7 +300,8 @@ static void add_ratio(ratios *q, double ours, double theirs, const char *name)
     q->theirs = fmax(q->theirs, theirs);
 }
 
-/* Single tensors of a tiny model are a draw: over all of them, and in the largest error, ours must be at most 1.25 times autocast's. */
+/* A single tensor of a tiny model is a draw (golden/README has how wide it spreads, and what each tensor's mean over twelve draws is): over all of them ours must be
+ * at most 1.25 times autocast's. */
 static void bf16_beside_autocast(void **state)
 {
     static const struct { const char *folder; int images; } cases[] = {{"clip_transformers", 2}, {"clip_open_clip", 2}, {"clip_resnet", 4}};
