@@ -301,9 +301,10 @@ int capt_annots_layout(const char *path, capt_layout *l, capt_err *err)
 /* Of the first line of a text file: a byte order mark is no part of it. */
 static void skip_mark(int got, const char **s, size_t *n)
 {
-    int mark = got == 1 && *n >= 3 && memcmp(*s, "\xef\xbb\xbf", 3) == 0;
-    *s += mark ? 3 : 0;
-    *n -= mark ? 3 : 0;
+    if (got == 1 && *n >= 3 && memcmp(*s, "\xef\xbb\xbf", 3) == 0) {
+        *s += 3;
+        *n -= 3;
+    }
 }
 
 static int read_token_line(struct reading *r, const char *s, size_t n, const char *where, capt_err *err)
