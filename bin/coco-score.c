@@ -187,16 +187,6 @@ static const char **reference_lines(work *w, const capt_caption *const *image, s
     return tokenized(w, text, n_refs, refs_path);
 }
 
-static void warn_odd(work *w, const char *path, const char *what, const capt_odd *odd)
-{
-    if (odd->breaks)
-        capt_prog_warn(w->p, "%s: %zu line breaks inside %s read as blanks", path, odd->breaks, what);
-    if (odd->controls)
-        capt_prog_warn(w->p, "%s: %zu control characters inside %s read as blanks", path, odd->controls, what);
-    if (odd->c1)
-        capt_prog_warn(w->p, "%s: %zu control characters U+0080 to U+009F inside %s read as Windows-1252", path, odd->c1, what);
-}
-
 static int prepare_refs(work *w)
 {
     const capt_join *j = &w->a[0].j;
@@ -209,7 +199,7 @@ static int prepare_refs(work *w)
         empty += (size_t)is_empty(w->ref_line[i]);
     if (empty == j->n_refs)
         return capt_fail(&w->p->err, CAPT_EDATA, "%s: all references are empty: nothing to score against", refs_path);
-    warn_odd(w, refs_path, "references", &w->odd);
+    scored_warn_odd(w->p, refs_path, "references", &w->odd);
     return 0;
 }
 
@@ -255,7 +245,7 @@ static int prepare(work *w, answers *a)
         return capt_fail(&w->p->err, CAPT_EDATA, "%s: all %zu captions are empty: nothing to score", a->path, n);
     if (a->n_empty)
         capt_prog_warn(w->p, "%s: %zu of %zu captions are empty", a->path, a->n_empty, n);
-    warn_odd(w, a->path, "captions", &a->odd);
+    scored_warn_odd(w->p, a->path, "captions", &a->odd);
     if (trained)
         capt_prog_warn(w->p, "%s: %zu of %zu captions are of images the model was trained on", a->path, trained, n);
     if (a->n_dropped)
@@ -433,7 +423,7 @@ static int make_df(work *w)
     if (!line)
         return -1;
     if (!w->n_files)
-        warn_odd(w, refs_path, "references", &odd);
+        scored_warn_odd(w->p, refs_path, "references", &odd);
     if (!n)
         return capt_fail(&w->p->err, CAPT_EDATA, "%s: no references in split %s", refs_path, split);
     capt_refs_hash(image, n, line, at, source);

@@ -199,3 +199,13 @@ int scored_put_images(const char *path, const scored *a, capt_err *err)
     }
     return capt_out_finish(out, err);
 }
+
+void scored_warn_odd(const capt_prog *p, const char *path, const char *what, const capt_odd *odd)
+{
+    if (odd->breaks)
+        capt_prog_warn(p, "%s: %zu line breaks inside %s read as blanks", path, odd->breaks, what);
+    if (odd->controls)
+        capt_prog_warn(p, "%s: %zu control characters inside %s read as blanks", path, odd->controls, what);
+    if (odd->c1)
+        capt_prog_warn(p, "%s: %zu control characters U+0080 to U+009F inside %s read as Windows-1252", path, odd->c1, what);
+}
