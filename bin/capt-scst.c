@@ -1,9 +1,11 @@
 /* capt-scst: a captioner's checkpoint in, the same captioner optimised for CIDEr-D out (self-critical sequence training). */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/hash.h"
 #include "base/mem.h"
+#include "common/clip.h"
 #include "common/run.h"
 #include "common/tags.h"
 #include "data/dataset.h"
@@ -16,10 +18,10 @@
 #include "train/scst.h"
 #include "train/validate.h"
 
-static const char *init, *captions, *store_path, *images, *encoder_path, *out, *df_path, *train_split = "train", *val_split = "val", *tune_stages, *tags_path;
+static const char *init, *captions, *store_path, *images, *encoder_path, *out, *df_path, *train_split = "train", *val_split = "val", *tune_stages, *tags_path, *clip_images, *clip_weights, *clip_bpe;
 static int tune_encoder, recompute, resume, compute, schedule = CAPT_SCHEDULE_CONSTANT, baseline, no_eos, compat;
 static int64_t epochs = 5, max_updates, batch = 10, samples = 5, warmup, load_threads = 2, save_minutes = 10, checks = 3, lr_epochs = 3, patience = 3;
-static double lr = 5e-6, lr_end, encoder_lr, decay, beta1 = 0.9, beta2 = 0.999, clip = 1, temperature = 1, lr_factor = 0.5, cider_weight = 1, bleu_weight;
+static double lr = 5e-6, lr_end, encoder_lr, decay, beta1 = 0.9, beta2 = 0.999, clip = 1, temperature = 1, lr_factor = 0.5, cider_weight = 1, bleu_weight, clipscore_weight;
 
 static const capt_opt options[] = {
     {"init", CAPT_O_STR, &init, "CKPT", "checkpoint to start from", 0, 0, 1, 1},
@@ -36,6 +38,10 @@ static const capt_opt options[] = {
     {"no-eos", CAPT_O_FLAG, &no_eos, NULL, "leave the end of the sentence out of the reward", 0, 0, 0, 0},
     {"cider-weight", CAPT_O_NUM, &cider_weight, "X", "share of CIDEr-D in the reward", 0, 1000, 0, 0},
     {"bleu-weight", CAPT_O_NUM, &bleu_weight, "X", "share of the caption's own BLEU-4 in the reward", 0, 1000, 0, 0},
+    {"clipscore-weight", CAPT_O_NUM, &clipscore_weight, "X", "share of CLIPScore in the reward", 0, 1000, 0, 0},
+    {"clip-weights", CAPT_O_STR, &clip_weights, "FILE", "CLIPScore: CLIP weights with both towers (safetensors, public names)", 0, 0, 1, 0},
+    {"clip-bpe", CAPT_O_STR, &clip_bpe, "FILE", "CLIPScore: CLIP's merges, bpe_simple_vocab_16e6.txt.gz", 0, 0, 1, 0},
+    {"clip-images", CAPT_O_STR, &clip_images, "DIR", "CLIPScore: folder of the pictures (default: that of --images)", 0, 0, 1, 0},
     {"compat", CAPT_O_CHOICE, &compat, "none|m2", "do as other code did: m2 is the meshed-memory transformer's (see the manual)", 0, 0, 0, 0},
     {"samples", CAPT_O_INT, &samples, "N", "captions drawn an image", 1, 1000, 0, 0},
     {"temperature", CAPT_O_NUM, &temperature, "X", "temperature of the samples", 1e-3, 1e3, 0, 0},
@@ -79,6 +85,7 @@ typedef struct job {
     capt_df *df;
     capt_cider_refs **refs; /* (train.n), by place in train */
     capt_bleu_refs **bleu;  /* the same, or NULL */
+    prog_clip *clip;        /* of the training images, or NULL */
     capt_idmap *place;
     capt_cider_scratch *scratch;
     capt_str line;
@@ -143,17 +150,38 @@ static int prepare_reward(job *j)
 }
 
 /* CIDEr-D of one caption, mixed with BLEU-4 when asked for. A caption cut before its end must not get the end's reward: its line then lacks it. */
-static double reward(void *arg, int image, const char *caption, int ended)
+static double reward_by_words(job *j, size_t i, const capt_rated *c)
 {
-    job *j = arg;
-    int64_t i = capt_idmap_get(j->place, &j->batch->recs[image]->id);
     capt_err err = CAPT_ERR_INIT;
     capt_str_clear(&j->line);
-    if (capt_ptb_words(caption, strlen(caption), &j->line, &err) || i < 0)
+    if (capt_ptb_words(c->caption, strlen(c->caption), &j->line, &err))
         return NAN;
     const char *line = j->line.s ? j->line.s : "";
-    double r = cider_weight * capt_cider_score_end(j->df, j->refs[i], line, ended, j->scratch);
-    return j->bleu ? r + bleu_weight * capt_bleu_score(j->bleu[i], line, ended) : r;
+    double r = cider_weight * capt_cider_score_end(j->df, j->refs[i], line, c->ended, j->scratch);
+    return j->bleu ? r + bleu_weight * capt_bleu_score(j->bleu[i], line, c->ended) : r;
+}
+
+/* Of all captions of an update, so that CLIP reads them together */
+static int reward(void *arg, const capt_rated *c, int n, double *r, capt_err *err)
+{
+    job *j = arg;
+    size_t *at = capt_alloc(((size_t)n + 1) * sizeof *at);
+    const char **text = capt_alloc(((size_t)n + 1) * sizeof *text);
+    double *clips = capt_alloc(((size_t)n + 1) * sizeof *clips);
+    for (int i = 0; i < n; i++) {
+        int64_t place = capt_idmap_get(j->place, &j->batch->recs[c[i].image]->id);
+        assert(place >= 0);
+        at[i] = (size_t)place;
+        text[i] = c[i].caption;
+        r[i] = reward_by_words(j, at[i], &c[i]);
+    }
+    int rc = j->clip ? prog_clip_rate(j->clip, at, text, (size_t)n, clips) : 0; /* its error is the program's */
+    for (int i = 0; i < n && j->clip && !rc; i++)
+        r[i] += clipscore_weight * clips[i];
+    free(at);
+    free(text);
+    free(clips);
+    return rc;
 }
 
 static int open_inputs(job *j)
@@ -330,6 +358,14 @@ static int prepare(job *j)
         json_decref(inputs);
         return -1;
     }
+    if (clipscore_weight > 0) {
+        j->clip = prog_clip_open(p, j->s.pool, clip_images ? clip_images : images, clip_weights, clip_bpe, j->train.v, j->train.n, 0);
+        if (!j->clip) {
+            json_decref(inputs);
+            return -1;
+        }
+        json_object_set_new(inputs, "clip", json_string(prog_clip_id(j->clip)));
+    }
     if (capt_run_open(&j->run, p, out, resume, 60.0 * (double)save_minutes, inputs, &j->s, &j->m))
         return -1;
     int fresh = !j->m;
@@ -364,8 +400,11 @@ static int prepare(job *j)
     if (!j->scorer)
         return -1;
     j->c->seed = (uint64_t)p->seed;
-    capt_prog_note(p, "%zu training images, %zu validation images; reward CIDEr-D over %llu images' captions, the end of a sentence %s", j->train.n, j->val.n,
-                   (unsigned long long)capt_df_images(j->df), no_eos ? "left out" : "counted");
+    char scale[64] = "";
+    if (j->clip)
+        snprintf(scale, sizeof scale, ", and %g times CLIPScore (clip:%.8s)", clipscore_weight, prog_clip_id(j->clip));
+    capt_prog_note(p, "%zu training images, %zu validation images; reward CIDEr-D over %llu images' captions, the end of a sentence %s%s", j->train.n, j->val.n,
+                   (unsigned long long)capt_df_images(j->df), no_eos ? "left out" : "counted", scale);
     return 0;
 }
 
@@ -387,6 +426,8 @@ static int run(capt_prog *p)
         return capt_prog_usage(p, "--tune-encoder trains the checkpoint's own encoder: leave --encoder out");
     if (baseline != CAPT_BASELINE_GREEDY && samples < 2)
         return capt_prog_usage(p, "--baseline %s needs two samples or more", baseline == CAPT_BASELINE_LOO ? "loo" : "beam-mean");
+    if (clipscore_weight > 0 ? !clip_weights || !clip_bpe || !(clip_images || images) : clip_weights || clip_bpe || clip_images)
+        return capt_prog_usage(p, "CLIPScore needs --clipscore-weight X, --clip-weights FILE, --clip-bpe FILE and pictures (--clip-images DIR or --images DIR)");
     job j = {.p = p};
     capt_inlet_init(&j.in);
     capt_prog_catch();
@@ -416,6 +457,7 @@ end:
     free(j.refs);
     free(j.bleu);
     capt_cider_scratch_free(j.scratch);
+    prog_clip_close(j.clip);
     capt_idmap_free(j.place);
     capt_df_free(j.df);
     capt_str_free(&j.line);

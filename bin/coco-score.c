@@ -398,7 +398,7 @@ static int score_all(work *w)
         rc = own ? 0 : -1;
     }
     if (images && !rc)
-        w->clip = prog_clip_open(w->p, w->pool, images, clip_weights, clip_bpe, w->a[0].j.image, n);
+        w->clip = prog_clip_open(w->p, w->pool, images, clip_weights, clip_bpe, w->a[0].j.image, n, 1);
     rc = rc || (images && !w->clip);
     for (int f = 0; f < w->n_files && !rc; f++)
         rc = score(w, &w->a[f], w->df ? w->df : own, f);

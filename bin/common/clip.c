@@ -69,17 +69,21 @@ static int embed_pictures(prog_clip *c)
     return rc ? -1 : 0;
 }
 
+/* what: they are, for a progress bar; NULL: none */
 static int embed_texts(prog_clip *c, const char *const *text, size_t n, float *out, const char *what)
 {
     capt_progress g;
     int rc = 0;
-    capt_progress_start(&g, c->p, what, (int64_t)n);
+    if (what)
+        capt_progress_start(&g, c->p, what, (int64_t)n);
     for (size_t i = 0; i < n && !rc; i += TEXTS) {
         int k = n - i < TEXTS ? (int)(n - i) : TEXTS;
         rc = capt_clipscore_texts(c->score, text + i, k, out + i * (size_t)c->dim, &c->p->err);
-        capt_progress_at(&g, (int64_t)i + k, NULL);
+        if (what)
+            capt_progress_at(&g, (int64_t)i + k, NULL);
     }
-    capt_progress_end(&g);
+    if (what)
+        capt_progress_end(&g);
     return rc;
 }
 
@@ -101,7 +105,7 @@ static int embed_references(prog_clip *c)
     return rc;
 }
 
-prog_clip *prog_clip_open(capt_prog *p, capt_pool *pool, const char *images, const char *weights, const char *merges, const capt_caption *const *image, size_t n)
+prog_clip *prog_clip_open(capt_prog *p, capt_pool *pool, const char *images, const char *weights, const char *merges, const capt_caption *const *image, size_t n, int references)
 {
     prog_clip *c = capt_alloc(sizeof *c);
     *c = (prog_clip){.p = p, .pool = pool, .image = image, .n = n};
@@ -115,7 +119,7 @@ prog_clip *prog_clip_open(capt_prog *p, capt_pool *pool, const char *images, con
         if (!capt_clipscore_is_published(c->score))
             capt_prog_warn(p, "%s is not ViT-B/32 at 224 pixels: this CLIPScore compares with no published one", weights);
     }
-    if (!c->score || embed_pictures(c) || embed_references(c)) {
+    if (!c->score || embed_pictures(c) || (references && embed_references(c))) {
         prog_clip_close(c);
         return NULL;
     }
@@ -162,4 +166,15 @@ int prog_clip_score(prog_clip *c, const char *const *captions, capt_metric_out *
     s[1].value = capt_mean(s[1].each, c->n);
     free(text);
     return 0;
+}
+
+int prog_clip_rate(prog_clip *c, const size_t *image, const char *const *captions, size_t n, double *out)
+{
+    size_t D = (size_t)c->dim;
+    float *text = capt_try_alloc64((n + 1) * D * sizeof *text, &c->p->err);
+    int rc = !text || embed_texts(c, captions, n, text, NULL) ? -1 : 0;
+    for (size_t i = 0; i < n && !rc; i++)
+        out[i] = capt_clipscore_of(c->picture + image[i] * D, text + i * D, c->dim);
+    free(text);
+    return rc;
 }

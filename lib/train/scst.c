@@ -24,11 +24,34 @@ void capt_advantage_loo(const double *reward, int n, double *a)
         a[i] = n > 1 ? reward[i] - (sum - reward[i]) / (n - 1) : reward[i];
 }
 
-static double reward_of(const capt_vocab *v, const capt_found *f, int image, capt_reward_fn *reward, void *arg, capt_str *text)
+static char *text_of(const capt_vocab *v, const capt_found *f)
 {
-    capt_str_clear(text);
-    capt_vocab_decode(v, f->ids, f->n, text);
-    return reward(arg, image, text->s ? text->s : "", f->ended);
+    capt_str text = {0};
+    capt_vocab_decode(v, f->ids, f->n, &text);
+    return text.s ? text.s : capt_strdup("");
+}
+
+/* Rewards of the captions there are among n, `each` of an image */
+static int rate(const capt_vocab *v, const capt_found *f, int n, int each, capt_reward_fn *reward, void *arg, double *r, capt_err *err)
+{
+    capt_rated *c = capt_alloc(((size_t)n + 1) * sizeof *c);
+    double *got = capt_alloc(((size_t)n + 1) * sizeof *got);
+    int m = 0, rc = 0, k = 0;
+    for (int i = 0; i < n; i++)
+        if (f[i].ids)
+            c[m++] = (capt_rated){i / each, f[i].ended, text_of(v, &f[i])};
+    rc = reward(arg, c, m, got, err);
+    for (int i = 0; i < m && !rc; i++)
+        if (isnan(got[i]))
+            rc = capt_fail(err, CAPT_EDATA, "the reward of \"%s\" cannot be told", c[i].caption);
+    for (int i = 0; i < n && !rc; i++)
+        if (f[i].ids)
+            r[i] = got[k++];
+    for (int i = 0; i < m; i++)
+        free((char *)c[i].caption);
+    free(c);
+    free(got);
+    return rc ? -1 : 0;
 }
 
 int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_scorer *s, const capt_input *in, const uint64_t *id_hash, int64_t step, const capt_scst_opts *o,
@@ -38,19 +61,20 @@ int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_score
     size_t rows = (size_t)R;
     memset(st, 0, sizeof *st);
     capt_found *found = capt_alloc(rows * sizeof *found), *greedy = capt_alloc((size_t)I * sizeof *greedy);
-    double *r = capt_alloc(rows * sizeof *r), *a = capt_alloc(rows * sizeof *a);
+    double *r = capt_alloc(rows * sizeof *r), *a = capt_alloc(rows * sizeof *a), *base = capt_alloc((size_t)I * sizeof *base);
     int32_t *row_image = capt_alloc(rows * sizeof *row_image), *tokens = NULL, *targets = NULL;
     capt_real *weights = NULL;
-    capt_str text = {0};
     uint64_t seed = o->seed * 0x9e3779b97f4a7c15u + (uint64_t)step;
     capt_beam_opts beam = {.beam = n, .nbest = n, .max_t = o->max_t};
     capt_sample_opts draws = {.n = n, .temperature = o->temperature, .max_t = o->max_t, .seed = seed};
     int mean = o->baseline == CAPT_BASELINE_BEAM_MEAN;
     if (mean ? capt_beam_run(s, in, &beam, found, err) : capt_sample_run(s, in, &draws, id_hash, found, err))
         goto end;
+    if (rate(m->vocab, found, R, n, reward, arg, r, err))
+        goto end;
     if (o->baseline == CAPT_BASELINE_GREEDY) {
         capt_beam_opts b = {.beam = 1, .nbest = 1, .max_t = o->max_t};
-        if (capt_beam_run(s, in, &b, greedy, err))
+        if (capt_beam_run(s, in, &b, greedy, err) || rate(m->vocab, greedy, I, 1, reward, arg, base, err))
             goto end;
     }
     int T = 1, total = 0;
@@ -58,11 +82,6 @@ int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_score
         int there = 0; /* a beam may find fewer: they are the last */
         for (int k = 0; k < n && found[i * n + k].ids; k++, there++) {
             capt_found *f = &found[i * n + k];
-            r[i * n + k] = reward_of(m->vocab, f, i, reward, arg, &text);
-            if (isnan(r[i * n + k])) {
-                capt_fail(err, CAPT_EDATA, "the reward of \"%s\" cannot be told", text.s ? text.s : "");
-                goto end;
-            }
             int len = capt_input_tags(in, i) + f->n + f->ended;
             T = len > T ? len : T;
             st->words += f->n + f->ended;
@@ -74,11 +93,8 @@ int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_score
             advantage_mean(r + i * n, there, a + i * n);
         else
             capt_advantage_loo(r + i * n, there, a + i * n);
-        if (o->baseline == CAPT_BASELINE_GREEDY) {
-            double base = reward_of(m->vocab, &greedy[i], i, reward, arg, &text);
-            for (int k = 0; k < n; k++)
-                a[i * n + k] = r[i * n + k] - base;
-        }
+        for (int k = 0; k < n && o->baseline == CAPT_BASELINE_GREEDY; k++)
+            a[i * n + k] = r[i * n + k] - base[i];
     }
     size_t cells = rows * (size_t)T;
     tokens = capt_alloc(cells * sizeof *tokens);
@@ -114,10 +130,10 @@ end:
     free(greedy);
     free(r);
     free(a);
+    free(base);
     free(row_image);
     free(tokens);
     free(targets);
     free(weights);
-    capt_str_free(&text);
     return rc;
 }

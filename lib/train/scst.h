@@ -8,9 +8,12 @@
 typedef enum capt_baseline { CAPT_BASELINE_LOO, CAPT_BASELINE_GREEDY, CAPT_BASELINE_BEAM_MEAN } capt_baseline;
 #define CAPT_BASELINE_NAMES "loo|greedy|beam-mean"
 
+/* A caption to be rewarded. image: index into the batch; ended: it was not cut. */
+typedef struct capt_rated { int image, ended; const char *caption; } capt_rated;
+/* Rewards (n) of all captions of an update; NaN: one that cannot be told, which is an error. 0, or -1 and err. Called from one thread. */
+typedef int capt_reward_fn(void *arg, const capt_rated *c, int n, double *reward, capt_err *err);
+
 /* fixed_steps: the loss is divided by captions x the most steps there are, as the meshed-memory transformer's code does, not by the words. */
-/* A caption's reward; NaN: it cannot be told, which is an error. image: index into the batch. Called from one thread. */
-typedef double capt_reward_fn(void *arg, int image, const char *caption, int ended);
 
 typedef struct capt_scst_opts { int samples, max_t; capt_baseline baseline; double temperature; uint64_t seed; int fixed_steps; } capt_scst_opts;
 typedef struct capt_scst_stats {

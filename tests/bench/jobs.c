@@ -162,9 +162,11 @@ static void job_new(job *j, capt_backend *be, const row *r, capt_dtype dtype)
         must(capt_params_train(&j->m->params, "", 1, &err), &err);
 }
 
-static double some_reward(void *arg, int image, const char *caption, int ended)
+static int some_reward(void *arg, const capt_rated *c, int n, double *reward, capt_err *err)
 {
-    return (double)((strlen(caption) + (size_t)image) % 7);
+    for (int i = 0; i < n; i++)
+        reward[i] = (double)((strlen(c[i].caption) + (size_t)c[i].image) % 7);
+    return 0;
 }
 
 /* a cross-entropy update on the job's captions */

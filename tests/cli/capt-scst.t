@@ -36,6 +36,22 @@ is 'logs its beginning, every update, a validation before and one after, and its
 ok 'with rewards' jq -es 'map(select(.event == "step")) | all(.reward >= 0 and .advantage_sd > 0 and .length > 0)' b.log
 ok 'the checkpoint is whole' capt-store verify b.ckpt
 status 1 'and another than before' test "$(tensor a.ckpt wte.weight)" = "$(tensor b.ckpt wte.weight)"
+# CLIPScore: the reward of the likeliest captions is what coco-score gives them
+clip() # OUT options...
+{
+    run "$@" --clip-weights "$TOP/tests/golden/clip_open_clip" --clip-bpe "$TOP/tests/golden/clip_merges.txt.gz" --clip-images toy/images
+}
+ok 'CLIPScore alone' clip clip.ckpt --clipscore-weight 2 --cider-weight 0 --temperature 0.001 --samples 2 --batch 80 --max-updates 1 --log clip.log
+said 'is told' 'and 2 times CLIPScore \(clip:[0-9a-f]{8}\)'
+capt-beam --model a.ckpt --store s.mdb --greedy --split train r.ndjson >greedy.ndjson 2>/dev/null
+coco-score --refs r.ndjson --split train --metrics rouge --images toy/images --clip-weights "$TOP/tests/golden/clip_open_clip" \
+    --clip-bpe "$TOP/tests/golden/clip_merges.txt.gz" --json greedy.ndjson >clip.json 2>/dev/null
+ok 'and is the score of the captions' jq -es --slurpfile s clip.json 'map(select(.event == "step")) | .[0].reward - 2 * $s[0].CLIPScore | fabs < 1e-4' clip.log
+ok 'mixed with CIDEr-D' clip mixed.ckpt --clipscore-weight 2 --temperature 0.001 --samples 2 --batch 80 --max-updates 1 --log mixed.log
+ok 'they add up' jq -es --slurpfile s clip.json 'map(select(.event == "step")) | .[0].reward - 2 * $s[0].CLIPScore > 0.01' mixed.log
+ok 'with greedy captions as the baseline' clip greedy.ckpt --clipscore-weight 1 --baseline greedy --max-updates 1
+status 2 'without weights' run x.ckpt --clipscore-weight 1
+status 2 'without a share' clip x.ckpt
 ok 'two threads' run c.ckpt --threads 2 --load-threads 3
 ok 'the same bytes' cmp b.ckpt c.ckpt
 ok 'document frequencies' coco-score --refs r.ndjson --split train,restval --write-df train.df --df-eos --metrics cider

@@ -606,11 +606,14 @@ static void scst_gradient(void **state)
     tear_down(&f);
 }
 
-static double length_reward(void *arg, int image, const char *text, int ended)
+static int length_reward(void *arg, const capt_rated *c, int n, double *reward, capt_err *err)
 {
     int *calls = arg;
-    ++*calls;
-    return image == 1 && *calls > 1000 ? NAN : (double)strlen(text) + ended;
+    for (int i = 0; i < n; i++) {
+        ++*calls;
+        reward[i] = c[i].image == 1 && *calls > 1000 ? NAN : (double)strlen(c[i].caption) + c[i].ended;
+    }
+    return 0;
 }
 
 /* Every baseline gives a gradient; beam-mean's advantages sum to nothing, whatever the rewards; a reward that cannot be told ends the pass. */

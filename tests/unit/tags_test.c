@@ -258,12 +258,19 @@ static void sampling_leaves_tags(void **state)
     tear_down(&f);
 }
 
-static double spelled_reward(void *arg, int image, const char *text, int ended)
+static double spelled(int image, const char *text, int ended)
 {
     int sum = ended + image;
     for (int i = 0; text[i]; i++)
         sum += (i + 1) * text[i];
     return sum % 7;
+}
+
+static int spelled_reward(void *arg, const capt_rated *c, int n, double *reward, capt_err *err)
+{
+    for (int i = 0; i < n; i++)
+        reward[i] = spelled(c[i].image, c[i].caption, c[i].ended);
+    return 0;
 }
 
 /* The pass after the samples reads the tags, too: its loss is that of the samples' own log-probabilities. */
@@ -291,7 +298,7 @@ static void scst_reads_tags(void **state)
                 capt_found *p = &found[i * N + k];
                 capt_str text = {0};
                 capt_vocab_decode(f.m->vocab, p->ids, p->n, &text);
-                r[k] = spelled_reward(NULL, i, text.s ? text.s : "", p->ended);
+                r[k] = spelled(i, text.s ? text.s : "", p->ended);
                 words += p->n + p->ended;
                 capt_str_free(&text);
             }
