@@ -43,8 +43,8 @@ clip() # OUT options...
 }
 ok 'CLIPScore alone' clip clip.ckpt --clipscore-weight 2 --cider-weight 0 --temperature 0.001 --samples 2 --batch 80 --max-updates 1 --log clip.log
 said 'is told' 'and 2 times CLIPScore \(clip:[0-9a-f]{8}\)'
-capt-beam --model a.ckpt --store s.mdb --greedy --split train r.ndjson >greedy.ndjson 2>/dev/null
-coco-score --refs r.ndjson --split train --metrics rouge --images toy/images --clip-weights "$TOP/tests/golden/clip_open_clip" \
+capt-beam --model a.ckpt --store s.mdb --greedy --split train,restval r.ndjson >greedy.ndjson 2>/dev/null
+coco-score --refs r.ndjson --split train,restval --metrics rouge --images toy/images --clip-weights "$TOP/tests/golden/clip_open_clip" \
     --clip-bpe "$TOP/tests/golden/clip_merges.txt.gz" --json greedy.ndjson >clip.json 2>/dev/null
 ok 'and is the score of the captions' jq -es --slurpfile s clip.json 'map(select(.event == "step")) | .[0].reward - 2 * $s[0].CLIPScore | fabs < 1e-4' clip.log
 ok 'mixed with CIDEr-D' clip mixed.ckpt --clipscore-weight 2 --temperature 0.001 --samples 2 --batch 80 --max-updates 1 --log mixed.log
