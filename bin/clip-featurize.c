@@ -396,11 +396,11 @@ static void estimate(job *j)
                    capt_dtype_name(j->meta.dtype), bytes / (bytes < 1e9 ? 1e6 : 1e9), unit);
     capt_str_free(&what);
     struct statvfs v;
-    char *part = capt_alloc(strlen(store) + 6);
-    sprintf(part, "%s.part", store);
-    if (statvfs(part, &v) == 0 && (double)v.f_bavail * (double)v.f_frsize < 2 * bytes)
+    char *path = capt_alloc(strlen(store) + 6);
+    sprintf(path, "%s.part", store);
+    if (statvfs(path, &v) == 0 && (double)v.f_bavail * (double)v.f_frsize < 2 * bytes)
         capt_prog_warn(j->p, "%s: %.3g GB are free, writing and sorting needs about %.3g GB", store, (double)v.f_bavail * (double)v.f_frsize / 1e9, 2 * bytes / 1e9);
-    free(part);
+    free(path);
 }
 
 /* One batch being encoded, one being stored, one read, and more to read where there are more threads than images in a batch. */

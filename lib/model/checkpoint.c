@@ -156,6 +156,7 @@ int capt_checkpoint_check(capt_st *st, const char *prefix, const char *path, cap
         const capt_st_tensor *t = capt_st_at(st, i);
         if (!strncmp(t->name, prefix, strlen(prefix)))
             rc = check_crc(t->data, t->bytes, t->name, crc, path, err);
+        capt_st_leave(t);
     }
     const char *name;
     json_t *v;
@@ -188,6 +189,7 @@ static int take(capt_params *ps, capt_param *p, const capt_st_tensor *t, capt_re
     if (!x)
         return -1;
     capt_st_to_real(t, x);
+    capt_st_leave(t);
     if (!dst) {
         capt_param_set(ps, p, x);
     } else {

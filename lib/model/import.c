@@ -113,6 +113,7 @@ static int take(capt_params *ps, capt_param *p, const capt_st_tensor *t, int tra
         return -1;
     capt_real *y = x + n;
     capt_st_to_real(t, x);
+    capt_st_leave(t);
     for (int64_t r = 0; transpose && r < rows; r++)
         for (int64_t c = 0; c < cols; c++)
             y[r * cols + c] = x[c * rows + r];

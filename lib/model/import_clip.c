@@ -245,6 +245,7 @@ static int read_values(const source *s, const char *name, const capt_st_tensor *
     if (t->dtype != CAPT_F32 && t->dtype != CAPT_F16 && t->dtype != CAPT_BF16)
         return capt_fail(err, CAPT_EDATA, "%s: tensor \"%s\" is %s, not f32, f16 or bf16", s->path, name, capt_dtype_name(t->dtype));
     capt_st_to_real(t, to);
+    capt_st_leave(t);
     for (int64_t i = 0, n = capt_st_numel(t); i < n; i++)
         if (!isfinite(to[i]))
             return capt_fail(err, CAPT_EDATA, "%s: element %lld of \"%s\" is not finite", s->path, (long long)i, name);

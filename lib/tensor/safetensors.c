@@ -1,7 +1,9 @@
 #include "tensor/safetensors.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "base/bf16.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -135,6 +137,7 @@ static int add_file(capt_st *st, capt_map map, int owned, const char *where, cap
         if (strcmp(key, "__metadata__") != 0) {
             if (parse_tensor(&t, key, value, data, n_data, where, err))
                 return -1;
+            t.mapped = owned;
             capt_vec_push(&st->t, t);
             continue;
         }
@@ -352,6 +355,13 @@ void capt_st_to_real(const capt_st_tensor *t, capt_real *out)
     int64_t n = capt_st_numel(t);
     for (int64_t i = 0; i < n; i++)
         out[i] = (capt_real)element(t, i);
+}
+
+void capt_st_leave(const capt_st_tensor *t)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)t->data + page - 1) / page * page, to = ((uintptr_t)t->data + t->bytes) / page * page;
+    if (t->mapped && from < to) /* whole pages alone: the others are shared with its neighbours */
+        madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 /* ---- writing */

@@ -19,6 +19,7 @@ typedef struct capt_st_tensor {
     int64_t dim[CAPT_ST_MAX_DIM]; /* unused ones are 1 */
     const void *data; /* aligned to its element in files of ours; in foreign ones perhaps not */
     size_t bytes;
+    int mapped;       /* data lies in a file's map */
 } capt_st_tensor;
 
 typedef struct capt_st capt_st;
@@ -38,6 +39,8 @@ void capt_st_hash(const capt_st *st, char hex[33]);
 int64_t capt_st_numel(const capt_st_tensor *t);
 void capt_st_to_f32(const capt_st_tensor *t, float *out);                  /* all elements, converted to float */
 void capt_st_to_real(const capt_st_tensor *t, capt_real *out);             /* to the compute type */
+/* t has been copied: its pages need not stay in the process's memory (they come back from the file when they are read again). */
+void capt_st_leave(const capt_st_tensor *t);
 
 /* Writing. Tensors are laid out by falling element size, then name, so every one is aligned; the header is padded with blanks so that the data begin at
  * a multiple of 64. Equal calls give equal bytes. Data are borrowed until finish. */

@@ -182,6 +182,33 @@ static void round_trip(void **state)
     capt_st_close(st);
 }
 
+/* What was left reads as before: a file's pages come back, memory of the caller's is not touched. */
+static void left(void **state)
+{
+    write_one(path, 0);
+    capt_err err = CAPT_ERR_INIT;
+    capt_map m;
+    assert_int_equal(capt_map_open(&m, path, &err), 0);
+    unsigned char *copy = malloc(m.n);
+    memcpy(copy, m.p, m.n);
+    for (int memory = 0; memory < 2; memory++) {
+        capt_st *st = memory ? capt_st_parse(copy, m.n, "copy", &err) : capt_st_open(path, &err);
+        if (!st)
+            fail_msg("%s", err.text);
+        for (size_t i = 0; i < capt_st_n(st); i++) {
+            assert_int_equal(capt_st_at(st, i)->mapped, !memory);
+            capt_st_leave(capt_st_at(st, i));
+        }
+        const int32_t *ramp = capt_st_find(st, "ramp")->data;
+        for (int i = 0; i < 700000; i++)
+            assert_int_equal(ramp[i], i);
+        capt_st_close(st);
+    }
+    assert_memory_equal(copy, m.p, m.n);
+    free(copy);
+    capt_map_close(&m);
+}
+
 static void writer_refuses(void **state)
 {
     static const int64_t neg = -1, one = 1;
@@ -323,7 +350,7 @@ static int teardown(void **state)
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(headers), cmocka_unit_test(lengths), cmocka_unit_test(round_trip),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(headers), cmocka_unit_test(lengths), cmocka_unit_test(round_trip), cmocka_unit_test(left),
                                        cmocka_unit_test(writer_refuses), cmocka_unit_test(sharded), cmocka_unit_test(pickles)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
