@@ -127,7 +127,7 @@ static int tag_by_words(job *j, capt_picked *recs, const json_t *place)
         return -1;
     for (size_t i = 0; i < recs->n; i++) {
         capt_caption *copy = capt_arena_alloc(j->a, sizeof *copy);
-        const char *tag[CAPT_TAGS_MAX];
+        const char *tag[CAPT_TAGS_MAX] = {NULL};
         int n = 0;
         for (size_t k = at[i]; k < at[i + 1]; k++)
             for (const char *p = lines[k]; *p; p += strcspn(p, " "), p += *p == ' ') {

@@ -68,7 +68,7 @@ rm -f o.ckpt
 train d.ckpt.want --tags t.ndjson --save-minutes 0 2>/dev/null
 stops 4 TERM 'training with tags' d.ckpt train d.ckpt --tags t.ndjson --save-minutes 0
 left=1
-for try in 1 2 3 4 5 6 7 8; do
+for _ in 1 2 3 4 5 6 7 8; do
     rm -f e.ckpt* e.log
     (exec='exec' && train e.ckpt --tags t.ndjson --save-minutes 0 --epochs 40 --log e.log </dev/null >/dev/null 2>&1) &
     pid=$!
