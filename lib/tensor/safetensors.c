@@ -353,6 +353,11 @@ void capt_st_to_f32(const capt_st_tensor *t, float *out)
 void capt_st_to_real(const capt_st_tensor *t, capt_real *out)
 {
     int64_t n = capt_st_numel(t);
+    if (t->dtype == CAPT_F32 && sizeof *out == sizeof(float)) {
+        if (n)
+            memcpy(out, t->data, (size_t)n * sizeof *out);
+        return;
+    }
     for (int64_t i = 0; i < n; i++)
         out[i] = (capt_real)element(t, i);
 }
