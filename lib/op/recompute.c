@@ -13,13 +13,12 @@ static void backward(capt_ctx *c, capt_node *n)
     struct save now = {NULL, NULL, c->op_count, c->row0, c->image0};
     int recording = c->recording;
     double beta;
-    if (wants(x)) /* below the mark, where it outlives the segment */
-        capt_grad(c, x, &beta);
+    grad_if(c, x, &beta); /* below the mark, where it outlives the segment */
     capt_mark mark = capt_ctx_mark(c);
     capt_tensor *in = capt_ctx_head(c, CAPT_F32, x->ndim, x->dim, x->data);
     in->needs_grad = x->needs_grad;
     in->grad = x->grad;
-    in->touched = wants(x) && beta != 0;
+    in->touched = beta != 0;
     c->last = NULL;
     c->recording = c->again = 1;
     c->op_count = s->op_count;
