@@ -209,40 +209,29 @@ int capt_file_sync_dir(const char *path, capt_err *err)
     return rc;
 }
 
-/* A second name for what stands under a name, so that it can come back: "PATH.old", or the next that is free. NULL when there is nothing, or nothing can have two names here. */
-static char *name_again(const char *path)
+/* 1: the two regular files have taken each other's names, in one step. 0: there are no two such files, or names cannot be exchanged here. */
+static int exchange(const char *path, const char *to)
 {
-    capt_str s = {0};
-    for (int i = 0; i < 1000; i++) {
-        capt_str_clear(&s);
-        capt_str_printf(&s, i ? "%s.old%d" : "%s.old", path, i);
-        if (link(path, s.s) == 0)
-            return s.s;
-        if (errno != EEXIST)
-            break;
-    }
-    capt_str_free(&s);
-    return NULL;
+    struct stat st;
+    return lstat(to, &st) == 0 && S_ISREG(st.st_mode) && renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_EXCHANGE) == 0;
 }
 
 int capt_file_publish(const char *path, const char *to, capt_err *err)
 {
     if (sync_path(path, 0, err) != 0)
         return -1;
-    char *copy = capt_strdup(to), *folder = dirname(copy), *old = name_again(to); /* what needs memory comes before the last step */
-    int replaced = old || capt_file_exists(to), rc = rename(path, to) ? capt_fail_errno(err, "%s", to) : 0;
+    char *copy = capt_strdup(to), *folder = dirname(copy);
+    int exchanged = exchange(path, to), replaced = !exchanged && capt_file_exists(to);
+    int rc = !exchanged && rename(path, to) ? capt_fail_errno(err, "%s", to) : 0;
     if (rc == 0 && sync_path(folder, O_DIRECTORY, err) != 0) { /* nothing new stands under the name unless it is sure to stay, */
         rc = -1;
-        if (old || !replaced)
-            (void)rename(to, path);
-        if (old)
-            (void)rename(old, to);
-        else if (replaced) /* but where the older file cannot come back, the new one is better than none */
+        if (replaced) /* but where the older file cannot come back, the new one is better than none */
             capt_err_prefix(err, "%s is written, but its name may not last", to);
-    } else if (old) {
-        (void)unlink(old);
+        else if (!exchanged || !exchange(path, to))
+            (void)rename(to, path);
+    } else if (exchanged) {
+        (void)unlink(path);
     }
-    free(old);
     free(copy);
     return rc;
 }

@@ -19,9 +19,9 @@ capt_out *capt_out_open(const char *path, capt_err *err);
 FILE *capt_out_file(capt_out *o);
 int capt_out_finish(capt_out *o, capt_err *err);
 void capt_out_abandon(capt_out *o);
-/* fsync(path), rename(path, to), fsync of the folder. On failure path is there, and under `to` what was there before, if anything: while the new file takes the
- * name the older one also has the name "TO.old" (or "TO.old1", ...), which stays when the program is killed in between. Where files cannot have two
- * names, an older file is replaced for good before the folder is synced: then the new one stays and path is gone. */
+/* fsync(path), rename(path, to), fsync of the folder. On failure path is there, and under `to` what was there before, if anything: the two files exchange
+ * their names, and the older one is removed, as path, once the folder is synced; a program killed in between leaves it so. Where names cannot be
+ * exchanged, an older file is replaced for good before the folder is synced: then the new one stays and path is gone. */
 int capt_file_publish(const char *path, const char *to, capt_err *err);
 int capt_file_sync_dir(const char *path, capt_err *err); /* fsync of the folder path lies in: makes its name last */
 int capt_file_exists(const char *path);
