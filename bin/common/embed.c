@@ -1,4 +1,5 @@
 #include "common/embed.h"
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,7 +16,8 @@ char *embed_prefix(const char *to, const char *dir)
         return NULL;
     const char *slash = strrchr(to, '/');
     char *folder = slash ? capt_strndup(to, slash == to ? 1 : (size_t)(slash - to)) : capt_strdup(".");
-    char *page = realpath(folder, NULL), *images = realpath(dir, NULL);
+    char *room = capt_alloc(2 * PATH_MAX); /* memory that realpath lacks would look like a folder that is none */
+    char *page = realpath(folder, room), *images = realpath(dir, room + PATH_MAX);
     capt_str s = {0};
     for (int up = 0; page && images && up < 2 && !s.s; up++) {
         size_t n = strlen(page);
@@ -30,8 +32,7 @@ char *embed_prefix(const char *to, const char *dir)
             *last = 0;
     }
     free(folder);
-    free(page);
-    free(images);
+    free(room);
     return s.s;
 }
 
