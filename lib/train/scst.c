@@ -65,8 +65,9 @@ int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_score
     int32_t *row_image = capt_alloc(rows * sizeof *row_image), *tokens = NULL, *targets = NULL;
     capt_real *weights = NULL;
     uint64_t seed = o->seed * 0x9e3779b97f4a7c15u + (uint64_t)step;
-    capt_beam_opts beam = {.beam = n, .nbest = n, .max_t = o->max_t};
-    capt_sample_opts draws = {.n = n, .temperature = o->temperature, .max_t = o->max_t, .seed = seed};
+    /* the unknown word too: where samples never have it, its probability, which the gradient knows, is held by nothing and grows until it is most of all */
+    capt_beam_opts beam = {.beam = n, .nbest = n, .max_t = o->max_t, .allow_unk = 1};
+    capt_sample_opts draws = {.n = n, .temperature = o->temperature, .max_t = o->max_t, .allow_unk = 1, .seed = seed};
     int mean = o->baseline == CAPT_BASELINE_BEAM_MEAN;
     if (mean ? capt_beam_run(s, in, &beam, found, err) : capt_sample_run(s, in, &draws, id_hash, found, err))
         goto end;

@@ -1,5 +1,5 @@
 /* Self-critical sequence training (Rennie et al. 2017) with the leave-one-out baseline (Luo 2020, arXiv 2003.09971): n samples an image, reward CIDEr-D against the
- * image's references, advantage A_i = r_i - mean of the other samples' rewards; the gradient is that of -(sum over samples and words, EOS included, of A log p) / words. */
+ * image's references, of captions that may have the unknown word, advantage A_i = r_i - mean of the other samples' rewards; the gradient is that of -(sum over samples and words, EOS included, of A log p) / words. */
 #ifndef CAPT_TRAIN_SCST_H
 #define CAPT_TRAIN_SCST_H
 #include "decode/scorer.h"

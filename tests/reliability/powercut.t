@@ -52,8 +52,8 @@ class Disk:
             self.pending[inode] = []
         elif c == 'D':
             self.synced = len(self.names)
-        elif c == 'r':
-            self.names.append(('r', *data.decode().split('\t')))
+        elif c in 'rx':
+            self.names.append((c, *data.decode().split('\t')))
         else:
             self.names.append((c, data.decode(), inode))
 
@@ -83,6 +83,8 @@ class Disk:
                 names[a] = b
             elif c == 'r':
                 names[b] = names.pop(a)
+            elif c == 'x':
+                names[a], names[b] = names[b], names[a]
             else:
                 names.pop(a, None)
         return {f: self.content(inode, fate) for f, inode in names.items()}

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -91,7 +92,7 @@ int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 /* ---- the record ---- */
 
 /* c: 'c' create (name), 'w' write, 'd' write that is on the disk when it returns (O_DSYNC), 't' truncate to offset, 's' sync of the
- * file, 'D' sync of a folder, 'r' rename (name TAB new name), 'u' unlink (name). n bytes follow: the data, or the name(s). */
+ * file, 'D' sync of a folder, 'r' rename (name TAB new name), 'x' exchange of two names, 'u' unlink (name). n bytes follow: the data, or the name(s). */
 struct op { char c; uint64_t inode; int64_t offset; uint32_t n; } __attribute__((packed));
 
 static void put(char c, uint64_t inode, int64_t offset, const void *data, size_t n)
@@ -182,6 +183,10 @@ static void record(long nr, const long *a, long got)
         if (got == 0)
             record_name('r', 0, (const char *)a[0], (const char *)a[1]);
         return;
+    case SYS_renameat2:
+        if (got == 0)
+            record_name(a[4] & RENAME_EXCHANGE ? 'x' : 'r', 0, (const char *)a[1], (const char *)a[3]);
+        return;
     case SYS_unlink:
         if (got == 0)
             record_name('u', 0, (const char *)a[0], NULL);
@@ -249,7 +254,7 @@ static int install(void)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
         LOAD(nr),
         TRAP(SYS_read), TRAP(SYS_pread64), TRAP(SYS_readv), TRAP(SYS_write), TRAP(SYS_pwrite64), TRAP(SYS_writev), TRAP(SYS_pwritev),
-        TRAP(SYS_fsync), TRAP(SYS_fdatasync), TRAP(SYS_ftruncate), TRAP(SYS_rename), TRAP(SYS_unlink), TRAP(SYS_openat),
+        TRAP(SYS_fsync), TRAP(SYS_fdatasync), TRAP(SYS_ftruncate), TRAP(SYS_rename), TRAP(SYS_renameat2), TRAP(SYS_unlink), TRAP(SYS_openat),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
     struct sock_fprog program = {sizeof rules / sizeof *rules, rules};
     struct sigaction act = {.sa_sigaction = on_call, .sa_flags = SA_SIGINFO | SA_NODEFER};
