@@ -21,7 +21,7 @@
 static const char *init, *captions, *store_path, *images, *encoder_path, *out, *df_path, *train_split = "train", *val_split = "val", *tune_stages, *tags_path, *clip_images, *clip_weights, *clip_bpe;
 static int tune_encoder, recompute, resume, compute, schedule = CAPT_SCHEDULE_CONSTANT, baseline, no_eos, compat;
 static int64_t epochs = 5, max_updates, batch = 10, samples = 5, warmup, load_threads = 2, save_minutes = 10, checks = 3, lr_epochs = 3, patience = 3;
-static double lr = 5e-6, lr_end, encoder_lr, decay, beta1 = 0.9, beta2 = 0.999, clip = 1, temperature = 1, lr_factor = 0.5, cider_weight = 1, bleu_weight, clipscore_weight;
+static double lr = 5e-6, lr_end, encoder_lr, decay, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, clip = 1, clip_value, temperature = 1, lr_factor = 0.5, cider_weight = 1, bleu_weight, clipscore_weight;
 
 static const capt_opt options[] = {
     {"init", CAPT_O_STR, &init, "CKPT", "checkpoint to start from", 0, 0, 1, 1},
@@ -63,7 +63,9 @@ static const capt_opt options[] = {
     {"decay", CAPT_O_NUM, &decay, "X", "AdamW's weight decay of matrices", 0, 10, 0, 0},
     {"beta1", CAPT_O_NUM, &beta1, "X", "AdamW's first decay rate", 0, 0.99999, 0, 0},
     {"beta2", CAPT_O_NUM, &beta2, "X", "AdamW's second decay rate", 0, 0.9999999, 0, 0},
+    {"epsilon", CAPT_O_NUM, &epsilon, "X", "AdamW's addend to the root of the second moment", 1e-30, 1, 0, 0},
     {"clip", CAPT_O_NUM, &clip, "X", "largest global norm of the gradient (0: any)", 0, 1e9, 0, 0},
+    {"clip-value", CAPT_O_NUM, &clip_value, "X", "largest magnitude of a single value of the gradient, after --clip (0: any)", 0, 1e9, 0, 0},
     {"compute", CAPT_O_CHOICE, &compute, CAPT_COMPUTE_NAMES, "what matrix products read", 0, 0, 0, 0},
     {"load-threads", CAPT_O_INT, &load_threads, "N", "threads that load batches ahead", 1, 256, 1, 0},
     {"save-minutes", CAPT_O_INT, &save_minutes, "N", "minutes between writes of CKPT.part", 0, 1e6, 1, 0},
@@ -279,7 +281,7 @@ static int train(job *j)
     int64_t per_epoch = capt_dataset_batches(j->data, (int)batch), total = per_epoch * epochs, end = max_updates && max_updates < total ? max_updates : total;
     capt_schedule sch = {.kind = (capt_schedule_kind)schedule, .lr = lr, .lr_end = lr_end, .warmup = warmup, .total = total, .every = per_epoch * lr_epochs, .width = j->m->hidden,
                          .factor = lr_factor, .scale = st->lr_scale};
-    capt_optim opt = {beta1, beta2, 1e-8, decay, clip, 0};
+    capt_optim opt = {.beta1 = beta1, .beta2 = beta2, .eps = epsilon, .decay = decay, .clip = clip, .clip_value = clip_value};
     double cider = 0;
     int rc = 0, stop = 0;
     if (st->step == 0)

@@ -323,7 +323,7 @@ static int train(job *j)
     capt_run_state *st = &j->run.state;
     int64_t per_epoch = capt_dataset_batches(j->data, (int)batch), total = per_epoch * epochs, end = max_updates && max_updates < total ? max_updates : total;
     capt_schedule sch = {.kind = (capt_schedule_kind)schedule, .lr = lr, .lr_end = lr_end, .warmup = warmup < 0 ? total / 50 : warmup, .total = total};
-    capt_optim opt = {beta1, beta2, 1e-8, decay, clip, 0};
+    capt_optim opt = {.beta1 = beta1, .beta2 = beta2, .eps = 1e-8, .decay = decay, .clip = clip};
     if (st->index > per_epoch)
         return capt_fail(&p->err, CAPT_EDATA, "%s: batch %lld of an epoch of %lld", j->run.part, (long long)st->index, (long long)per_epoch);
     capt_loader *l = capt_loader_new(j->data, (int)batch, st->epoch, st->index, (int)load_threads, &p->err);

@@ -17,7 +17,7 @@
 static const char *model_name, *captions, *vocab_path, *store_path, *images, *encoder_path, *encoder_config, *out, *init, *train_split = "train", *val_split = "val", *section, *tune_stages, *tags_path;
 static int init_part, tune_encoder, recompute, list_models, resume, compute, schedule = CAPT_SCHEDULE_COSINE, all_captions, freeze_embedding, val_cider, flip, crop, best;
 static int64_t epochs = 10, batch = 32, accum = 1, warmup = -1, micro_threads = 2, save_minutes = 10, max_updates, lr_epochs = 3, patience = 3, checks, mix_every = 5, max_pixels = CAPT_MAX_PIXELS;
-static double lr = 5e-4, lr_end, encoder_lr, decay = 0.01, beta1 = 0.9, beta2 = 0.999, clip = 1, smooth, lr_factor = 0.5, ema, mix_max, mix_step = 0.05;
+static double lr = 5e-4, lr_end, encoder_lr, decay = 0.01, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, clip = 1, clip_value, smooth, lr_factor = 0.5, ema, mix_max, mix_step = 0.05;
 static capt_strs set;
 
 static const capt_opt options[] = {
@@ -65,7 +65,9 @@ static const capt_opt options[] = {
     {"decay", CAPT_O_NUM, &decay, "X", "AdamW's weight decay of matrices", 0, 10, 0, 0},
     {"beta1", CAPT_O_NUM, &beta1, "X", "AdamW's first decay rate", 0, 0.99999, 0, 0},
     {"beta2", CAPT_O_NUM, &beta2, "X", "AdamW's second decay rate", 0, 0.9999999, 0, 0},
+    {"epsilon", CAPT_O_NUM, &epsilon, "X", "AdamW's addend to the root of the second moment", 1e-30, 1, 0, 0},
     {"clip", CAPT_O_NUM, &clip, "X", "largest global norm of the gradient (0: any)", 0, 1e9, 0, 0},
+    {"clip-value", CAPT_O_NUM, &clip_value, "X", "largest magnitude of a single value of the gradient, after --clip (0: any)", 0, 1e9, 0, 0},
     {"label-smoothing", CAPT_O_NUM, &smooth, "X", "share of the probability spread over all words", 0, 0.999, 0, 0},
     {"freeze-embedding", CAPT_O_FLAG, &freeze_embedding, NULL, "keep the word embedding as it is", 0, 0, 0, 0},
     {"compute", CAPT_O_CHOICE, &compute, CAPT_COMPUTE_NAMES, "what matrix products read", 0, 0, 0, 0},
@@ -413,7 +415,7 @@ static int train(job *j)
     int64_t per_epoch = capt_dataset_batches(j->data, whole), total = per_epoch * epochs, end = max_updates && max_updates < total ? max_updates : total;
     capt_schedule sch = {.kind = (capt_schedule_kind)schedule, .lr = lr, .lr_end = lr_end, .warmup = warmup < 0 ? total / 50 : warmup, .total = total, .every = per_epoch * lr_epochs,
                          .width = j->m->hidden, .factor = lr_factor};
-    capt_optim opt = {beta1, beta2, 1e-8, decay, clip, 0};
+    capt_optim opt = {.beta1 = beta1, .beta2 = beta2, .eps = epsilon, .decay = decay, .clip = clip, .clip_value = clip_value};
     if (st->index > per_epoch)
         return capt_fail(&p->err, CAPT_EDATA, "%s: batch %lld of an epoch of %lld", j->run.part, (long long)st->index, (long long)per_epoch);
     capt_loader *l = capt_loader_new(j->data, whole, st->epoch, st->index, (int)micro_threads, &p->err);

@@ -62,8 +62,8 @@ typedef struct capt_visatt {
 
 typedef struct capt_adjust { int32_t row, token; float add; } capt_adjust;
 
-/* w -= lr*(mhat/(sqrt(vhat)+eps) + decay*w), g scaled by gscale first; c1 = 1-beta1^t, c2 = 1-beta2^t */
-typedef struct capt_adamw { double lr, beta1, beta2, eps, decay, c1, c2, gscale; } capt_adamw;
+/* w -= lr*(mhat/(sqrt(vhat)+eps) + decay*w), g scaled by gscale first and then, with glimit > 0, cut to -glimit..glimit; c1 = 1-beta1^t, c2 = 1-beta2^t */
+typedef struct capt_adamw { double lr, beta1, beta2, eps, decay, c1, c2, gscale, glimit; } capt_adamw;
 
 struct capt_backend {
     const char *name; /* "ref", "guard", "cpu", "cuda" */

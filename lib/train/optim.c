@@ -30,7 +30,7 @@ int capt_optim_step(capt_optim *o, capt_params *ps, double lr, double *norm, cap
     if (norm)
         *norm = g;
     o->t++;
-    capt_adamw hp = {.beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .c1 = 1 - pow(o->beta1, (double)o->t), .c2 = 1 - pow(o->beta2, (double)o->t), .gscale = 1};
+    capt_adamw hp = {.beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .c1 = 1 - pow(o->beta1, (double)o->t), .c2 = 1 - pow(o->beta2, (double)o->t), .gscale = 1, .glimit = o->clip_value};
     if (o->clip > 0 && g > o->clip)
         hp.gscale = o->clip / g;
     for (int i = 0; i < ps->n; i++) {

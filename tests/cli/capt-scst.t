@@ -63,7 +63,7 @@ like 'is warned of' "$(cat "$ERR")" 'val.df was counted over other references'
 is 'gives the same weights' "$(tensor b.ckpt wte.weight)" "$(tensor d.ckpt wte.weight)"
 for o in '--seed 3' '--samples 2' '--baseline greedy' '--baseline greedy --samples 1' '--temperature 0.5' '--no-eos' '--checks 0 --epochs 2' '--max-updates 2' \
     '--compute bf16' '--device ref' '--device guard' '--schedule linear --warmup 2' '--schedule cosine' '--decay 0.1' '--beta1 0 --beta2 0.5' \
-    '--clip 0.01' '--clip 0' '--lr-end 1e-3 --schedule linear' '--train-split train,val' '--val-split none' '--val-split test' \
+    '--clip 0.01' '--clip 0' '--clip-value 0.001' '--epsilon 1e-3' '--lr-end 1e-3 --schedule linear' '--train-split train,val' '--val-split none' '--val-split test' \
     '--bleu-weight 0.5' '--cider-weight 0 --bleu-weight 1' '--cider-weight 2' '--compat m2' '--schedule step --lr-epochs 1 --epochs 2' '--schedule noam --lr 0.01 --warmup 3'; do
     # shellcheck disable=SC2086
     ok "$o" run o.ckpt $o

@@ -39,7 +39,7 @@ ok 'the same bytes' cmp b1.ckpt b2.ckpt
 status 1 'other than those of f32' cmp -s a.ckpt b1.ckpt
 for o in '--device ref' '--device guard' '--seed 5' '--all-captions' '--max-updates 3' '--val-cider' '--val-split val,test' '--val-split none' \
     '--train-split train,val' '--accum 3' '--schedule constant' '--schedule linear --lr-end 1e-5' '--schedule noam --lr 0.1 --warmup 9' '--ema 0.5' '--warmup 2' '--decay 0.1' \
-    '--beta1 0.5 --beta2 0.9' '--clip 0' '--clip 0.01' '--label-smoothing 0.1' '--section global --set tokens=3' '--set map=mlp' \
+    '--beta1 0.5 --beta2 0.9' '--epsilon 1e-3' '--clip 0' '--clip 0.01' '--clip-value 0.001' '--label-smoothing 0.1' '--section global --set tokens=3' '--set map=mlp' \
     '--set dropout=0' '--set words=8' '--set positions=64' '--init a.ckpt' \
     '--init a.ckpt --init-part decoder' '--init a.ckpt --init-part embedding' '--init a.ckpt --freeze-embedding'; do
     # shellcheck disable=SC2086

@@ -191,7 +191,7 @@ static void loss_falls(void **state)
         capt_err err = CAPT_ERR_INIT;
         set_up(&f, "guard", v, MAX_V, 0, 3);
         ok(capt_params_train(&f.m->params, "", 1, &err), &err);
-        capt_optim o = {0.9, 0.999, 1e-8, 0, 1, 0};
+        capt_optim o = {0.9, 0.999, 1e-8, 0, 1, 0, 0};
         double first = one_pass(&f, 1, 0), last = first;
         for (int step = 0; step < 200 && last >= 0.1; step++) {
             ok(capt_optim_step(&o, &f.m->params, 0.02, NULL, &err), &err);
@@ -227,7 +227,7 @@ static void resume_is_exact(void **state)
         set_up(&f, "guard", v, MAX_V, 0.2, 4);
         ok(capt_params_train(&f.m->params, "", 1, &err), &err);
         capt_idset_add(f.m->trained_on, "17", 2);
-        capt_optim o = {0.9, 0.999, 1e-8, 0.01, 1, 0};
+        capt_optim o = {0.9, 0.999, 1e-8, 0.01, 1, 0, 0};
         for (int step = 0; step < 6; step++) {
             if (step == 3) {
                 json_t *cursor = json_object();
@@ -251,7 +251,7 @@ static void resume_is_exact(void **state)
         assert_true(capt_idset_has(g.m->trained_on, "17", 2));
         assert_false(capt_idset_has(g.m->trained_on, "18", 2));
         ok(capt_params_train(&g.m->params, "", 1, &err), &err);
-        capt_optim p = {0.9, 0.999, 1e-8, 0.01, 1, 3};
+        capt_optim p = {0.9, 0.999, 1e-8, 0.01, 1, 0, 3};
         for (int step = 3; step < 6; step++) {
             g.c->training = 1;
             g.c->step = (uint64_t)step;

@@ -584,6 +584,9 @@ static void case_adamw(struct run *r)
         int64_t n = lengths[i];
         mark(r, "n %d", (int)n);
         r->be->adamw(r->be, out(r, n, 1, TOL), in(r, n), out(r, n, 1, TOL), values(r, n, 0, 1.1, 1, TOL), n, &hp, NULL);
+        capt_adamw cut = hp;
+        cut.glimit = 0.1;
+        r->be->adamw(r->be, out(r, n, 1, TOL), in(r, n), out(r, n, 1, TOL), values(r, n, 0, 1.1, 1, TOL), n, &cut, NULL);
     }
     for (int v = 0; v < 2; v++) { /* the packed form is that of the new weights */
         enum { M = 5, N = 37, K = 29 };

@@ -292,6 +292,14 @@ static void adamw(void **state)
         NEAR(m, M);
         NEAR(v, V);
     }
+    for (int sign = -1; sign <= 1; sign += 2) { /* a value beyond the limit counts as the limit, after scaling */
+        capt_adamw hp = {.lr = 0.1, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-3, .c1 = 0.1, .c2 = 0.01, .gscale = 2, .glimit = 0.75};
+        capt_real two[] = {0, 0}, grad[] = {(capt_real)(sign * 0.5), (capt_real)(sign * 0.25)}, first[] = {0, 0}, second[] = {0, 0};
+        be->adamw(be, two, grad, first, second, 2, &hp, NULL);
+        NEAR(first[0], sign * 0.075);
+        NEAR(second[0], 0.01 * 0.75 * 0.75);
+        NEAR(first[1], sign * 0.05);
+    }
     const capt_real x[] = {3, -4, INFINITY}, y[] = {NAN};
     double s;
     be->sumsq(be, &s, x, 2);

@@ -1,4 +1,4 @@
-/* Learning-rate schedules, scheduled sampling and running means of weights. */
+/* Learning-rate schedules, scheduled sampling, running means of weights, clipped gradients. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "train/optim.h"
 #include "train/sampling.h"
 #include "train/schedule.h"
 
@@ -136,9 +137,41 @@ static void means(void **state)
     capt_backend_close(be);
 }
 
+/* The gradient as the first moment shows it when it has no past: the norm is clipped first, then each value. */
+static void clipping(void **state)
+{
+    static const struct { double clip, clip_value; capt_real want[V]; } cases[] = {
+        {0, 0, {3, -4, 0.05f, 0, 0, 0, 0}},
+        {0, 0.1, {0.1f, -0.1f, 0.05f, 0, 0, 0, 0}},
+        {2.5, 0, {1.5f, -2, 0.025f, 0, 0, 0, 0}},
+        {2.5, 1.75, {1.5f, -1.75f, 0.025f, 0, 0, 0, 0}},
+    };
+    const capt_real g[V] = {3, -4, 0.05f};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        capt_err err = CAPT_ERR_INIT;
+        capt_backend *be = capt_backend_open("guard", NULL, &err);
+        capt_model *m = small_model(be);
+        capt_param *p = capt_param_find(&m->params, "head.bias");
+        ok(capt_params_train(&m->params, "", 0, &err) || capt_params_train(&m->params, "head.bias", 1, &err), &err);
+        be->upload(be, p->t.grad, g, sizeof g);
+        p->t.touched = 1;
+        capt_optim o = {.beta1 = 0, .beta2 = 0.9, .eps = 1e-8, .clip = cases[i].clip, .clip_value = cases[i].clip_value};
+        double norm;
+        capt_real got[V];
+        ok(capt_optim_step(&o, &m->params, 0.1, &norm, &err), &err);
+        be->download(be, got, p->m, sizeof got);
+        assert_true(fabs(norm - sqrt(25.0025)) < 1e-6); /* that of the gradient as it was */
+        for (int j = 0; j < V; j++)
+            if (fabs((double)(got[j] - cases[i].want[j])) > 1e-4)
+                fail_msg("case %zu, value %d: %g, not %g", i, j, (double)got[j], (double)cases[i].want[j]);
+        capt_model_free(m);
+        capt_backend_close(be);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(schedules), cmocka_unit_test(mixing), cmocka_unit_test(means)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(schedules), cmocka_unit_test(mixing), cmocka_unit_test(means), cmocka_unit_test(clipping)};
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,10 +233,11 @@ static void adamw(float *w, const float *g, float *m, float *v, int64_t n, const
 {
     float b1 = (float)hp->beta1, b2 = (float)hp->beta2, a1 = (float)(1 - hp->beta1), a2 = (float)(1 - hp->beta2);
     float s = (float)hp->gscale, i1 = (float)(1 / hp->c1), i2 = (float)(1 / hp->c2), eps = (float)hp->eps;
-    float lr = (float)hp->lr, decay = (float)hp->decay;
+    float lr = (float)hp->lr, decay = (float)hp->decay, most = hp->glimit > 0 ? (float)hp->glimit : INFINITY;
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; i++) {
-        float gi = g[i] * s, mi = b1 * m[i] + a1 * gi, vi = b2 * v[i] + a2 * gi * gi;
+        float gs = g[i] * s, gi = gs > most ? most : gs < -most ? -most : gs;
+        float mi = b1 * m[i] + a1 * gi, vi = b2 * v[i] + a2 * gi * gi;
         m[i] = mi;
         v[i] = vi;
         w[i] -= lr * (mi * i1 / (sqrtf(vi * i2) + eps) + decay * w[i]);

@@ -5,9 +5,10 @@ void capt_ref_adamw(capt_backend *be, capt_real *w, const capt_real *g, capt_rea
 {
     capt_real b1 = (capt_real)hp->beta1, b2 = (capt_real)hp->beta2, d1 = (capt_real)(1 - hp->beta1), d2 = (capt_real)(1 - hp->beta2);
     capt_real i1 = (capt_real)(1 / hp->c1), i2 = (capt_real)(1 / hp->c2), eps = (capt_real)hp->eps;
-    capt_real lr = (capt_real)hp->lr, decay = (capt_real)hp->decay, gscale = (capt_real)hp->gscale;
+    capt_real lr = (capt_real)hp->lr, decay = (capt_real)hp->decay, gscale = (capt_real)hp->gscale, most = (capt_real)(hp->glimit > 0 ? hp->glimit : INFINITY);
     for (int64_t i = 0; i < n; i++) {
         capt_real gi = g[i] * gscale;
+        gi = gi > most ? most : gi < -most ? -most : gi;
         m[i] = b1 * m[i] + d1 * gi;
         v[i] = b2 * v[i] + d2 * gi * gi;
         w[i] -= lr * (m[i] * i1 / (SQRT(v[i] * i2) + eps) + decay * w[i]);
