@@ -38,9 +38,9 @@ capt_tensor *capt_lstm(capt_ctx *c, capt_tensor *x, int64_t t, capt_tensor *g, c
  * image's len rows. p (I,S,A), q (R,A), w (A), v (I,S,D); host row_image (R), len (I) or NULL = S. */
 capt_tensor *capt_attend(capt_ctx *c, capt_tensor *p, capt_tensor *q, capt_tensor *w, capt_tensor *v, const int32_t *row_image, const int32_t *len, int act, capt_tensor **alpha);
 capt_tensor *capt_mean_rows(capt_ctx *c, capt_tensor *x, const int32_t *len);   /* (I,S,D) -> (I,D): mean of the first len[i] rows, host len or NULL = S */
-/* Ends a step as xent does, with losses (R) of its own: scale * mean over the s_len[r] first s of (1 - sum over t < t_len[r] of alpha[r,t,s])^2. alpha (R,T,S), host
- * lengths (R). */
-capt_tensor *capt_coverage(capt_ctx *c, capt_tensor *alpha, const int32_t *t_len, const int32_t *s_len, double scale);
+/* Ends a step as xent does, with losses (R) of its own: scale * mean over the s_len[r] first s of (target[r] - sum over t < t_len[r] of alpha[r,t,s])^2. alpha (R,T,S),
+ * host lengths and targets (R). */
+capt_tensor *capt_coverage(capt_ctx *c, capt_tensor *alpha, const int32_t *t_len, const int32_t *s_len, const capt_real *target, double scale);
 /* fn(arg, x), a piece of a network whose output depends on x, arg and parameters alone. When it is recorded, its inner tensors are not kept but made again
  * in the backward pass, to the same bits (recompute.c): memory of one segment at a time, for a second forward pass. arg lives until the step's end. */
 typedef capt_tensor *capt_segment(capt_ctx *c, const void *arg, capt_tensor *x);

@@ -7,6 +7,8 @@
   updown                     the same (UpDownModel)
   transformer                the same (TransformerModel)
   attend-tell                sgrvinod/a-PyTorch-Tutorial-to-Image-Captioning at cc9c7e2 (DecoderWithAttention)
+  attend-tell-xu             kelvinxu/arctic-captions at f4565bf: capgen.py is for Theano, which is no more, so that its equations stand below in torch; what it
+                             reads of the checkout is the published configuration (evaluate_coco.py), to be sure that they are those
   m2                         aimagelab/meshed-memory-transformer at 239100b (MemoryAugmentedEncoder, MeshedDecoder)
 
 Made with torch 2.15.0, numpy and safetensors. The file names weights as the toolkit does: matrices that it keeps as one are joined, those it keeps apart are cut,
@@ -327,11 +329,97 @@ def m2(checkout):
     return config("m2", width=D, layers=3, heads=HEADS, ff=FF, memory=MEMORY, compat="m2"), run, n, alternatives, lengths, None
 
 
+class Xu(nn.Module):
+    """capgen.py as evaluate_coco.py sets it up: n-layers-att 2, n-layers-init 2, n-layers-out 1, prev2out, ctx2out, selector. Weights are (out, in), the other way round.
+    b_att and c_tt, which other biases make up for, are zero there and left out here; word 1 stands for the beginning, where capgen.py has zeros."""
+
+    def __init__(self):
+        super().__init__()
+        lin = nn.Linear
+        self.Wemb = nn.Embedding(V, E)
+        self.ff_init_1, self.ff_state, self.ff_memory = lin(FEAT, FEAT), lin(FEAT, D), lin(FEAT, D)
+        self.W, self.U, self.Wc = lin(E, 4 * D), lin(D, 4 * D, bias=False), lin(FEAT, 4 * D, bias=False) # gates i f o c
+        self.Wc_att, self.W_att_1, self.Wd_att, self.U_att = lin(FEAT, A, bias=False), lin(A, A), lin(D, A, bias=False), lin(A, 1, bias=False)
+        self.W_sel = lin(D, 1)
+        self.ff_logit_lstm, self.ff_logit_ctx, self.ff_logit = lin(D, E), lin(FEAT, E, bias=False), lin(E, V)
+        self.activation, self.scalar, self.deep = torch.tanh, True, True
+
+    def forward(self, ctx, tokens):
+        mean = torch.relu(self.ff_init_1(ctx.mean(1)))
+        h, cell = torch.tanh(self.ff_state(mean)), torch.tanh(self.ff_memory(mean))
+        pctx = torch.tanh(self.W_att_1(self.Wc_att(ctx)))
+        logits, alphas = [], []
+        for t in range(tokens.shape[1]):
+            emb = self.Wemb(tokens[:, t])
+            alpha = torch.softmax(self.U_att(self.activation(pctx + self.Wd_att(h)[:, None])).squeeze(-1), 1)
+            z = (alpha[..., None] * ctx).sum(1)
+            z = torch.sigmoid(self.W_sel(h)) * z if self.scalar else z
+            i, f, o, c = (self.U(h) + self.W(emb) + self.Wc(z)).chunk(4, 1)
+            cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(c)
+            h = torch.sigmoid(o) * torch.tanh(cell)
+            out = self.ff_logit_lstm(h) + emb + self.ff_logit_ctx(z) if self.deep else self.ff_logit_lstm(h)
+            logits.append(self.ff_logit(torch.tanh(out)))
+            alphas.append(alpha)
+        return torch.stack(logits, 1), torch.stack(alphas, 1)
+
+
+def attend_tell_xu(checkout):
+    with open(os.path.join(checkout, "evaluate_coco.py")) as f:
+        published = f.read()
+    for option in ('"n-layers-att": 2', '"n-layers-out": 1', '"n-layers-lstm": 1', '"n-layers-init": 2', '"prev2out": True', '"ctx2out": True', '"selector": True', '"use-dropout-lstm": False'):
+        assert option in published, option
+    model = Xu().double().eval()
+    randomise(model)
+    x = features()
+    own = (torch.tensor(TARGETS) >= 0).double() # a batch's captions are of one length there, so that no step lies behind a caption's end
+    kept = {}
+
+    def run():
+        z, kept["alphas"] = model(x[IMAGE], torch.tensor(TOKENS))
+        return torch.log_softmax(z, -1)
+
+    def regularisation():
+        return ((1.0 - (kept["alphas"] * own[..., None]).sum(1)) ** 2).sum(1).mean()
+    n = Named(model)
+    rows = torch.cat([torch.arange(k * D, (k + 1) * D) for k in (0, 1, 3, 2)]) # the toolkit's gates are i f c o
+    n.add("words.weight", "Wemb.weight")
+    n.linear("init", "ff_init_1")
+    n.linear("init_h", "ff_state")
+    n.linear("init_c", "ff_memory")
+    n.linear("attention.v", "Wc_att", bias=False)
+    n.linear("attention.deep", "W_att_1")
+    n.linear("attention.h", "Wd_att", bias=False)
+    n.add("attention.w", "U_att.weight")
+    n.linear("gate", "W_sel")
+    n.linear("lstm.x", "W")
+    n.linear("lstm.h", "U", bias=False)
+    n.linear("lstm.z", "Wc", bias=False)
+    n.linear("out.h", "ff_logit_lstm")
+    n.linear("out.z", "ff_logit_ctx", bias=False)
+    n.linear("head", "ff_logit")
+    plain = n.tensors
+
+    def tensors(grad):
+        return {k: v[rows] if k.startswith("lstm.") else v for k, v in plain(grad).items()}
+    n.tensors = tensors
+
+    def alternatives():
+        model.activation = torch.relu
+        yield "relu_attention", run()
+        model.activation, model.scalar = torch.tanh, False
+        yield "no_gate", run()
+        model.scalar, model.deep = True, False
+        yield "words_from_h_alone", run()
+        model.deep = True
+    # capgen.py adds the regularisation up over the rows, the toolkit takes their mean: hence a coverage of S
+    return config("attend-tell", width=D, embed=E, attention=A, coverage=float(S), compat="xu"), run, n, alternatives, [S, S], regularisation
+
+
 def main():
     name, checkout = sys.argv[1], os.path.abspath(sys.argv[2])
     folder = sys.argv[3] if len(sys.argv) > 3 else os.path.dirname(os.path.abspath(__file__))
     torch.manual_seed(0)
-    build = {"show-tell": show_tell, "updown": updown, "transformer": transformer, "attend-tell": attend_tell, "m2": m2}[name]
+    build = {"show-tell": show_tell, "updown": updown, "transformer": transformer, "attend-tell": attend_tell, "attend-tell-xu": attend_tell_xu, "m2": m2}[name]
     conf, run, named, alternatives, lengths, extra = build(checkout)
     logp = run()
     loss = cross_entropy(logp) + (extra() if extra else 0)

@@ -39,7 +39,7 @@ static inline capt_vocab *small_vocab(int n)
     return v;
 }
 
-/* What the laws are tried on: feature rows, image tokens (of captioners that have the key), which of the words of a choice key, tag tokens. */
+/* What the laws are tried on: feature rows, image tokens (of captioners that have the key), which of the other words of choice keys (0: the first of each), tag tokens. */
 typedef struct variant { const char *type; int rows, tokens, choice, tags; } variant;
 
 static inline int n_choices(const char *type)
@@ -72,6 +72,7 @@ static inline json_t *small_config(const variant *v, double dropout)
 {
     static const struct { const char *key; int value; } small[] = {{"feature_dim", D_FEAT}, {"words", WORDS}, {"width", 8}, {"layers", 2}, {"heads", 2}, {"embed", 6}, {"attention", 5},
                                                                    {"ff", 12}, {"memory", 3}};
+    int choice = 0;
     json_t *o = json_pack("{s:s, s:s, s:i, s:i}", "type", v->type, "feature", "global", "feature_rows", v->rows, "tag_tokens", v->tags);
     for (const capt_key *k = capt_captioner_find(v->type)->keys; k->name; k++) {
         for (size_t i = 0; i < sizeof small / sizeof *small; i++)
@@ -81,11 +82,9 @@ static inline json_t *small_config(const variant *v, double dropout)
             json_object_set_new(o, k->name, json_integer(v->tokens));
         if (strstr(k->name, "dropout"))
             json_object_set_new(o, k->name, json_real(dropout));
-        const char *word = k->def;
-        for (int i = 0; k->type == 'c' && i < v->choice; i++)
-            word = strchr(word, '|') + 1;
-        if (k->type == 'c')
-            json_object_set_new(o, k->name, json_stringn(word, strcspn(word, "|")));
+        for (const char *word = k->type == 'c' ? k->def : NULL; word && (word = strchr(word, '|')) != NULL;)
+            if (word++, ++choice == v->choice)
+                json_object_set_new(o, k->name, json_stringn(word, strcspn(word, "|")));
     }
     return o;
 }

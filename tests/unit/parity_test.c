@@ -547,11 +547,12 @@ static void coverage(struct run *r, int backward)
             int64_t R = 5, T = s[i].T, S = s[i].S;
             int32_t t[5] = {(int32_t)T, 1, 0, (int32_t)T / 2, 1}, n[5] = {(int32_t)S, (int32_t)S, 1, 0, (int32_t)S / 2};
             const int32_t *dt = ints(r, t, 5), *dn = ints(r, n, 5);
+            const capt_real *target = values(r, R, 0, 0.5, 0, 0);
             mark(r, "T %d, S %d, beta %d", (int)T, (int)S, beta);
             capt_real *cover = out(r, R * S, 0, TOL);
-            r->be->coverage_fwd(r->be, out(r, R, 0, TOL), cover, in(r, R * T * S), dt, dn, 0.7, R, (int)T, (int)S);
+            r->be->coverage_fwd(r->be, out(r, R, 0, TOL), cover, in(r, R * T * S), dt, dn, target, 0.7, R, (int)T, (int)S);
             if (backward)
-                r->be->coverage_bwd(r->be, out(r, R * T * S, beta, TOL), beta, cover, dt, dn, 0.7, R, (int)T, (int)S);
+                r->be->coverage_bwd(r->be, out(r, R * T * S, beta, TOL), beta, cover, dt, dn, target, 0.7, R, (int)T, (int)S);
         }
 }
 static void case_coverage_fwd(struct run *r) { coverage(r, 0); }

@@ -315,34 +315,40 @@ static void scst_reads_tags(void **state)
     }
 }
 
-/* attend-tell's extra loss is over the words only: what the attention looks at while tags are read does not count. */
+/* attend-tell's extra loss is over the words only, whatever rows should get: what the attention looks at while tags are read does not count. */
 static void coverage_without_tags(void **state)
 {
     enum { T = 6, R = 2, S = 3 };
     static const int32_t tokens[R * T] = {8, 4, 7, 1, 4, 5, 6, 1, 7, 6, 0, 0}, image[R] = {0, 1}, first[R] = {3, 1}, words[R] = {3, 3};
-    const variant v = {"attend-tell", S, 0, 0, TAGS};
-    fixture f;
-    capt_err err = CAPT_ERR_INIT;
-    set_up(&f, "guard", &v, MAX_V, 0, 3);
-    capt_ctx_reset(f.c);
-    capt_feat x = capt_image_features(f.c, f.m, NULL, &f.in);
-    capt_aux aux = {.words = words, .first = first, .rows = R};
-    f.m->type->forward(f.c, f.m, &x, R, T, image, tokens, &aux);
-    capt_real a[R * T * S], got[R];
-    capt_ctx_download(f.c, a, capt_ctx_bad(f.c) ? NULL : aux.attention->data, sizeof a);
-    capt_ctx_download(f.c, got, capt_ctx_bad(f.c) ? NULL : aux.loss->data, sizeof got);
-    ok(capt_ctx_check(f.c, &err), &err);
-    for (int r = 0; r < R; r++) {
-        double want = 0;
-        for (int s = 0; s < S; s++) {
-            double sum = 0;
-            for (int t = first[r]; t < first[r] + words[r]; t++)
-                sum += (double)a[(r * T + t) * S + s];
-            want += (1 - sum) * (1 - sum) / S;
+    static const char *const targets[] = {"one", "mean", "padded"};
+    for (int k = 0; k < 3; k++) { /* of choice words, the first are those of coverage_target */
+        const variant v = {"attend-tell", S, 0, k, TAGS};
+        fixture f;
+        capt_err err = CAPT_ERR_INIT;
+        set_up(&f, "guard", &v, MAX_V, 0, 3);
+        assert_string_equal(capt_config_str(f.m->config, "coverage_target"), targets[k]);
+        capt_ctx_reset(f.c);
+        capt_feat x = capt_image_features(f.c, f.m, NULL, &f.in);
+        capt_aux aux = {.words = words, .first = first, .rows = R};
+        f.m->type->forward(f.c, f.m, &x, R, T, image, tokens, &aux);
+        capt_real a[R * T * S], got[R];
+        capt_ctx_download(f.c, a, capt_ctx_bad(f.c) ? NULL : aux.attention->data, sizeof a);
+        capt_ctx_download(f.c, got, capt_ctx_bad(f.c) ? NULL : aux.loss->data, sizeof got);
+        ok(capt_ctx_check(f.c, &err), &err);
+        for (int r = 0; r < R; r++) {
+            int steps = k == 2 ? T - first[r] : words[r];
+            double want = 0, target = k ? (double)steps / S : 1;
+            for (int s = 0; s < S; s++) {
+                double sum = 0;
+                for (int t = first[r]; t < first[r] + steps; t++)
+                    sum += (double)a[(r * T + t) * S + s];
+                want += (target - sum) * (target - sum) / S;
+            }
+            if (!(fabs(want / R - (double)got[r]) < 1e-5))
+                fail_msg("%s, row %d: %g, not %g", targets[k], r, (double)got[r], want / R);
         }
-        assert_true(fabs(want / R - (double)got[r]) < 1e-5);
+        tear_down(&f);
     }
-    tear_down(&f);
 }
 
 /* Rows of a data set whose source reads tags: [tags][BOS words][pads], loss on the words alone; tags that do not fit are left out whole. */

@@ -135,7 +135,7 @@ void capt_cpu_visatt_bwd(capt_backend *be, capt_real *dp, double beta_p, capt_re
 struct cover {
     const struct cpu_isa *isa;
     float *loss, *cover, *dalpha;
-    const float *alpha;
+    const float *alpha, *target;
     const int32_t *t_len, *s_len;
     double scale;
     float beta;
@@ -147,18 +147,18 @@ static void cover_fwd_task(void *arg, int64_t r, int worker)
     const struct cover *c = arg;
     (void)worker;
     float *cover = c->cover + r * c->S;
-    double sum = 0;
+    double sum = 0, want = (double)c->target[r];
     memset(cover, 0, (size_t)c->S * sizeof *cover);
     for (int t = 0; t < c->t_len[r]; t++)
         c->isa->add(cover, cover, c->alpha + (r * c->T + t) * c->S, c->S);
     for (int s = 0; s < c->s_len[r]; s++)
-        sum += (1 - (double)cover[s]) * (1 - (double)cover[s]);
+        sum += (want - (double)cover[s]) * (want - (double)cover[s]);
     c->loss[r] = c->t_len[r] && c->s_len[r] ? (float)(c->scale / c->s_len[r] * sum) : 0;
 }
 
-void capt_cpu_coverage_fwd(capt_backend *be, capt_real *loss, capt_real *cover, const capt_real *alpha, const int32_t *t_len, const int32_t *s_len, double scale_, int64_t R, int T, int S)
+void capt_cpu_coverage_fwd(capt_backend *be, capt_real *loss, capt_real *cover, const capt_real *alpha, const int32_t *t_len, const int32_t *s_len, const capt_real *target, double scale_, int64_t R, int T, int S)
 {
-    struct cover c = {.isa = isa_of(be), .loss = loss, .cover = cover, .alpha = alpha, .t_len = t_len, .s_len = s_len, .scale = scale_, .T = T, .S = S};
+    struct cover c = {.isa = isa_of(be), .loss = loss, .cover = cover, .alpha = alpha, .t_len = t_len, .s_len = s_len, .target = target, .scale = scale_, .T = T, .S = S};
     capt_cpu_run(be, R, R * T * S > 2 * SMALL, cover_fwd_task, &c);
 }
 
@@ -170,14 +170,14 @@ static void cover_bwd_task(void *arg, int64_t r, int worker)
     const float *cover = c->cover + r * c->S;
     for (int t = 0; t < c->T; t++)
         for (int s = 0; s < c->S; s++) {
-            float d = t < c->t_len[r] && s < c->s_len[r] ? k * (1 - cover[s]) : 0, *to = c->dalpha + (r * c->T + t) * c->S + s;
+            float d = t < c->t_len[r] && s < c->s_len[r] ? k * (c->target[r] - cover[s]) : 0, *to = c->dalpha + (r * c->T + t) * c->S + s;
             *to = c->beta == 0 ? d : c->beta * *to + d;
         }
 }
 
-void capt_cpu_coverage_bwd(capt_backend *be, capt_real *dalpha, double beta, const capt_real *cover, const int32_t *t_len, const int32_t *s_len, double scale_, int64_t R, int T, int S)
+void capt_cpu_coverage_bwd(capt_backend *be, capt_real *dalpha, double beta, const capt_real *cover, const int32_t *t_len, const int32_t *s_len, const capt_real *target, double scale_, int64_t R, int T, int S)
 {
-    struct cover c = {.isa = isa_of(be), .dalpha = dalpha, .beta = (float)beta, .cover = (float *)cover, .t_len = t_len, .s_len = s_len, .scale = scale_, .T = T, .S = S};
+    struct cover c = {.isa = isa_of(be), .dalpha = dalpha, .beta = (float)beta, .cover = (float *)cover, .t_len = t_len, .s_len = s_len, .target = target, .scale = scale_, .T = T, .S = S};
     capt_cpu_run(be, R, R * T * S > 2 * SMALL, cover_bwd_task, &c);
 }
 

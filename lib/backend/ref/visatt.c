@@ -93,27 +93,27 @@ void capt_ref_visatt_bwd(capt_backend *be, capt_real *dp, double beta_p, capt_re
     free(t);
 }
 
-void capt_ref_coverage_fwd(capt_backend *be, capt_real *loss, capt_real *cover, const capt_real *alpha, const int32_t *t_len, const int32_t *s_len, double scale_, int64_t R, int T, int S)
+void capt_ref_coverage_fwd(capt_backend *be, capt_real *loss, capt_real *cover, const capt_real *alpha, const int32_t *t_len, const int32_t *s_len, const capt_real *target, double scale_, int64_t R, int T, int S)
 {
     for (int64_t r = 0; r < R; r++) {
-        double sum = 0;
+        double sum = 0, want = (double)target[r];
         for (int s = 0; s < S; s++) {
             double x = 0;
             for (int t = 0; t < t_len[r]; t++)
                 x += (double)alpha[(r * T + t) * S + s];
             cover[r * S + s] = (capt_real)x;
-            sum += s < s_len[r] ? (1 - x) * (1 - x) : 0;
+            sum += s < s_len[r] ? (want - x) * (want - x) : 0;
         }
         loss[r] = t_len[r] && s_len[r] ? (capt_real)(scale_ / s_len[r] * sum) : 0;
     }
 }
 
-void capt_ref_coverage_bwd(capt_backend *be, capt_real *dalpha, double beta, const capt_real *cover, const int32_t *t_len, const int32_t *s_len, double scale_, int64_t R, int T, int S)
+void capt_ref_coverage_bwd(capt_backend *be, capt_real *dalpha, double beta, const capt_real *cover, const int32_t *t_len, const int32_t *s_len, const capt_real *target, double scale_, int64_t R, int T, int S)
 {
     for (int64_t r = 0; r < R; r++)
         for (int t = 0; t < T; t++)
             for (int s = 0; s < S; s++) {
-                capt_real d = t < t_len[r] && s < s_len[r] ? (capt_real)(-2 * scale_ / s_len[r]) * (1 - cover[r * S + s]) : 0, *to = dalpha + (r * T + t) * S + s;
+                capt_real d = t < t_len[r] && s < s_len[r] ? (capt_real)(-2 * scale_ / s_len[r]) * (target[r] - cover[r * S + s]) : 0, *to = dalpha + (r * T + t) * S + s;
                 *to = beta == 0 ? d : (capt_real)beta * *to + d;
             }
 }
