@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "decode/scorer.h"
 
-#define FORBIDDEN (-1e9f)
-#define WANTED 64 /* lifts the tokens of required words among the best k; a power of two, so that what is taken off again costs 2e-6 at most */
+#define FORBIDDEN (-INFINITY)
+#define WANTED 1e6f /* brings the tokens of required words among the k that are looked at; it counts in no score */
 
 typedef struct hyp {
     double score, logp; /* sum of log-probabilities, with and without penalties */
@@ -131,7 +131,7 @@ static void count_one(void *arg, int32_t token)
     c->n += token == c->token;
 }
 
-/* What the soft penalty of repeated N-grams took from token's log-probability */
+/* What the soft penalty of repeated N-grams takes from token's log-probability in the ranking */
 static double taken(const search *s, const hyp *h, int32_t token)
 {
     count c = {token, 0};
@@ -170,7 +170,6 @@ static void extend(search *s, int b, const capt_real *weights)
     hyp *h = beam_of(s, b), *g = s->next + (size_t)b * (size_t)s->width;
     int32_t eos = capt_vocab_eos(s->vocab);
     size_t k = (size_t)s->k, S = (size_t)s->S;
-    const capt_constrain *words = words_of(s, b);
     cand *c = s->c;
     int n = 0;
     for (int i = 0; i < s->n_cur[b]; i++) {
@@ -178,14 +177,12 @@ static void extend(search *s, int b, const capt_real *weights)
             c[n++] = (cand){h[i].score, h[i].logp, i, -1, 1, covered(s, b, &h[i], -1)};
             continue;
         }
-        int n_wanted = words ? capt_constrain_next(words, h[i].ids, h[i].n, s->wanted) : 0;
         for (size_t j = 0; j < k; j++) {
             size_t at = (size_t)h[i].row * k + j;
             double v = (double)s->val[at];
-            for (int w = 0; w < n_wanted; w++)
-                v -= s->wanted[w] == s->idx[at] ? WANTED : 0;
-            if (s->idx[at] >= 0 && v > -INFINITY && !(v < -1e8))
-                c[n++] = (cand){h[i].score + v - group_penalty(s, s->idx[at]), h[i].logp + v + taken(s, &h[i], s->idx[at]), i, s->idx[at], 0, covered(s, b, &h[i], s->idx[at])};
+            int32_t token = s->idx[at];
+            if (token >= 0 && v > -INFINITY)
+                c[n++] = (cand){h[i].score + v - taken(s, &h[i], token) - group_penalty(s, token), h[i].logp + v, i, token, 0, covered(s, b, &h[i], token)};
         }
     }
     qsort(c, (size_t)n, sizeof *c, better);

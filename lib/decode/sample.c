@@ -48,7 +48,7 @@ static int draw_first(draw *d, const double *u, int rows, int32_t *token, capt_r
     d->adj.n = 0;
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < d->n_ban; i++)
-            capt_vec_push(&d->adj, ((capt_adjust){r, d->ban[i], -1e9f}));
+            capt_vec_push(&d->adj, ((capt_adjust){r, d->ban[i], -INFINITY}));
     if (d->s->topk(d->s, k, d->adj.v, (int)d->adj.n, d->val, d->idx, err))
         return -1;
     for (int r = 0; r < rows; r++) {

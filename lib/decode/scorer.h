@@ -22,7 +22,8 @@ struct capt_scorer {
     /* Rows become parent[r] of the rows before; before the first step parent[r] is the row's image. */
     int (*rows)(capt_scorer *s, const int32_t *parent, int rows, capt_err *err);
     int (*step)(capt_scorer *s, const int32_t *tokens, capt_err *err); /* tokens (rows) */
-    /* After a step. val, idx: host (rows,k), log-probabilities after adjustment, falling; ties: lower id first. */
+    /* After a step. idx: host (rows,k), the k words of each row that rank first by log-probability plus adjustment, falling; ties: lower id first. val (rows,k): their
+     * log-probabilities as they are, -INFINITY where that was added. */
     int (*topk)(capt_scorer *s, int k, const capt_adjust *adj, int n_adj, capt_real *val, int32_t *idx, capt_err *err);
     int (*sample)(capt_scorer *s, const double *u, double temperature, const int32_t *ban, int n_ban, int32_t *token, capt_real *logp, capt_err *err);
     /* After a step: log-softmax (rows,V) of this scorer's own ids, backend memory of its context, valid until the next step. */

@@ -124,6 +124,65 @@ static void best_of_all(void **state)
     }
 }
 
+static const capt_found *same_words(const capt_found *all, int n, const capt_found *g)
+{
+    for (int i = 0; i < n; i++)
+        if (all[i].n == g->n && !memcmp(all[i].ids, g->ids, (size_t)g->n * sizeof *g->ids))
+            return &all[i];
+    return NULL;
+}
+
+/* What a caption is worth does not depend on how it was found: every bit of it is as a search without conditions has it, of a model and of an ensemble. */
+static void exact_scores(void **state)
+{
+    enum { ALL = 40 };
+    EACH_VARIANT (v) {
+        fixture f;
+        capt_err err = CAPT_ERR_INIT;
+        if (v->choice || v->rows == 1)
+            continue;
+        set_up(&f, "ref", v, V, 0, 63);
+        capt_scorer *pair[2] = {capt_scorer_model(f.m, NULL, &err), capt_scorer_model(f.m, NULL, &err)};
+        capt_scorer *s[2] = {capt_scorer_model(f.m, NULL, &err), capt_scorer_ensemble_take(pair, 2, NULL, 0, &err)};
+        const rule need = {{{4}, {6}}, {0}};
+        capt_constrain *c = made(f.m->vocab, &need);
+        const capt_constrain *const words[I] = {c, c};
+        const capt_beam_opts plain = {.beam = ALL, .nbest = ALL, .max_t = T, .detail = CAPT_DETAIL_WORDS};
+        capt_beam_opts other[3] = {plain, plain, plain};
+        other[0].words = words;
+        other[1].ngram = 1;
+        other[1].ngram_penalty = 0.7;
+        other[2].words = words;
+        other[2].ngram = 2;
+        other[2].ngram_penalty = 0.3;
+        for (int e = 0; e < 2; e++) {
+            capt_found all[I * ALL], found[I * ALL];
+            capt_input both[2] = {f.in, f.in};
+            ok(capt_beam_run(s[e], both, &plain, all, &err), &err);
+            for (int k = 0; k < 3; k++) {
+                int compared = 0;
+                ok(capt_beam_run(s[e], both, &other[k], found, &err), &err);
+                for (int i = 0; i < I * ALL; i++) {
+                    if (!found[i].ids)
+                        continue;
+                    const capt_found *a = same_words(all + i / ALL * ALL, ALL, &found[i]);
+                    assert_non_null(a);
+                    assert_true(a->logprob == found[i].logprob);
+                    assert_memory_equal(a->word, found[i].word, (size_t)(a->n + a->ended) * sizeof *a->word);
+                    compared++;
+                }
+                assert_true(compared >= I * (k == 1 ? ALL : 6));
+                capt_found_free(found, I * ALL);
+            }
+            capt_found_free(all, I * ALL);
+        }
+        capt_constrain_free(c);
+        capt_scorer_free(s[0]);
+        capt_scorer_free(s[1]);
+        tear_down(&f);
+    }
+}
+
 /* More words than steps: the caption has as many of them as it can. One image without words is searched as ever. */
 static void too_many(void **state)
 {
@@ -267,7 +326,7 @@ static void refused(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(best_of_all), cmocka_unit_test(too_many), cmocka_unit_test(subwords), cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(best_of_all), cmocka_unit_test(exact_scores), cmocka_unit_test(too_many), cmocka_unit_test(subwords), cmocka_unit_test(refused)};
     n_variants = all_variants(variants, sizeof variants / sizeof *variants);
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,8 +227,11 @@ static void head(void **state)
     be->head_topk(be, val, idx, logits, eye, NULL, NULL, adj, 4, 3, 2, 5, 5, CAPT_F32);
     const int32_t adjusted[] = {4, 3, 2, 4, 0, 3};
     assert_memory_equal(idx, adjusted, sizeof adjusted);
-    NEAR(val[0], 4 - lse[0]);
-    NEAR(val[4], 2 - lse[1]);
+    NEAR(val[0], -1 - lse[0]); /* ranked with what is added, told without */
+    NEAR(val[4], 3 - lse[1]);
+    be->head_topk(be, val, idx, logits, eye, NULL, NULL, (const capt_adjust[]){{0, 1, -INFINITY}, {0, 1, 5}}, 2, 5, 1, 5, 5, CAPT_F32);
+    assert_int_equal(idx[4], 1);
+    assert_true(val[4] == -INFINITY);
 }
 
 static void sample(void **state)
@@ -274,7 +277,7 @@ static void mix(void **state)
     NEAR(val[1], log(0.75 * 0.3 + 0.25 * 0.1));
     be->mix_topk(be, val, idx, lp, NULL, w, 2, 1, &(capt_adjust){0, 2, 9}, 1, 3, 1, 3);
     assert_int_equal(idx[0], 2);
-    NEAR(val[0], 0.75 * log(0.2) + 0.25 * log(0.7) + 9);
+    NEAR(val[0], 0.75 * log(0.2) + 0.25 * log(0.7));
     NEAR(val[1], 0.75 * log(0.5) + 0.25 * log(0.1));
 }
 

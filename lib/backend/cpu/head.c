@@ -176,23 +176,32 @@ static void topk(const struct cpu_isa *isa, float *val, int32_t *idx, const floa
         val[i] -= sub;
 }
 
-static void adjust(const struct head *s, float *z, int64_t row)
+/* topk of an adjusted row; was: room for what its n_adj entries were before */
+static void adjusted_topk(const struct head *s, float *z, float sub, float *was, int64_t row)
 {
+    float *val = s->val + row * s->k;
+    int32_t *idx = s->idx + row * s->k;
     for (int j = 0; j < s->n_adj; j++)
-        if (s->adj[j].row == row)
+        if (s->adj[j].row == row) {
+            was[j] = z[s->adj[j].token];
             z[s->adj[j].token] += s->adj[j].add;
+        }
+    topk(s->isa, val, idx, z, sub, s->k, s->V);
+    for (int j = s->n_adj; j-- > 0;) /* the first of several of one entry comes last */
+        for (int i = 0; i < s->k && s->adj[j].row == row; i++)
+            if (idx[i] == s->adj[j].token && val[i] > -INFINITY)
+                val[i] = was[j] - sub;
 }
 
 static void topk_row(void *arg, int64_t task, int worker)
 {
     struct head *s = arg;
-    (void)worker;
-    int64_t i = s->m0 + task;
-    float *z = s->z + task * s->ld;
+    float *z = s->z + task * s->ld, *was = s->n_adj ? capt_cpu_work(s->be, worker, (size_t)s->n_adj * sizeof *was) : NULL;
+    if (s->n_adj && !was)
+        return;
     double sum;
     float max = stat_row(s->isa, z, s->V, &sum);
-    adjust(s, z, i);
-    topk(s->isa, s->val + i * s->k, s->idx + i * s->k, z, (float)((double)max + log(sum)), s->k, s->V);
+    adjusted_topk(s, z, (float)((double)max + log(sum)), was, s->m0 + task);
 }
 
 void capt_cpu_head_topk(capt_backend *be, capt_real *val, int32_t *idx, const capt_real *h, const capt_real *w, const capt_weight *wp, const capt_real *bias, const capt_adjust *adj, int n_adj, int k, int64_t M, int V, int D, int ct)
@@ -249,7 +258,7 @@ static void mix_row(void *arg, int64_t task, int worker)
 {
     struct head *s = arg;
     int64_t i = task;
-    float *z = capt_cpu_work(s->be, worker, (size_t)s->V * 2 * sizeof *z);
+    float *z = capt_cpu_work(s->be, worker, ((size_t)s->V * 2 + (size_t)s->n_adj) * sizeof *z);
     if (!z)
         return;
     float *t = z + s->V;
@@ -271,8 +280,7 @@ static void mix_row(void *arg, int64_t task, int worker)
     if (s->mode == 0) /* the order of probabilities is that of their logarithms, but an adjustment adds to the logarithm */
         for (int j = 0; j < s->V; j++)
             z[j] = logf(z[j]);
-    adjust(s, z, i);
-    topk(s->isa, s->val + i * s->k, s->idx + i * s->k, z, 0, s->k, s->V);
+    adjusted_topk(s, z, 0, t + s->V, i);
 }
 
 void capt_cpu_mix_topk(capt_backend *be, capt_real *val, int32_t *idx, const capt_real *const *logp, const int32_t *const *perm, const double *weight, int n, int mode, const capt_adjust *adj, int n_adj, int k, int64_t M, int V)

@@ -76,21 +76,29 @@ static void topk_row(capt_real *val, int32_t *idx, const capt_real *z, int k, in
     }
 }
 
-static void adjust_topk(capt_real *val, int32_t *idx, capt_real *z, const capt_adjust *adj, int n_adj, int k, int64_t M, int V)
+/* was: room for what the adjusted entries were before */
+static void adjust_topk(capt_real *val, int32_t *idx, capt_real *z, capt_real *was, const capt_adjust *adj, int n_adj, int k, int64_t M, int V)
 {
-    for (int j = 0; j < n_adj; j++)
-        z[(int64_t)adj[j].row * V + adj[j].token] += (capt_real)adj[j].add;
+    for (int j = 0; j < n_adj; j++) {
+        capt_real *at = z + (int64_t)adj[j].row * V + adj[j].token;
+        was[j] = *at;
+        *at += (capt_real)adj[j].add;
+    }
     for (int64_t i = 0; i < M; i++)
         topk_row(val + i * k, idx + i * k, z + i * V, k, V);
+    for (int j = n_adj; j-- > 0;) /* the first of several of one entry comes last */
+        for (int64_t at = (int64_t)adj[j].row * k; at < ((int64_t)adj[j].row + 1) * k; at++)
+            if (idx[at] == adj[j].token && val[at] > -INFINITY)
+                val[at] = was[j];
 }
 
 void capt_ref_head_topk(capt_backend *be, capt_real *val, int32_t *idx, const capt_real *h, const capt_real *w, const capt_weight *wp, const capt_real *bias, const capt_adjust *adj, int n_adj, int k, int64_t M, int V, int D, int ct)
 {
-    capt_real *z = capt_ref_scratch(be, (size_t)M * (size_t)V, sizeof *z);
+    capt_real *z = capt_ref_scratch(be, (size_t)M * (size_t)V + (size_t)n_adj, sizeof *z);
     if (!z)
         return;
     capt_ref_head_logits(be, z, h, w, wp, bias, M, V, D, ct);
-    adjust_topk(val, idx, z, adj, n_adj, k, M, V);
+    adjust_topk(val, idx, z, z + M * V, adj, n_adj, k, M, V);
     free(z);
 }
 
@@ -134,7 +142,7 @@ void capt_ref_head_sample(capt_backend *be, int32_t *token, capt_real *logp, con
 
 void capt_ref_mix_topk(capt_backend *be, capt_real *val, int32_t *idx, const capt_real *const *logp, const int32_t *const *perm, const double *weight, int n, int mode, const capt_adjust *adj, int n_adj, int k, int64_t M, int V)
 {
-    capt_real *z = capt_ref_scratch(be, (size_t)M * (size_t)V, sizeof *z);
+    capt_real *z = capt_ref_scratch(be, (size_t)M * (size_t)V + (size_t)n_adj, sizeof *z);
     if (!z)
         return;
     for (int64_t i = 0; i < M; i++)
@@ -146,6 +154,6 @@ void capt_ref_mix_topk(capt_backend *be, capt_real *val, int32_t *idx, const cap
             }
             z[i * V + j] = (capt_real)(mode == 0 ? log(sum) : sum);
         }
-    adjust_topk(val, idx, z, adj, n_adj, k, M, V);
+    adjust_topk(val, idx, z, z + M * V, adj, n_adj, k, M, V);
     free(z);
 }
