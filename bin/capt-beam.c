@@ -162,12 +162,13 @@ static int open_models(job *j)
     return rc ? -1 : 0;
 }
 
-static int seen_in_training(const job *j, const capt_id *id)
+/* By a model, or by the tagger whose tags a model reads */
+static int seen_in_training(const job *j, const capt_caption *rec)
 {
     char key[CAPT_ID_KEY];
-    size_t n = capt_id_key(id, key);
+    size_t n = capt_id_key(&rec->id, key);
     for (size_t i = 0; i < j->n; i++)
-        if (capt_idset_has(j->m[i]->trained_on, key, n))
+        if (capt_idset_has(j->m[i]->trained_on, key, n) || (j->m[i]->tag_t && rec->trained_on == 1))
             return 1;
     return 0;
 }
@@ -219,7 +220,7 @@ static int write_record(job *j, const capt_caption *rec, const capt_found *f, in
             json_object_set_new(o, "caption", json_string(text));
             json_object_set_new(o, "logprob", json_real(f[k].logprob));
             json_object_set_new(o, "model", json_string(j->name));
-            json_object_set_new(o, "trained_on", json_boolean(seen_in_training(j, &rec->id)));
+            json_object_set_new(o, "trained_on", json_boolean(seen_in_training(j, rec)));
             if (f[k].word)
                 put_detail(j, o, &f[k]);
             if (j->results)

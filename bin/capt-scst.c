@@ -390,6 +390,8 @@ static int prepare(job *j)
             return -1;
         capt_run_trains_on(m, &j->train);
         capt_inlet_past(&j->in, m);
+        if (m->tag_t)
+            prog_tags_past(m, j->tags, j->records);
         if (capt_run_stamp(&j->run, m, &j->s))
             return -1;
     }

@@ -62,6 +62,7 @@ typedef struct job {
     capt_arena *a; /* the records trained on: without captions, with their tags */
     capt_inlet in;
     capt_model *m;
+    char name[33]; /* hash of the weights that tag */
     capt_dataset *data;
     capt_ctx *c;
     capt_scorer *scorer;
@@ -398,6 +399,7 @@ static int prepare(job *j)
     if (fresh) {
         capt_run_trains_on(j->m, &j->train);
         capt_inlet_past(&j->in, j->m);
+        prog_tags_past(j->m, j->tags, j->records);
         if (capt_run_stamp(&j->run, j->m, &j->s))
             return -1;
     }
@@ -463,6 +465,7 @@ static int write_tags(const job *j, const capt_caption *rec, const capt_real *p,
     const capt_vocab *v = j->m->vocab;
     int n = capt_tags_choose(p, capt_vocab_size(v), least, (int)(top_k && top_k < CAPT_TAGS_MAX ? top_k : CAPT_TAGS_MAX), ids);
     json_t *o = json_object(), *tags = json_array(), *scores = json_array();
+    char key[CAPT_ID_KEY];
     for (int k = 0; k < n; k++) {
         json_array_append_new(tags, json_string(capt_vocab_token(v, ids[k])));
         json_array_append_new(scores, json_real(round((double)p[ids[k]] * 1e6) / 1e6));
@@ -470,6 +473,8 @@ static int write_tags(const job *j, const capt_caption *rec, const capt_real *p,
     json_object_set_new(o, "id", capt_id_json(&rec->id));
     json_object_set_new(o, "tags", tags);
     json_object_set_new(o, "scores", scores);
+    json_object_set_new(o, "model", json_string(j->name));
+    json_object_set_new(o, "trained_on", json_boolean(capt_idset_has(j->m->trained_on, key, capt_id_key(&rec->id, key))));
     capt_str_clear(line);
     int rc = capt_json_line(o, line);
     json_decref(o);
@@ -516,7 +521,8 @@ static int run_tagging(job *j)
         return -1;
     if (!capt_tagger_find(j->m->type->name))
         return capt_fail(err, CAPT_EDATA, "%s is a captioner (%s), not a tagger", model_path, j->m->type->name);
-    if (capt_inlet_store(&j->in, store_path, capt_section_of(j->m), capt_config_int(j->m->config, "feature_rows"), err) || capt_inlet_fits(p, &j->in, j->m, model_path))
+    if (capt_inlet_store(&j->in, store_path, capt_section_of(j->m), capt_config_int(j->m->config, "feature_rows"), err) || capt_inlet_fits(p, &j->in, j->m, model_path) ||
+        capt_params_hash(&j->m->params, "", j->name, err))
         return -1;
     if (p->argc ? capt_captions_read((const char *const *)p->argv, (size_t)p->argc, NULL, &j->records, err) : all_of_store(j))
         return -1;

@@ -399,6 +399,7 @@ static int write_record(struct job *j, const capt_image *m, capt_str *line)
     c.captions = c.n_captions ? captions : NULL;
     c.n_tags = instances.n ? capt_annots_tags(j->a, m, tags, CAPT_TAGS_MAX) : 0;
     c.tags = instances.n ? tags : NULL;
+    c.trained_on = -1;
     json_t *o = capt_record_write(&capt_kind_caption, &c, NULL);
     capt_str_clear(line);
     int rc = o ? capt_json_line(o, line) : -1;

@@ -30,7 +30,7 @@ int prog_tags_fit(capt_prog *p, const char *path, const capt_model *m, const cha
 
 int prog_tags_note(capt_prog *p, const char *what, const capt_picked *recs, const capt_model *m)
 {
-    size_t with = 0;
+    size_t with = 0, leaked = 0;
     int64_t tokens = 0, unknown = 0;
     int32_t *ids = capt_alloc((size_t)m->tag_t * sizeof *ids);
     int rc = 0;
@@ -40,13 +40,37 @@ int prog_tags_note(capt_prog *p, const char *what, const capt_picked *recs, cons
         with += n > 0;
         tokens += n;
         unknown += lost;
+        leaked += recs->v[i]->trained_on == 1;
     }
     free(ids);
     if (rc || !recs->n)
         return rc;
+    if (leaked && strcmp(what, "training "))
+        capt_prog_warn(p, "the tagger of %zu of the %zu %simages was trained on them", leaked, recs->n, what);
     (with ? capt_prog_note : capt_prog_warn)(p, "%zu of %zu %simages have tags (%zu without), %lld tokens; %lld words of tags are not in the vocabulary", with, recs->n, what, recs->n - with,
                                              (long long)tokens, (long long)unknown);
     return 0;
+}
+
+static void add_trained_on(capt_str *ids, const capt_captions *recs)
+{
+    for (size_t i = 0; recs && i < recs->n; i++) {
+        char key[CAPT_ID_KEY];
+        if (recs->v[i].trained_on != 1)
+            continue;
+        capt_str_add(ids, key, capt_id_key(&recs->v[i].id, key));
+        capt_str_putc(ids, '\n');
+    }
+}
+
+void prog_tags_past(capt_model *m, const capt_captions *file, const capt_captions *records)
+{
+    capt_str ids = {0};
+    add_trained_on(&ids, file);
+    add_trained_on(&ids, records);
+    if (ids.n)
+        capt_idset_merge(m->trained_on, ids.s, ids.n);
+    capt_str_free(&ids);
 }
 
 void prog_tags_input(json_t *inputs, const capt_picked *train, const capt_picked *val)

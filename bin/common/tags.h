@@ -9,8 +9,12 @@ enum { CAPT_TAG_TOKENS = 20 }; /* of an image, for a new captioner that reads ta
 capt_captions *prog_tags_open(capt_prog *p, const char *path, const capt_captions *records);
 /* A captioner that reads tags wants --tags, another refuses it: -1 and the reason. */
 int prog_tags_fit(capt_prog *p, const char *path, const capt_model *m, const char *model_path);
-/* Says of recs how many have tags, and how many of their words m does not know; warns when there are none at all. what: "training". */
+/* Says of recs how many have tags, and how many of their words m does not know; warns when there are none at all, or when their tagger was trained on some that are
+ * to measure with. what: "training ", "validation " or "". */
 int prog_tags_note(capt_prog *p, const char *what, const capt_picked *recs, const capt_model *m);
+/* The images that the taggers of these records were trained on, as far as the records tell, become training images of m, which learns from their tags: a leak through a tagger
+ * shows as one through an encoder does. file: of --tags, or NULL. */
+void prog_tags_past(capt_model *m, const capt_captions *file, const capt_captions *records);
 /* Tags of a training run's records as an input of the run, by which a resume tells them from others. */
 void prog_tags_input(json_t *inputs, const capt_picked *train, const capt_picked *val);
 #endif

@@ -17,6 +17,7 @@ static const capt_field caption_fields[] = {
     {"tags", CAPT_T_STRS, 0, AT(capt_caption, tags), AT(capt_caption, n_tags), CAPT_TAG_CHARS, CAPT_TAGS_MAX, NULL, "Object names, each once."},
     {"require", CAPT_T_STRS, 0, AT(capt_caption, require), AT(capt_caption, n_require), CAPT_TAG_CHARS, CAPT_REQUIRE_MAX, NULL, "Words, or several in a row, that a caption of it must have."},
     {"forbid", CAPT_T_STRS, 0, AT(capt_caption, forbid), AT(capt_caption, n_forbid), CAPT_TAG_CHARS, CAPT_TAGS_MAX, NULL, "Words that a caption of it must not have."},
+    {"trained_on", CAPT_T_BOOL, 0, AT(capt_caption, trained_on), 0, 0, 0, NULL, "Whether the image was among the training images of the tagger that gave its tags."},
     {0}};
 const capt_kind capt_kind_caption = {"caption", "One image with its split, captions and tags.", sizeof(capt_caption), caption_fields};
 
@@ -48,6 +49,8 @@ static const capt_field tags_fields[] = {
     {"id", CAPT_T_ID, 1, AT(capt_tags, id), 0, 0, 0, NULL, "The image's id, as in the caption record."},
     {"tags", CAPT_T_STRS, 1, AT(capt_tags, tags), AT(capt_tags, n_tags), CAPT_TAG_CHARS, CAPT_TAGS_MAX, NULL, "Object names, most certain first."},
     {"scores", CAPT_T_NUMS, 0, AT(capt_tags, scores), AT(capt_tags, n_scores), 0, CAPT_TAGS_MAX, NULL, "One number a tag, 0 to 1."},
+    {"model", CAPT_T_STR, 0, AT(capt_tags, model), 0, 1000, 0, NULL, "Hash of the tagger's weights."},
+    {"trained_on", CAPT_T_BOOL, 0, AT(capt_tags, trained_on), 0, 0, 0, NULL, "Whether the image was among the tagger's training images."},
     {0}};
 const capt_kind capt_kind_tags = {"tag", "The tags of one image.", sizeof(capt_tags), tags_fields};
 
@@ -216,6 +219,7 @@ void capt_captions_retag(capt_captions *tags, const capt_caption **v, size_t n)
         *copy = *v[i];
         copy->tags = t->tags;
         copy->n_tags = t->n_tags;
+        copy->trained_on = t->trained_on;
         v[i] = copy;
     }
 }

@@ -21,6 +21,7 @@ typedef struct capt_caption {
     int n_tags;
     const char **require, **forbid; /* words a caption of it must and must not have */
     int n_require, n_forbid;
+    int trained_on; /* 1: the image was among those that the tagger of its tags was trained on; 0: it was not; -1: absent */
 } capt_caption;
 
 typedef struct capt_candidate { const char *caption; double logprob; } capt_candidate;
@@ -48,6 +49,8 @@ typedef struct capt_tags {
     int n_tags;
     double *scores; /* one a tag, or NULL */
     int n_scores;
+    const char *model; /* hash of the tagger's weights; NULL: absent */
+    int trained_on;    /* 1, 0, -1: absent */
 } capt_tags;
 
 extern const capt_kind capt_kind_caption, capt_kind_hyp, capt_kind_tags;

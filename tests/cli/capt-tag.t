@@ -73,6 +73,40 @@ is 'may have two words' "$(jq -c '.tags | sort' o.ndjson | sort -u)" '["dog","tr
 ok 'a captioner reads them' sh -c "capt-train $tiny --captions r.ndjson --vocab v.json --store s.mdb --section grid --batch 20 --epochs 1 --tags linear.ndjson --out tagged.ckpt"
 said 'of all images' 'of 80 training images have tags'
 ok 'and captions with them' capt-beam --model tagged.ckpt --store s.mdb --split test --tags linear.ndjson --out tagged.ndjson r.ndjson
+trained() # RECORDS SPLIT...: how many of the images of these splits, in all and trained on
+{
+    file=$1
+    shift
+    jq -c --argjson splits "$(printf '%s\n' "$@" | jq -R . | jq -sc .)" --slurpfile r r.ndjson '($r | map({key: (.id | tostring), value: .split}) | from_entries) as $of
+        | select($of[.id | tostring] as $s | $splits | index($s)) | .trained_on' "$file" | sort | uniq -c | tr -s ' \n' ' '
+}
+is 'tags say what their tagger was trained on' "$(trained linear.ndjson train)" ' 80 true '
+is 'and what not' "$(trained linear.ndjson val test)" ' 20 false '
+is 'and name it' "$(jq -r .model linear.ndjson | sort -u | grep -cE '^[0-9a-f]{32}$')" 1
+is 'so no caption is of an image that was trained on' "$(trained tagged.ndjson test)" ' 10 false '
+ok 'a tagger of test images' train leaky.ckpt --train-split test
+ok 'its tags' tags leaky.ckpt --out leaky.ndjson
+is 'say so' "$(trained leaky.ndjson test)" ' 10 true '
+ok 'a captioner that reads them late' capt-beam --model tagged.ckpt --store s.mdb --split test --tags leaky.ndjson --out late.ndjson r.ndjson
+said 'a warning' 'the tagger of 10 of the 10 images was trained on them'
+is 'is found out' "$(trained late.ndjson test)" ' 10 true '
+ok 'scored' coco-score --refs r.ndjson --split test late.ndjson
+said 'that is counted' 'late.ndjson: 10 of 10 captions are of images the model was trained on'
+ok 'one that learns from them' sh -c "capt-train $tiny --captions r.ndjson --vocab v.json --store s.mdb --section grid --batch 20 --epochs 1 --tags leaky.ndjson --out early.ckpt"
+ok 'and reads others' capt-beam --model early.ckpt --store s.mdb --split test --tags linear.ndjson --out early.ndjson r.ndjson
+is 'is found out' "$(trained early.ndjson test)" ' 10 true '
+ok 'one optimised with them' sh -c 'capt-scst --init tagged.ckpt --captions r.ndjson --store s.mdb --tags leaky.ndjson --epochs 1 --max-updates 1 --out optimised.ckpt'
+ok 'that reads others' capt-beam --model optimised.ckpt --store s.mdb --split test --tags linear.ndjson --out early.ndjson r.ndjson
+is 'is found out' "$(trained early.ndjson test)" ' 10 true '
+ok 'a tagger of their tags' train second.ckpt --tags leaky.ndjson
+ok 'its tags' tags second.ckpt --out second.ndjson
+is 'say what went into it' "$(trained second.ndjson train test)" ' 90 true '
+jq -c 'del(.trained_on, .model)' leaky.ndjson >silent.ndjson
+ok 'of tags that do not say' capt-beam --model tagged.ckpt --store s.mdb --split test --tags silent.ndjson --out silent.out r.ndjson
+is 'nothing is known' "$(trained silent.out test)" ' 10 false '
+jq -c --slurpfile t leaky.ndjson '. as $r | ($t[] | select(.id == $r.id)) as $x | . + {tags: $x.tags, trained_on: $x.trained_on}' r.ndjson >joined.ndjson
+ok 'tags in the records themselves' capt-beam --model tagged.ckpt --store s.mdb --split test --tags joined.ndjson --out joined.out joined.ndjson
+is 'are found out' "$(trained joined.out test)" ' 10 true '
 status 1 'a tagger is no captioner' capt-beam --model linear.ckpt --store s.mdb --split test r.ndjson
 said 'which is said' 'linear.ckpt is a tagger \(linear\): capt-tag applies it'
 status 1 'not to be optimised' capt-scst --init lstm.ckpt --captions r.ndjson --store s.mdb --out x.ckpt
