@@ -243,7 +243,7 @@ static void adjust_row(search *s, const hyp *h)
     const capt_vocab *v = s->vocab;
     int32_t never[3] = {capt_vocab_pad(v), capt_vocab_bos(v), o->allow_unk ? -1 : capt_vocab_unk(v)}, eos = capt_vocab_eos(v), bos = capt_vocab_bos(v);
     int last = h->n < o->min_words;
-    for (int j = 0; j < 3; j++) {
+    for (int j = 0; j < 3 && !o->allow_all; j++) {
         int seen = never[j] < 0 || never[j] == eos;
         for (int i = 0; i < j; i++)
             seen |= never[i] == never[j];

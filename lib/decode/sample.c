@@ -149,7 +149,7 @@ int capt_sample_run(capt_scorer *sc, const capt_input *in, const capt_sample_opt
     const capt_vocab *v = sc->vocab;
     draw d = {.s = sc, .o = o, .V = capt_vocab_size(v)};
     int32_t bos = capt_vocab_bos(v), eos = capt_vocab_eos(v), special[3] = {capt_vocab_pad(v), bos, o->allow_unk ? -1 : capt_vocab_unk(v)};
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3 && !o->allow_all; i++)
         if (special[i] >= 0 && special[i] != eos && (i == 0 || special[i] != special[0]) && (i < 2 || special[2] != special[1]))
             d.ban[d.n_ban++] = special[i];
     sc->detail = o->detail;

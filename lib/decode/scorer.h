@@ -62,7 +62,8 @@ typedef struct capt_beam_opts {
     double length_penalty; /* captions are ranked by score / L^x, L = words + 1; 0: by score, as M2 does */
     int wu;                /* 1: by score / ((5+L)/6)^x instead (Wu et al. 2016, eq. 14) */
     int min_words;         /* EOS is not chosen before */
-    int allow_unk;
+    int allow_unk;         /* the unknown word may be written */
+    int allow_all;         /* so may padding and BOS: the whole distribution, which a gradient of log-probabilities is of */
     int no_repeat;         /* 1: no word twice running */
     int ngram;             /* N: no N words in a row twice; 0: they may */
     double ngram_penalty;  /* each earlier occurrence costs so much instead of forbidding; 0: forbidden */
@@ -83,7 +84,7 @@ typedef struct capt_sample_opts {
     int n;              /* samples an image */
     double temperature;
     int max_t;          /* words and EOS; 0: the scorer's */
-    int allow_unk;
+    int allow_unk, allow_all; /* as in capt_beam_opts */
     int top_k;          /* draw from the k likeliest words only; 0: from all (Fan et al. 2018) */
     double top_p;       /* and only from the fewest of these that have this much of their probability together; 0 and 1: all (Holtzman et al. 2020) */
     uint64_t seed;

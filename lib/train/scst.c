@@ -24,10 +24,15 @@ void capt_advantage_loo(const double *reward, int n, double *a)
         a[i] = n > 1 ? reward[i] - (sum - reward[i]) / (n - 1) : reward[i];
 }
 
+/* Its words; padding and BOS, which a text does not show, as the unknown word: nobody else says them either, and they must not come free. */
 static char *text_of(const capt_vocab *v, const capt_found *f)
 {
     capt_str text = {0};
-    capt_vocab_decode(v, f->ids, f->n, &text);
+    int32_t *ids = capt_alloc(((size_t)f->n + 1) * sizeof *ids), unk = capt_vocab_unk(v);
+    for (int t = 0; t < f->n; t++)
+        ids[t] = unk >= 0 && (f->ids[t] == capt_vocab_pad(v) || f->ids[t] == capt_vocab_bos(v)) ? unk : f->ids[t];
+    capt_vocab_decode(v, ids, f->n, &text);
+    free(ids);
     return text.s ? text.s : capt_strdup("");
 }
 
@@ -65,9 +70,10 @@ int capt_scst_pass(capt_ctx *c, capt_model *m, capt_encoder *encoder, capt_score
     int32_t *row_image = capt_alloc(rows * sizeof *row_image), *tokens = NULL, *targets = NULL;
     capt_real *weights = NULL;
     uint64_t seed = o->seed * 0x9e3779b97f4a7c15u + (uint64_t)step;
-    /* the unknown word too: where samples never have it, its probability, which the gradient knows, is held by nothing and grows until it is most of all */
-    capt_beam_opts beam = {.beam = n, .nbest = n, .max_t = o->max_t, .allow_unk = 1};
-    capt_sample_opts draws = {.n = n, .temperature = o->temperature, .max_t = o->max_t, .allow_unk = 1, .seed = seed};
+    /* Padding, BOS and the unknown word too: where samples never have a word, its probability, which the gradient knows, is held by nothing. Adam makes steps of full
+     * size of the smallest gradient, so the word wanders until it has most of the probability. */
+    capt_beam_opts beam = {.beam = n, .nbest = n, .max_t = o->max_t, .allow_all = 1};
+    capt_sample_opts draws = {.n = n, .temperature = o->temperature, .max_t = o->max_t, .allow_all = 1, .seed = seed};
     int mean = o->baseline == CAPT_BASELINE_BEAM_MEAN;
     if (mean ? capt_beam_run(s, in, &beam, found, err) : capt_sample_run(s, in, &draws, id_hash, found, err))
         goto end;
