@@ -184,8 +184,43 @@ static const char *looks_at(const job *j, size_t i)
     return !strcmp(section, "regions") ? "regions" : NULL;
 }
 
+/* The boxes of the image's regions as shares of its picture, where a store tells both. NULL: it does not. */
+static json_t *boxes_in(const capt_inlet *in, const capt_id *id)
+{
+    capt_err err = CAPT_ERR_INIT;
+    capt_feature f;
+    if (!in->store || capt_store_get(in->store, id, &f, &err) != 1)
+        return NULL;
+    const capt_section *boxes = capt_feature_section(&f, "boxes"), *size = capt_feature_section(&f, "size"), *regions = capt_feature_section(&f, "regions");
+    if (!boxes || !size || !regions || boxes->dim != 4 || boxes->rows != regions->rows || size->rows != 1 || size->dim != 2)
+        return NULL;
+    float *x = capt_alloc(4 * (size_t)boxes->rows * sizeof *x), whole[2];
+    capt_feature_to_f32(boxes, x);
+    capt_feature_to_f32(size, whole);
+    json_t *a = whole[0] > 0 && whole[1] > 0 ? json_array() : NULL;
+    for (int i = 0; a && i < 4 * boxes->rows; i++)
+        json_array_append_new(a, json_real(round(1e5 * (double)x[i] / (double)whole[i % 2]) / 1e5));
+    free(x);
+    return a;
+}
+
+/* Where all models look at the same regions: their boxes */
+static json_t *boxes_of(const job *j, const capt_id *id)
+{
+    json_t *a = boxes_in(&j->in[0], id);
+    for (size_t i = 1; i < j->n && a; i++) {
+        json_t *b = boxes_in(&j->in[i], id);
+        if (!b || !json_equal(a, b)) {
+            json_decref(a);
+            a = NULL;
+        }
+        json_decref(b);
+    }
+    return a;
+}
+
 /* The tokens of f with what is known of each. */
-static void put_detail(const job *j, json_t *o, const capt_found *f)
+static void put_detail(const job *j, const capt_id *id, json_t *o, const capt_found *f)
 {
     const capt_vocab *v = j->scorer->vocab;
     json_t *tokens = json_array(), *p = json_array(), *a = f->attention ? json_array() : NULL;
@@ -205,6 +240,9 @@ static void put_detail(const job *j, json_t *o, const capt_found *f)
             on = looks_at(j, i) && !strcmp(looks_at(j, i), on) ? on : NULL;
         if (on)
             json_object_set_new(o, "attention_on", json_string(on));
+        json_t *boxes = on && !strcmp(on, "regions") ? boxes_of(j, id) : NULL;
+        if (boxes)
+            json_object_set_new(o, "attention_boxes", boxes);
     }
 }
 
@@ -222,7 +260,7 @@ static int write_record(job *j, const capt_caption *rec, const capt_found *f, in
             json_object_set_new(o, "model", json_string(j->name));
             json_object_set_new(o, "trained_on", json_boolean(seen_in_training(j, rec)));
             if (f[k].word)
-                put_detail(j, o, &f[k]);
+                put_detail(j, &rec->id, o, &f[k]);
             if (j->results)
                 json_array_append_new(j->results, json_pack("{s:o, s:s}", "image_id", capt_id_json(&rec->id), "caption", text));
         }

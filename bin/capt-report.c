@@ -74,7 +74,7 @@ static const char style[] =
     ".seen{grid-column:1/-1;display:grid;grid-template-columns:minmax(0,15rem) minmax(0,1fr);gap:.6rem 1.2rem}@media(max-width:40rem){.seen{grid-template-columns:minmax(0,1fr)}}\n"
     ".photo{height:14rem;background:var(--p) center/contain no-repeat}.heat+.heat{margin-top:.8rem}.heat{display:grid;gap:.7rem .5rem;grid-template-columns:repeat(auto-fill,minmax(6.6rem,1fr))}\n"
     ".heat b{grid-column:1/-1}.heat p{text-align:center;font-size:.85rem;line-height:1.2;margin:.2rem 0 0}.map{position:relative;aspect-ratio:1;overflow:hidden;border-radius:4px;background:var(--p) center/cover}\n"
-    ".map.whole{background-size:100% 100%}.map.rows{aspect-ratio:3;background:var(--page);color:#2f6fde}.map svg{position:absolute;inset:0;height:100%}.photo,.map{-webkit-print-color-adjust:exact;print-color-adjust:exact}\n"
+    ".map.whole{background-size:100% 100%}.map.boxes{color:#ffc400}.map.rows{aspect-ratio:3;background:var(--page);color:#2f6fde}.map svg{position:absolute;inset:0;height:100%}.photo,.map{-webkit-print-color-adjust:exact;print-color-adjust:exact}\n"
     ".warn{color:#b3261e;font-weight:700}@media(prefers-color-scheme:dark){.warn{color:#ff8a80}}\n"
     "svg{display:block;width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:currentColor}.grid{stroke:var(--rule);fill:none}\n"
     ".line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}path.r0{stroke:#2f6fde}path.r1{stroke:#d9601a}path.r2{stroke:#2a9461}path.r3{stroke:#a5489c}path.r4{stroke:#8a7a12}path.r5{stroke:#c23b4b}\n"
@@ -206,7 +206,7 @@ static void put_maps(work *w, size_t i, const capt_id *id)
         capt_str_puts(&w->s, "</b>\n");
     }
     for (int t = 0; t < h->n_tokens; t++) {
-        capt_str_printf(&w->s, "<div><div class=\"map%s\">", on == CAPT_HEAT_CROP ? "" : on == CAPT_HEAT_PICTURE ? " whole" : " rows");
+        capt_str_printf(&w->s, "<div><div class=\"map%s\">", on == CAPT_HEAT_CROP ? "" : on == CAPT_HEAT_PICTURE ? " whole" : on == CAPT_HEAT_BOXES ? " whole boxes" : " rows");
         capt_heat_svg(&w->s, h, t);
         capt_str_puts(&w->s, "</div><p>");
         capt_heat_word(&w->s, h->tokens[t]);

@@ -40,6 +40,8 @@ static const capt_field hyp_fields[] = {
     {"attention_rows", CAPT_T_INT, 0, AT(capt_hyp, attention_rows), 0, 0, 0, NULL, "Feature rows of the image: a grid's cells row by row, or regions."},
     {"attention_on", CAPT_T_STR, 0, AT(capt_hyp, attention_on), 0, 100, 0, NULL,
      "What the rows are: crop, cells of a square grid over the picture's middle square; picture, over all of it; regions."},
+    {"attention_boxes", CAPT_T_NUMS, 0, AT(capt_hyp, attention_boxes), AT(capt_hyp, n_attention_boxes), 0, CAPT_ATTENTION_MAX, NULL,
+     "Where the image's regions are, the first of the rows: x1, y1, x2, y2 of each as shares of the picture's width and height."},
     {"candidates", CAPT_T_OBJS, 0, AT(capt_hyp, candidates), AT(capt_hyp, n_candidates), 0, CAPT_CANDIDATES_MAX, &candidate_kind,
      "The n best, best first, or the samples in order."},
     {0}};

@@ -39,6 +39,8 @@ typedef struct capt_hyp {
     int n_attention;
     int64_t attention_rows;
     const char *attention_on; /* "crop", "picture", "regions"; NULL: absent */
+    double *attention_boxes; /* (n/4,4) x1 y1 x2 y2 of the image's own regions, the first of its rows, as shares of width and height; NULL: absent */
+    int n_attention_boxes;
     capt_candidate *candidates; /* n-best or samples; NULL: absent */
     int n_candidates;
 } capt_hyp;

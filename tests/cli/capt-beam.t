@@ -114,6 +114,23 @@ ok '--attention' capt-beam --model at.ckpt --store s.mdb --attention t.ndjson
 is 'says what the rows are' "$(jq -rs 'map(.attention_on) | unique | join(" ")' "$OUT")" crop
 holds 'adds up' 'all(.attention_rows as $s | (.attention | length) == $s * (.tokens | length) and (((.attention | add) - (.tokens | length)) | fabs) < 0.01)'
 ok 'a captioner of another kind in an ensemble' capt-beam --model a.ckpt --model at.ckpt --store s.mdb --attention t.ndjson
+python3 - <<'P' # three regions an image, one of the first: a store that tells where they are
+import base64, json, struct
+with open("r.tsv", "w") as f:
+    for k, line in enumerate(open("r.ndjson")):
+        n = 1 if k == 0 else 3
+        boxes = [0, 0, 24, 12, 24, 12, 48, 36, 12, 6, 36, 30][: 4 * n]
+        code = lambda x: base64.b64encode(struct.pack("<%df" % len(x), *x)).decode()
+        f.write("%s\t48\t36\t%d\t%s\t%s\n" % (json.loads(line)["id"], n, code(boxes), code([(k * 7 + i) % 5 - 2 for i in range(4 * n)])))
+P
+ok 'regions with boxes' vinvl-import --quiet --format butd-tsv --dim 4 --dtype f32 --store regions.mdb r.tsv
+capt-train --model updown --set width=16 --set embed=8 --set attention=8 --set feature_rows=4 --captions r.ndjson --vocab v.json --store regions.mdb --section regions \
+    --epochs 1 --batch 20 --quiet --out ud.ckpt
+ok 'their attention' capt-beam --model ud.ckpt --store regions.mdb --attention --split all r.ndjson
+holds 'comes with the boxes as shares of the picture' '(.[0] | .attention_rows == 4 and .attention_boxes == [0, 0, 0.5, 0.33333]) and
+    all(.[1:][]; .attention_on == "regions" and .attention_boxes == [0, 0, 0.5, 0.33333, 0.5, 0.33333, 1, 1, 0.25, 0.16667, 0.75, 0.83333])'
+ok 'of an ensemble' capt-beam --model ud.ckpt --model ud.ckpt --store regions.mdb --attention t.ndjson
+holds 'over the same regions, too' 'all(.attention_boxes | length == 12)'
 ok '--attention of one with an image token a row' beam --attention t.ndjson
 holds 'adds up, too' 'all(.attention_rows == 16 and (((.attention | add) - (.tokens | length)) | fabs) < 0.01)'
 capt-train --model show-tell --set width=16 --set embed=16 --captions r.ndjson --vocab v.json --store s.mdb --section global --epochs 1 --batch 20 --quiet --out st.ckpt

@@ -162,6 +162,10 @@ cat >seen.ndjson <<'EOF'
 {"id":2,"caption":"x","tokens":["x","##yz"],"attention":[0.5,0.25,0.25,0,0,1],"attention_rows":3,"attention_on":"regions"}
 {"id":3,"caption":"y","tokens":["y"],"attention":[1,2,3],"attention_rows":4,"attention_on":"crop"}
 EOF
+cat >boxes.ndjson <<'EOF'
+{"id":1,"caption":"a dog","tokens":["a","dog"],"attention":[0.25,0.75,0,0.5,0.25,0.25],"attention_rows":3,"attention_on":"regions","attention_boxes":[0,0,0.5,0.5,0.25,0.1,1.01,0.9]}
+{"id":2,"caption":"x","tokens":["x"],"attention":[0.5,0.5],"attention_rows":2,"attention_on":"regions","attention_boxes":[0,0,0.5]}
+EOF
 ok 'attention' capt-report --refs refs.ndjson --images images --out seen.html seen.ndjson
 is 'a picture a word' "$(grep -c '<div class="map' seen.html)" 4
 is 'records whose numbers do not fit have none' "$(grep -c '<figure class="seen"' seen.html)" 2
@@ -170,6 +174,10 @@ has 'the others by what they lack' '<path fill="#6b6f76" fill-opacity="0.40" d="
 has 'rows are bars' '<path fill="currentColor" d="M0 12h.8v-12.00h-.8zM1 12h.8v-6.00h-.8zM2 12h.8v-6.00h-.8z"/></svg></div><p>x</p>' seen.html
 has 'a piece of a word' '<p>yz</p>' seen.html
 is 'the picture is there once' "$(grep -o 'images/a.jpg\|a\.jpg&#39;' seen.html | sort | uniq -c | sed 's/^ *//' | head -n 1)" '1 images/a.jpg'
+ok 'attention on boxes' capt-report --refs refs.ndjson --images images --out boxes.html boxes.ndjson
+has 'all but the strongest region is covered, the outlines by their strength' '<div class="map whole boxes"><svg viewBox="0 0 1000 1000" preserveAspectRatio="none" shape-rendering="crispEdges" role="img" aria-label="a: at most 75% on one of 3"><title>at most 75% on one of 3</title><path fill="#6b6f76" fill-opacity="0.80" fill-rule="evenodd" d="M0 0H1000V1000H0zM250 100H1000V900H250z"/><path fill="none" stroke="currentColor" stroke-width="2" vector-effect="non-scaling-stroke" stroke-opacity="0.33" d="M0 0H500V500H0z"/><path fill="none" stroke="currentColor" stroke-width="2" vector-effect="non-scaling-stroke" stroke-opacity="1.00" d="M250 100H1000V900H250z"/></svg></div><p>a</p>' boxes.html
+has 'of each word' 'd="M0 0H1000V1000H0zM0 0H500V500H0z"/>' boxes.html
+has 'boxes that do not fit are none' '<div class="map rows">' boxes.html
 ok '--maps' capt-report --refs refs.ndjson --images images --maps 1 --out one.html seen.ndjson
 is 'of the first only' "$(grep -c '<figure class="seen"' one.html)" 1
 ok '--maps 0' capt-report --refs refs.ndjson --images images --maps 0 --out none.html seen.ndjson
