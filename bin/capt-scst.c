@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "common/clip.h"
+#include "common/corpus.h"
 #include "common/run.h"
 #include "common/tags.h"
 #include "data/dataset.h"
@@ -77,8 +78,7 @@ enum { M2 = 1 }; /* compat: beam-mean, no end in the reward, document frequencie
 typedef struct job {
     capt_prog *p;
     capt_session s;
-    capt_captions *records, *tags; /* tags: of --tags */
-    capt_picked train, val;
+    prog_corpus of;
     capt_inlet in;
     capt_model *m;
     capt_dataset *data;
@@ -99,9 +99,9 @@ typedef struct job {
 static int prepare_reward(job *j)
 {
     capt_err *err = &j->p->err;
-    size_t n = j->train.n, total = 0;
+    size_t n = j->of.train.n, total = 0;
     for (size_t i = 0; i < n; i++)
-        total += (size_t)j->train.v[i]->n_captions;
+        total += (size_t)j->of.train.v[i]->n_captions;
     capt_arena *a = capt_arena_new(1 << 20);
     const char **text = capt_alloc((total + 1) * sizeof *text), **lines = NULL;
     size_t *at = capt_alloc((n + 1) * sizeof *at), k = 0;
@@ -109,14 +109,14 @@ static int prepare_reward(job *j)
     j->place = capt_idmap_new();
     for (size_t i = 0; i < n; i++) {
         at[i] = k;
-        capt_idmap_add(j->place, &j->train.v[i]->id, (int64_t)i);
-        for (int c = 0; c < j->train.v[i]->n_captions; c++)
-            text[k++] = j->train.v[i]->captions[c];
+        capt_idmap_add(j->place, &j->of.train.v[i]->id, (int64_t)i);
+        for (int c = 0; c < j->of.train.v[i]->n_captions; c++)
+            text[k++] = j->of.train.v[i]->captions[c];
     }
     at[n] = k;
     int rc = capt_ptb_lines(text, total, a, &lines, NULL, err);
     if (!rc) {
-        capt_refs_hash(j->train.v, n, lines, at, source);
+        capt_refs_hash(j->of.train.v, n, lines, at, source);
         if (!df_path && compat == M2) { /* each caption counts as an image */
             size_t *each = capt_alloc((total + 1) * sizeof *each);
             for (size_t i = 0; i <= total; i++)
@@ -209,9 +209,9 @@ static int validate(job *j, int64_t epoch, double *cider)
 {
     char *sample = NULL;
     *cider = 0;
-    if (!j->val.n)
+    if (!j->of.val.n)
         return 0;
-    if (capt_validate_cider(j->scorer, j->in.source, j->val.v, j->val.n, 32, 1, capt_prog_stopping, cider, &sample, &j->p->err))
+    if (capt_validate_cider(j->scorer, j->in.source, j->of.val.v, j->of.val.n, 32, 1, capt_prog_stopping, cider, &sample, &j->p->err))
         return -1;
     char when[32] = "before training";
     if (epoch >= 0)
@@ -248,7 +248,7 @@ static int one_update(job *j, const capt_batch *b, const capt_schedule *sch, cap
 static int judge(job *j, double cider)
 {
     capt_run_state *st = &j->run.state;
-    if (!j->val.n || (!checks && schedule != CAPT_SCHEDULE_PLATEAU))
+    if (!j->of.val.n || (!checks && schedule != CAPT_SCHEDULE_PLATEAU))
         return 0;
     int better = capt_run_judge(&j->run, j->m, cider);
     capt_run_plateau(&j->run, patience, lr_factor);
@@ -262,18 +262,6 @@ static int judge(job *j, double cider)
     return 1;
 }
 
-/* validate; a signal in the middle of it leaves a state that begins with it. */
-static int checked(job *j, int64_t epoch, double *cider)
-{
-    capt_err *err = &j->p->err;
-    int rc = validate(j, epoch, cider);
-    if (rc && err->code == CAPT_ESTOP) {
-        *err = (capt_err)CAPT_ERR_INIT;
-        return capt_run_after_update(&j->run, j->m);
-    }
-    return rc;
-}
-
 static int train(job *j)
 {
     capt_prog *p = j->p;
@@ -285,7 +273,7 @@ static int train(job *j)
     double cider = 0;
     int rc = 0, stop = 0;
     if (st->step == 0)
-        rc = checked(j, -1, &cider) || judge(j, cider) < 0 ? -1 : 0;
+        rc = capt_run_checked(&j->run, j->m, validate(j, -1, &cider)) || judge(j, cider) < 0 ? -1 : 0;
     if (!rc && st->index > per_epoch)
         rc = capt_fail(&p->err, CAPT_EDATA, "%s: batch %lld of an epoch of %lld", j->run.part, (long long)st->index, (long long)per_epoch);
     capt_loader *l = rc ? NULL : capt_loader_new(j->data, (int)batch, st->epoch, st->index, (int)load_threads, &p->err);
@@ -296,7 +284,7 @@ static int train(job *j)
     rc = rc || !l ? -1 : 0;
     while (!rc && !stop && (st->step < end || st->index == per_epoch)) {
         if (st->index == per_epoch) { /* an epoch is trained but not yet judged: here a stopped run goes on, too */
-            rc = checked(j, st->epoch, &cider);
+            rc = capt_run_checked(&j->run, j->m, validate(j, st->epoch, &cider));
             if (rc)
                 break;
             st->index = 0;
@@ -332,36 +320,21 @@ static int train(job *j)
     return rc;
 }
 
-/* What decides the rewards, beside the weights and features. */
-static json_t *input_hashes(const job *j)
-{
-    char split[33], text[33];
-    capt_split_hash(j->records->v, j->records->n, split);
-    capt_hasher *h = capt_hasher_new();
-    for (size_t i = 0; i < j->train.n; i++)
-        for (int k = 0; k < j->train.v[i]->n_captions; k++)
-            capt_hasher_add(h, j->train.v[i]->captions[k], strlen(j->train.v[i]->captions[k]) + 1);
-    capt_hasher_end(h, text);
-    return json_pack("{s:s, s:s}", "split", split, "captions", text);
-}
-
 static int prepare(job *j)
 {
     capt_prog *p = j->p;
     capt_err *err = &p->err;
-    json_t *inputs = input_hashes(j);
+    json_t *inputs = prog_corpus_inputs(&j->of);
     char df[33];
     int bad = capt_run_inputs(inputs, store_path, init, encoder_path, err) || (df_path && capt_hash_file(df_path, df, err));
     if (df_path && !bad)
         json_object_set_new(inputs, "df", json_string(df));
-    if (tags_path)
-        prog_tags_input(inputs, &j->train, &j->val);
     if (bad) {
         json_decref(inputs);
         return -1;
     }
     if (clipscore_weight > 0) {
-        j->clip = prog_clip_open(p, j->s.pool, clip_images ? clip_images : images, clip_weights, clip_bpe, j->train.v, j->train.n, 0);
+        j->clip = prog_clip_open(p, j->s.pool, clip_images ? clip_images : images, clip_weights, clip_bpe, j->of.train.v, j->of.train.n, 0);
         if (!j->clip) {
             json_decref(inputs);
             return -1;
@@ -383,22 +356,22 @@ static int prepare(job *j)
     if (prog_tags_fit(p, tags_path, m, init) || open_inputs(j) || prepare_reward(j))
         return -1;
     capt_source_read_tags(j->in.source, m->vocab, m->tag_t);
-    if (tags_path && (prog_tags_note(p, "training ", &j->train, m) || prog_tags_note(p, "validation ", &j->val, m)))
+    if (tags_path && (prog_tags_note(p, "training ", &j->of.train, m) || prog_tags_note(p, "validation ", &j->of.val, m)))
         return -1;
     if (fresh) {
         if (encoder_path && capt_checkpoint_past(encoder_path, m, err))
             return -1;
-        capt_run_trains_on(m, &j->train);
+        capt_run_trains_on(m, &j->of.train);
         capt_inlet_past(&j->in, m);
         if (m->tag_t)
-            prog_tags_past(m, j->tags, j->records);
+            prog_tags_past(m, j->of.tags, j->of.records);
         if (capt_run_stamp(&j->run, m, &j->s))
             return -1;
     }
     if (capt_run_trains(p, m, tune_encoder, tune_stages, recompute, encoder_lr / lr))
         return -1;
     capt_dataset_opts d = {.words = m->max_t, .seed = (uint64_t)p->seed};
-    j->data = capt_dataset_new(j->train.v, j->train.n, m->vocab, j->in.source, &d, err);
+    j->data = capt_dataset_new(j->of.train.v, j->of.train.n, m->vocab, j->in.source, &d, err);
     j->c = j->data ? capt_ctx_new(j->s.be, j->s.compute, err) : NULL;
     j->scorer = j->c ? capt_scorer_model(m, j->in.encoder, err) : NULL;
     if (!j->scorer)
@@ -407,7 +380,7 @@ static int prepare(job *j)
     char scale[64] = "";
     if (j->clip)
         snprintf(scale, sizeof scale, ", and %g times CLIPScore (clip:%.8s)", clipscore_weight, prog_clip_id(j->clip));
-    capt_prog_note(p, "%zu training images, %zu validation images; reward CIDEr-D over %llu images' captions, the end of a sentence %s%s", j->train.n, j->val.n,
+    capt_prog_note(p, "%zu training images, %zu validation images; reward CIDEr-D over %llu images' captions, the end of a sentence %s%s", j->of.train.n, j->of.val.n,
                    (unsigned long long)capt_df_images(j->df), no_eos ? "left out" : "counted", scale);
     return 0;
 }
@@ -435,28 +408,13 @@ static int run(capt_prog *p)
     job j = {.p = p};
     capt_inlet_init(&j.in);
     capt_prog_catch();
-    int rc = -1;
-    capt_read_opts ro = {.require_captions = 0};
-    if (capt_session_open(&j.s, p, compute) || capt_captions_read(&captions, 1, &ro, &j.records, &p->err))
-        goto end;
-    j.train = capt_pick(j.records, train_split, 1);
-    j.val = capt_pick(j.records, val_split, 0);
-    if (!j.train.n) {
-        capt_fail(&p->err, CAPT_EDATA, "%s has no record of split %s", captions, train_split);
-        goto end;
-    }
-    if (tags_path) {
-        j.tags = prog_tags_open(p, tags_path, j.records);
-        if (!j.tags)
-            goto end;
-        capt_captions_retag(j.tags, j.train.v, j.train.n);
-        capt_captions_retag(j.tags, j.val.v, j.val.n);
-    }
-    rc = prepare(&j) || train(&j) || capt_run_finish(&j.run, j.m) ? -1 : 0;
-end:
-    for (size_t i = 0; j.refs && i < j.train.n; i++)
+    int rc = capt_session_open(&j.s, p, compute) || prog_corpus_open(&j.of, p, captions, tags_path, train_split, val_split) || prepare(&j) || train(&j) ||
+                     capt_run_finish(&j.run, j.m)
+                 ? -1
+                 : 0;
+    for (size_t i = 0; j.refs && i < j.of.train.n; i++)
         capt_cider_refs_free(j.refs[i]);
-    for (size_t i = 0; j.bleu && i < j.train.n; i++)
+    for (size_t i = 0; j.bleu && i < j.of.train.n; i++)
         capt_bleu_refs_free(j.bleu[i]);
     free(j.refs);
     free(j.bleu);
@@ -471,10 +429,7 @@ end:
     capt_model_free(j.m);
     capt_inlet_close(&j.in);
     capt_run_close(&j.run);
-    free(j.train.v);
-    free(j.val.v);
-    capt_captions_free(j.tags);
-    capt_captions_free(j.records);
+    prog_corpus_close(&j.of);
     capt_session_close(&j.s);
     return rc;
 }

@@ -5,11 +5,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "common/corpus.h"
 #include "common/run.h"
 #include "common/tags.h"
 #include "data/dataset.h"
-#include "text/nouns.h"
-#include "text/ptb.h"
+#include "data/tagset.h"
 #include "train/optim.h"
 #include "train/schedule.h"
 #include "train/tagger.h"
@@ -57,8 +57,7 @@ static const capt_opt options[] = {
 typedef struct job {
     capt_prog *p;
     capt_session s;
-    capt_captions *records, *tags;
-    capt_picked train, val;
+    prog_corpus of; /* when tagging, val are the images */
     capt_arena *a; /* the records trained on: without captions, with their tags */
     capt_inlet in;
     capt_model *m;
@@ -69,28 +68,6 @@ typedef struct job {
     capt_run run;
 } job;
 
-/* ---- which tags there are ---- */
-
-typedef struct named { const char *text; int64_t count; } named;
-typedef struct names { CAPT_VEC(named) v; json_t *place; } names; /* place: text -> index */
-
-static void count_name(names *n, const char *text, int64_t times)
-{
-    json_t *at = json_object_get(n->place, text);
-    if (!at) {
-        at = json_integer((json_int_t)n->v.n);
-        json_object_set_new(n->place, text, at);
-        capt_vec_push(&n->v, ((named){text, 0}));
-    }
-    n->v.v[json_integer_value(at)].count += times;
-}
-
-static int frequent_first(const void *a, const void *b)
-{
-    const named *x = a, *y = b;
-    return x->count != y->count ? (x->count < y->count) - (x->count > y->count) : strcmp(x->text, y->text);
-}
-
 static int has_tags(const capt_picked *recs)
 {
     for (size_t i = 0; i < recs->n; i++)
@@ -99,106 +76,17 @@ static int has_tags(const capt_picked *recs)
     return 0;
 }
 
-/* Token lines of all captions of recs; at[i] is the first of record i. */
-static int caption_lines(job *j, const capt_picked *recs, const char ***lines, size_t **at)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < recs->n; i++)
-        total += (size_t)recs->v[i]->n_captions;
-    const char **text = capt_alloc((total + 1) * sizeof *text);
-    *at = capt_arena_alloc(j->a, (recs->n + 1) * sizeof **at);
-    total = 0;
-    for (size_t i = 0; i < recs->n; i++) {
-        (*at)[i] = total;
-        for (int k = 0; k < recs->v[i]->n_captions; k++)
-            text[total++] = recs->v[i]->captions[k];
-    }
-    (*at)[recs->n] = total;
-    int rc = capt_ptb_lines(text, total, j->a, lines, NULL, &j->p->err);
-    free(text);
-    return rc;
-}
-
-/* The tags of records become those of `place` that their captions mention, each once, in the order they are met. */
-static int tag_by_words(job *j, capt_picked *recs, const json_t *place)
-{
-    const char **lines;
-    size_t *at;
-    if (caption_lines(j, recs, &lines, &at))
-        return -1;
-    for (size_t i = 0; i < recs->n; i++) {
-        capt_caption *copy = capt_arena_alloc(j->a, sizeof *copy);
-        const char *tag[CAPT_TAGS_MAX] = {NULL};
-        int n = 0;
-        for (size_t k = at[i]; k < at[i + 1]; k++)
-            for (const char *p = lines[k]; *p; p += strcspn(p, " "), p += *p == ' ') {
-                const char *word = capt_arena_strndup(j->a, p, strcspn(p, " "));
-                int seen = !json_object_get(place, word);
-                for (int t = 0; t < n && !seen; t++)
-                    seen = !strcmp(tag[t], word);
-                if (!seen && n < CAPT_TAGS_MAX)
-                    tag[n++] = word;
-            }
-        *copy = *recs->v[i];
-        copy->tags = capt_arena_alloc(j->a, ((size_t)n + 1) * sizeof *copy->tags);
-        memcpy(copy->tags, tag, (size_t)n * sizeof *tag);
-        copy->n_tags = n;
-        recs->v[i] = copy;
-    }
-    return 0;
-}
-
-/* The data set has no use for captions: copies without. */
-static void drop_captions(job *j, capt_picked *recs)
-{
-    for (size_t i = 0; i < recs->n; i++) {
-        capt_caption *copy = capt_arena_alloc(j->a, sizeof *copy);
-        *copy = *recs->v[i];
-        copy->captions = NULL;
-        copy->n_captions = 0;
-        recs->v[i] = copy;
-    }
-}
-
-/* The vocabulary of tags, the most frequent first; records get the tags to be trained on. */
+/* The vocabulary of tags; records get the tags to be trained on. */
 static capt_vocab *choose_tags(job *j)
 {
-    capt_err *err = &j->p->err;
-    names n = {.place = json_object()};
-    capt_vocab *v = NULL;
-    int64_t among = nouns ? nouns : has_tags(&j->train) ? 0 : 200;
-    if (among) {
-        const char **lines;
-        size_t *at, k;
-        capt_noun *found;
-        if (caption_lines(j, &j->train, &lines, &at) || capt_nouns_find(lines, at[j->train.n], (int)among, j->a, &found, &k, err))
-            goto end;
-        for (size_t i = 0; i < k; i++)
-            count_name(&n, found[i].word, 0);
-        if (tag_by_words(j, &j->train, n.place) || tag_by_words(j, &j->val, n.place))
-            goto end;
-    }
-    for (size_t i = 0; i < j->train.n; i++)
-        for (int k = 0; k < j->train.v[i]->n_tags; k++)
-            count_name(&n, j->train.v[i]->tags[k], 1);
-    drop_captions(j, &j->train);
-    drop_captions(j, &j->val);
-    qsort(n.v.v, n.v.n, sizeof *n.v.v, frequent_first);
-    const char **word = capt_alloc((n.v.n + 1) * sizeof *word);
-    int64_t *count = capt_alloc((n.v.n + 1) * sizeof *count);
-    for (size_t i = 0; i < n.v.n; i++) {
-        word[i] = n.v.v[i].text;
-        count[i] = n.v.v[i].count;
-        capt_prog_detail(j->p, "tag %zu: %s, %lld images", i + 1, word[i], (long long)count[i]);
-    }
-    v = capt_vocab_new_words(word, count, n.v.n, err);
+    const int64_t *count;
+    int64_t among = nouns ? nouns : has_tags(&j->of.train) ? 0 : 200;
+    capt_vocab *v = capt_tagset_choose(&(capt_tagged){j->of.train.v, j->of.train.n}, &(capt_tagged){j->of.val.v, j->of.val.n}, (int)among, j->a, &count, &j->p->err);
+    int n = v ? capt_vocab_size(v) - CAPT_TAG_FIRST : 0;
+    for (int i = 0; i < n; i++)
+        capt_prog_detail(j->p, "tag %d: %s, %lld images", i + 1, capt_vocab_token(v, CAPT_TAG_FIRST + i), (long long)count[i]);
     if (v && among)
-        capt_prog_note(j->p, "%zu nouns among the %lld most frequent content words of the captions are tags", n.v.n, (long long)among);
-    free(word);
-    free(count);
-end:
-    capt_vec_free(&n.v);
-    json_decref(n.place);
+        capt_prog_note(j->p, "%d nouns among the %lld most frequent content words of the captions are tags", n, (long long)among);
     return v;
 }
 
@@ -238,12 +126,12 @@ static int measure(job *j, capt_tag_quality *q, double *loss)
     double sum = 0;
     int rc = 0, training = j->c->training;
     j->c->training = 0;
-    for (size_t i = 0; i < j->val.n && !rc; i += (size_t)batch) {
-        const capt_caption *const *recs = j->val.v + i;
-        int n = j->val.n - i < (size_t)batch ? (int)(j->val.n - i) : (int)batch;
+    for (size_t i = 0; i < j->of.val.n && !rc; i += (size_t)batch) {
+        const capt_caption *const *recs = j->of.val.v + i;
+        int n = j->of.val.n - i < (size_t)batch ? (int)(j->of.val.n - i) : (int)batch;
         double one = 0;
         if (capt_prog_stopping())
-            rc = capt_fail(err, CAPT_ESTOP, "stopped after %zu of %zu validation images", i, j->val.n);
+            rc = capt_fail(err, CAPT_ESTOP, "stopped after %zu of %zu validation images", i, j->of.val.n);
         rc = rc || capt_source_load(j->in.source, recs, n, NULL, &in, err) || capt_tagger_predict(j->c, j->m, j->scorer, &in.in, p, err) ||
                      (loss && capt_tagger_pass(j->c, j->m, &in.in, recs, 0, &one, err))
                  ? -1
@@ -254,8 +142,8 @@ static int measure(job *j, capt_tag_quality *q, double *loss)
     }
     j->c->training = training;
     *q = capt_tag_best(&counts);
-    if (loss && j->val.n)
-        *loss = sum / (double)j->val.n;
+    if (loss && j->of.val.n)
+        *loss = sum / (double)j->of.val.n;
     capt_loaded_free(&in);
     free(p);
     return rc;
@@ -265,7 +153,7 @@ static int validate(job *j, int64_t epoch)
 {
     capt_tag_quality q;
     double loss;
-    if (!j->val.n)
+    if (!j->of.val.n)
         return 0;
     if (measure(j, &q, &loss))
         return -1;
@@ -276,30 +164,19 @@ static int validate(job *j, int64_t epoch)
     return best && capt_run_judge(&j->run, j->m, q.f1) < 0 ? -1 : 0;
 }
 
-/* validate; a signal in the middle of it leaves a state that begins with it. */
-static int checked(job *j, int64_t epoch)
-{
-    capt_err *err = &j->p->err;
-    int rc = validate(j, epoch);
-    if (rc && err->code == CAPT_ESTOP) {
-        *err = (capt_err)CAPT_ERR_INIT;
-        return capt_run_after_update(&j->run, j->m);
-    }
-    return rc;
-}
-
 /* The weights are final: the threshold that suits them goes into the configuration. */
 static int settle(job *j)
 {
     capt_tag_quality q;
-    if (best && j->val.n && capt_run_best(&j->run, j->m))
+    if (best && j->of.val.n && capt_run_best(&j->run, j->m))
         return -1;
-    if (!j->val.n)
+    if (!j->of.val.n)
         return 0;
-    if (measure(j, &q, NULL))
-        return j->p->err.code == CAPT_ESTOP ? (j->p->err = (capt_err)CAPT_ERR_INIT, capt_run_after_update(&j->run, j->m)) : -1;
+    int rc = measure(j, &q, NULL);
+    if (rc)
+        return capt_run_checked(&j->run, j->m, rc);
     json_object_set_new(j->m->config, "threshold", json_real(q.threshold));
-    capt_prog_note(j->p, "%zu validation images: precision %.4f, recall %.4f, F1 %.4f with tags of probability %.2f or more", j->val.n, q.precision, q.recall, q.f1, q.threshold);
+    capt_prog_note(j->p, "%zu validation images: precision %.4f, recall %.4f, F1 %.4f with tags of probability %.2f or more", j->of.val.n, q.precision, q.recall, q.f1, q.threshold);
     return 0;
 }
 
@@ -337,7 +214,7 @@ static int train(job *j)
     int64_t done = 0;
     while (!rc && !(checks && st->checks_since_best >= checks) && (st->step < end || st->index == per_epoch)) {
         if (st->index == per_epoch) { /* an epoch is trained but not yet validated: here a stopped run goes on, too */
-            rc = checked(j, st->epoch);
+            rc = capt_run_checked(&j->run, j->m, validate(j, st->epoch));
             if (rc)
                 break;
             st->index = 0;
@@ -368,9 +245,9 @@ static int train(job *j)
 static json_t *input_hashes(job *j, const capt_vocab *v)
 {
     char hex[33];
-    capt_split_hash(j->records->v, j->records->n, hex);
+    capt_split_hash(j->of.records->v, j->of.records->n, hex);
     json_t *inputs = json_pack("{s:s, s:s}", "split", hex, "vocab", capt_vocab_hash(v));
-    prog_tags_input(inputs, &j->train, &j->val);
+    prog_tags_input(inputs, &j->of.train, &j->of.val);
     return inputs;
 }
 
@@ -397,46 +274,32 @@ static int prepare(job *j)
     if (capt_inlet_fits(p, &j->in, j->m, out))
         return -1;
     if (fresh) {
-        capt_run_trains_on(j->m, &j->train);
+        capt_run_trains_on(j->m, &j->of.train);
         capt_inlet_past(&j->in, j->m);
-        prog_tags_past(j->m, j->tags, j->records);
+        prog_tags_past(j->m, j->of.tags, j->of.records);
         if (capt_run_stamp(&j->run, j->m, &j->s))
             return -1;
     }
     if (capt_params_train(&j->m->params, "", 1, err))
         return -1;
     capt_dataset_opts d = {.words = 2, .captionless = 1, .seed = (uint64_t)p->seed};
-    j->data = capt_dataset_new(j->train.v, j->train.n, j->m->vocab, j->in.source, &d, err);
+    j->data = capt_dataset_new(j->of.train.v, j->of.train.n, j->m->vocab, j->in.source, &d, err);
     j->c = j->data ? capt_ctx_new(j->s.be, j->s.compute, err) : NULL;
     j->scorer = j->c ? capt_scorer_model(j->m, NULL, err) : NULL;
     if (!j->scorer)
         return -1;
     j->c->seed = (uint64_t)p->seed;
     int64_t n = 0;
-    for (size_t i = 0; i < j->train.n; i++)
-        n += j->train.v[i]->n_tags;
-    capt_prog_note(p, "%zu training images, %zu validation images, %d tags, %.2f an image, %lld parameters, %s on %s", j->train.n, j->val.n, capt_vocab_size(j->m->vocab) - CAPT_TAG_FIRST,
-                   (double)n / (double)j->train.n, (long long)capt_params_count(&j->m->params, ""), head, j->s.be->name);
+    for (size_t i = 0; i < j->of.train.n; i++)
+        n += j->of.train.v[i]->n_tags;
+    capt_prog_note(p, "%zu training images, %zu validation images, %d tags, %.2f an image, %lld parameters, %s on %s", j->of.train.n, j->of.val.n, capt_vocab_size(j->m->vocab) - CAPT_TAG_FIRST,
+                   (double)n / (double)j->of.train.n, (long long)capt_params_count(&j->m->params, ""), head, j->s.be->name);
     return 0;
 }
 
 static int run_training(job *j)
 {
-    capt_prog *p = j->p;
-    if (capt_captions_read(&captions, 1, NULL, &j->records, &p->err))
-        return -1;
-    j->train = capt_pick(j->records, train_split, 1);
-    j->val = capt_pick(j->records, val_split, 0);
-    if (!j->train.n)
-        return capt_fail(&p->err, CAPT_EDATA, "%s has no record of split %s", captions, train_split);
-    if (tags_path) {
-        j->tags = prog_tags_open(p, tags_path, j->records);
-        if (!j->tags)
-            return -1;
-        capt_captions_retag(j->tags, j->train.v, j->train.n);
-        capt_captions_retag(j->tags, j->val.v, j->val.n);
-    }
-    return prepare(j) || train(j) || capt_run_finish(&j->run, j->m) ? -1 : 0;
+    return prog_corpus_open(&j->of, j->p, captions, tags_path, train_split, val_split) || prepare(j) || train(j) || capt_run_finish(&j->run, j->m) ? -1 : 0;
 }
 
 /* ---- applying ---- */
@@ -456,7 +319,7 @@ static int all_of_store(job *j)
     }
     if (it)
         capt_store_iter_free(it);
-    j->val = (capt_picked){v.v, v.n};
+    j->of.val = (capt_picked){v.v, v.n};
     return got;
 }
 
@@ -494,14 +357,14 @@ static int tag_all(job *j, FILE *f)
     double least = threshold >= 0 ? threshold : capt_config_num(j->m->config, "threshold");
     capt_progress g;
     int rc = 0;
-    capt_progress_start(&g, p, "images", (int64_t)j->val.n);
-    for (size_t i = 0; i < j->val.n && !rc; i += (size_t)batch) {
-        int n = j->val.n - i < (size_t)batch ? (int)(j->val.n - i) : (int)batch;
+    capt_progress_start(&g, p, "images", (int64_t)j->of.val.n);
+    for (size_t i = 0; i < j->of.val.n && !rc; i += (size_t)batch) {
+        int n = j->of.val.n - i < (size_t)batch ? (int)(j->of.val.n - i) : (int)batch;
         if (capt_prog_stopping())
-            rc = capt_fail(&p->err, CAPT_ESTOP, "stopped after %zu of %zu images", i, j->val.n);
-        rc = rc || capt_source_load(j->in.source, j->val.v + i, n, NULL, &in, &p->err) || capt_tagger_predict(j->c, j->m, j->scorer, &in.in, prob, &p->err) ? -1 : 0;
+            rc = capt_fail(&p->err, CAPT_ESTOP, "stopped after %zu of %zu images", i, j->of.val.n);
+        rc = rc || capt_source_load(j->in.source, j->of.val.v + i, n, NULL, &in, &p->err) || capt_tagger_predict(j->c, j->m, j->scorer, &in.in, prob, &p->err) ? -1 : 0;
         for (int k = 0; k < n && !rc; k++)
-            rc = write_tags(j, j->val.v[i + (size_t)k], prob + (size_t)k * V, least, ids, &line, f);
+            rc = write_tags(j, j->of.val.v[i + (size_t)k], prob + (size_t)k * V, least, ids, &line, f);
         capt_progress_at(&g, (int64_t)i + n, NULL);
     }
     capt_progress_end(&g);
@@ -524,11 +387,11 @@ static int run_tagging(job *j)
     if (capt_inlet_store(&j->in, store_path, capt_section_of(j->m), capt_config_int(j->m->config, "feature_rows"), err) || capt_inlet_fits(p, &j->in, j->m, model_path) ||
         capt_params_hash(&j->m->params, "", j->name, err))
         return -1;
-    if (p->argc ? capt_captions_read((const char *const *)p->argv, (size_t)p->argc, NULL, &j->records, err) : all_of_store(j))
+    if (p->argc ? capt_captions_read((const char *const *)p->argv, (size_t)p->argc, NULL, &j->of.records, err) : all_of_store(j))
         return -1;
     if (p->argc)
-        j->val = capt_pick(j->records, split, 0);
-    if (p->argc && j->records->n && !j->val.n)
+        j->of.val = capt_pick(j->of.records, split, 0);
+    if (p->argc && j->of.records->n && !j->of.val.n)
         return capt_fail(err, CAPT_EDATA, "no records of split %s; --split all takes every one", split);
     j->c = capt_ctx_new(j->s.be, j->s.compute, err);
     j->scorer = j->c ? capt_scorer_model(j->m, NULL, err) : NULL;
@@ -600,10 +463,7 @@ static int run(capt_prog *p)
     capt_model_free(j.m);
     capt_inlet_close(&j.in);
     capt_run_close(&j.run);
-    free(j.train.v);
-    free(j.val.v);
-    capt_captions_free(j.tags);
-    capt_captions_free(j.records);
+    prog_corpus_close(&j.of);
     capt_arena_free(j.a);
     capt_session_close(&j.s);
     return rc;

@@ -1,10 +1,9 @@
 /* capt-train: caption records and image inputs in, a captioner's checkpoint out (cross-entropy). */
 #include <stdlib.h>
 #include <string.h>
-#include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/prov.h"
+#include "common/corpus.h"
 #include "common/run.h"
 #include "common/tags.h"
 #include "data/dataset.h"
@@ -83,8 +82,7 @@ enum { EMBEDDING = 2 };          /* of --init-part */
 typedef struct job {
     capt_prog *p;
     capt_session s;
-    capt_captions *records, *tags; /* tags: of --tags */
-    capt_picked train, val;
+    prog_corpus of;
     capt_inlet in, plain; /* plain: the validation view of the same pictures, without augmentation */
     capt_model *m;
     capt_encoder *encoder; /* frozen one, or NULL: the model's */
@@ -293,18 +291,6 @@ static int reopen(job *j)
     return open_inputs(j, j->m->store, 0);
 }
 
-static json_t *input_hashes(job *j, const capt_vocab *v)
-{
-    char split[33], text[33];
-    capt_split_hash(j->records->v, j->records->n, split);
-    capt_hasher *h = capt_hasher_new();
-    for (size_t i = 0; i < j->train.n; i++)
-        for (int k = 0; k < j->train.v[i]->n_captions; k++)
-            capt_hasher_add(h, j->train.v[i]->captions[k], strlen(j->train.v[i]->captions[k]) + 1);
-    capt_hasher_end(h, text);
-    return json_pack("{s:s, s:s, s:s}", "split", split, "captions", text, "vocab", capt_vocab_hash(v));
-}
-
 /* Share of the words read in an epoch that are the captioner's own */
 static double mixing(int64_t epoch)
 {
@@ -365,12 +351,12 @@ static int validate(job *j, int64_t epoch)
     capt_err *err = &j->p->err;
     double loss = 0, cider = -1;
     char *sample = NULL;
-    if (!j->val.n)
+    if (!j->of.val.n)
         return 0;
     if (capt_validate_loss(j->c, j->m, j->encoder, j->val_data, (int)batch, capt_prog_stopping, &loss, err))
         return -1;
     capt_source *src = j->plain.source ? j->plain.source : j->in.source;
-    if (val_cider && capt_validate_cider(j->scorer, src, j->val.v, j->val.n, (int)batch, 1, capt_prog_stopping, &cider, &sample, err))
+    if (val_cider && capt_validate_cider(j->scorer, src, j->of.val.v, j->of.val.n, (int)batch, 1, capt_prog_stopping, &cider, &sample, err))
         return -1;
     json_t *rec = json_pack("{s:s, s:I, s:I, s:f}", "event", "val", "epoch", (json_int_t)epoch, "step", (json_int_t)j->run.state.step, "val_loss", loss);
     if (val_cider) {
@@ -388,18 +374,13 @@ static int validate(job *j, int64_t epoch)
     return 0;
 }
 
-/* validate; a signal in the middle of it leaves a state that begins with it. */
+/* validate with the weights that the run would end with */
 static int checked(job *j, int64_t epoch)
 {
-    capt_err *err = &j->p->err;
     capt_params_swap(&j->m->params);
     int rc = validate(j, epoch);
     capt_params_swap(&j->m->params);
-    if (rc && err->code == CAPT_ESTOP) {
-        *err = (capt_err)CAPT_ERR_INIT;
-        return capt_run_after_update(&j->run, j->m);
-    }
-    return rc;
+    return capt_run_checked(&j->run, j->m, rc);
 }
 
 static int stands_still(const capt_run_state *st)
@@ -460,7 +441,7 @@ static int train(job *j)
         capt_prog_note(p, "validation CIDEr has not risen for %lld epochs: stopped", (long long)checks);
     if (!rc) {
         capt_params_swap(&j->m->params);
-        rc = best && j->val.n ? capt_run_best(&j->run, j->m) : 0;
+        rc = best && j->of.val.n ? capt_run_best(&j->run, j->m) : 0;
     }
     if (!rc)
         capt_prog_note(p, "%lld updates, %.1f minutes, %.0f words/s, %.0f MB of memory at most", (long long)st->step, (capt_now() - t0) / 60, (double)words / (capt_now() - t0),
@@ -475,9 +456,8 @@ static int prepare(job *j)
     capt_vocab *v = capt_vocab_load(vocab_path, err);
     if (!v)
         return -1;
-    json_t *inputs = input_hashes(j, v);
-    if (tags_path)
-        prog_tags_input(inputs, &j->train, &j->val);
+    json_t *inputs = prog_corpus_inputs(&j->of);
+    json_object_set_new(inputs, "vocab", json_string(capt_vocab_hash(v)));
     if (capt_run_inputs(inputs, store_path, init, encoder_path, err)) {
         json_decref(inputs);
         capt_vocab_free(v);
@@ -496,16 +476,16 @@ static int prepare(job *j)
     capt_source_read_tags(j->in.source, m->vocab, m->tag_t);
     if (j->plain.source)
         capt_source_read_tags(j->plain.source, m->vocab, m->tag_t);
-    if (tags_path && (prog_tags_note(p, "training ", &j->train, m) || prog_tags_note(p, "validation ", &j->val, m)))
+    if (tags_path && (prog_tags_note(p, "training ", &j->of.train, m) || prog_tags_note(p, "validation ", &j->of.val, m)))
         return -1;
     if (fresh) {
         int from_file = encoder_path && strcmp(encoder_path, "random");
         if ((init && capt_checkpoint_past(init, m, err)) || (from_file && capt_checkpoint_past(encoder_path, m, err)))
             return -1;
-        capt_run_trains_on(m, &j->train);
+        capt_run_trains_on(m, &j->of.train);
         capt_inlet_past(&j->in, m);
         if (m->tag_t)
-            prog_tags_past(m, j->tags, j->records);
+            prog_tags_past(m, j->of.tags, j->of.records);
         if (capt_run_stamp(&j->run, m, &j->s))
             return -1;
     }
@@ -514,9 +494,9 @@ static int prepare(job *j)
     if (freeze_embedding && (capt_params_train(&m->params, "wte.weight", 0, err) || capt_params_train(&m->params, "words.weight", 0, err)))
         return -1;
     capt_dataset_opts d = {.words = m->max_t, .all_captions = all_captions, .seed = (uint64_t)p->seed};
-    j->data = capt_dataset_new(j->train.v, j->train.n, m->vocab, j->in.source, &d, err);
+    j->data = capt_dataset_new(j->of.train.v, j->of.train.n, m->vocab, j->in.source, &d, err);
     d.all_captions = 0;
-    j->val_data = j->data ? capt_dataset_new(j->val.v, j->val.n, m->vocab, j->plain.source ? j->plain.source : j->in.source, &d, err) : NULL;
+    j->val_data = j->data ? capt_dataset_new(j->of.val.v, j->of.val.n, m->vocab, j->plain.source ? j->plain.source : j->in.source, &d, err) : NULL;
     if (!j->val_data)
         return -1;
     j->c = capt_ctx_new(j->s.be, j->s.compute, err);
@@ -527,7 +507,7 @@ static int prepare(job *j)
     if (!j->scorer)
         return -1;
     int64_t words, unknown = capt_dataset_unknown(j->data, &words);
-    capt_prog_note(p, "%zu training images, %zu validation images, %lld words (%.2f%% unknown), %lld parameters (%lld of the encoder), %s %s on %s", j->train.n, j->val.n,
+    capt_prog_note(p, "%zu training images, %zu validation images, %lld words (%.2f%% unknown), %lld parameters (%lld of the encoder), %s %s on %s", j->of.train.n, j->of.val.n,
                    (long long)words, words ? 100.0 * (double)unknown / (double)words : 0.0, (long long)capt_params_count(&m->params, ""),
                    (long long)capt_params_count(&m->params, "encoder."), model_name, compute ? "bf16" : "f32", j->s.be->name);
     return 0;
@@ -543,24 +523,10 @@ static int run(capt_prog *p)
     capt_inlet_init(&j.in);
     capt_inlet_init(&j.plain);
     capt_prog_catch();
-    int rc = -1;
-    if (capt_session_open(&j.s, p, compute) || capt_captions_read(&captions, 1, NULL, &j.records, &p->err))
-        goto end;
-    j.train = capt_pick(j.records, train_split, 1);
-    j.val = capt_pick(j.records, val_split, 0);
-    if (!j.train.n) {
-        capt_fail(&p->err, CAPT_EDATA, "%s has no record of split %s", captions, train_split);
-        goto end;
-    }
-    if (tags_path) {
-        j.tags = prog_tags_open(p, tags_path, j.records);
-        if (!j.tags)
-            goto end;
-        capt_captions_retag(j.tags, j.train.v, j.train.n);
-        capt_captions_retag(j.tags, j.val.v, j.val.n);
-    }
-    rc = prepare(&j) || train(&j) || capt_run_finish(&j.run, j.m) ? -1 : 0;
-end:
+    int rc = capt_session_open(&j.s, p, compute) || prog_corpus_open(&j.of, p, captions, tags_path, train_split, val_split) || prepare(&j) || train(&j) ||
+                     capt_run_finish(&j.run, j.m)
+                 ? -1
+                 : 0;
     capt_scorer_free(j.scorer);
     capt_ctx_free(j.c);
     capt_dataset_free(j.data);
@@ -569,10 +535,7 @@ end:
     capt_inlet_close(&j.plain);
     capt_inlet_close(&j.in);
     capt_run_close(&j.run);
-    free(j.train.v);
-    free(j.val.v);
-    capt_captions_free(j.tags);
-    capt_captions_free(j.records);
+    prog_corpus_close(&j.of);
     capt_session_close(&j.s);
     return rc;
 }

@@ -222,3 +222,11 @@ int capt_run_after_update(capt_run *r, capt_model *m)
         return -1;
     return stop ? capt_prog_stopped(r->p, r->out) : 0;
 }
+
+int capt_run_checked(capt_run *r, capt_model *m, int rc)
+{
+    if (!rc || r->p->err.code != CAPT_ESTOP)
+        return rc;
+    r->p->err = (capt_err)CAPT_ERR_INIT;
+    return capt_run_after_update(r, m);
+}

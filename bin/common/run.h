@@ -35,6 +35,8 @@ int capt_run_trains(capt_prog *p, capt_model *m, int tune, const char *stages, i
 double capt_run_memory(void);
 /* The entry of this run in the model's provenance and at the log's beginning, its options; call once before the first save. */
 int capt_run_stamp(capt_run *r, capt_model *m, const capt_session *s);
+/* After a validation that returned rc: when a signal stopped it, OUT.part is written as one that begins with it, and the run stopped; else rc. */
+int capt_run_checked(capt_run *r, capt_model *m, int rc);
 /* Checkpoint after an update, a signal included: 0 go on, -1 stopped (CAPT_ESTOP) or failed. */
 int capt_run_after_update(capt_run *r, capt_model *m);
 #endif
