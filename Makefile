@@ -159,7 +159,7 @@ check: deps-check
 	@+$(AGAIN) check-built
 
 # gradients are compared with differences, and with PyTorch's, in double, whatever the rest is built in
-GRAD_TEST := build/real64/unit/grad_test build/real64/unit/model_test build/real64/unit/clip_test
+GRAD_TEST := $(addprefix build/real64/unit/,grad_test model_test decode_test scst_test clip_test)
 grad-test:
 	@+$(MAKE) --no-print-directory CONF=real64 $(GRAD_TEST)
 

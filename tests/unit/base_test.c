@@ -1,31 +1,21 @@
 /* The base library: known answers, limits, and what must fail. */
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include <cmocka.h>
 #include "base/arena.h"
 #include "base/bf16.h"
-#include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/prov.h"
 #include "base/rng.h"
 #include "base/str.h"
-#include "base/thread.h"
 
 static void errors(void **state)
 {
@@ -282,313 +272,6 @@ static void json(void **state)
     json_decref(o);
 }
 
-static char *write_text(const char *path, const char *text)
-{
-    FILE *f = fopen(path, "w");
-    fputs(text, f);
-    fclose(f);
-    return (char *)path;
-}
-
-static void assert_content(const char *path, const char *want)
-{
-    size_t n;
-    char *s = capt_file_read(path, 0, &n, NULL);
-    assert_non_null(s);
-    assert_int_equal(n, strlen(want));
-    assert_string_equal(s, want);
-    free(s);
-}
-
-/* The n-th fsync from now fails, as on a disk that is breaking; 0: none does. In place of the C library's. */
-static int fsync_fails, exchange_fails;
-int fsync(int fd)
-{
-    if (fsync_fails > 0 && --fsync_fails == 0) {
-        errno = EIO;
-        return -1;
-    }
-    return (int)syscall(SYS_fsync, fd);
-}
-
-/* As on a file system that cannot exchange names. */
-int renameat2(int d, const char *from, int e, const char *to, unsigned flags)
-{
-    if (exchange_fails) {
-        errno = EINVAL;
-        return -1;
-    }
-    return (int)syscall(SYS_renameat2, d, from, e, to, flags);
-}
-
-static int write_out(const char *path, const char *text, capt_err *e)
-{
-    *e = (capt_err)CAPT_ERR_INIT;
-    capt_out *o = capt_out_open(path, e);
-    assert_non_null(o);
-    fputs(text, capt_out_file(o));
-    return capt_out_finish(o, e);
-}
-
-/* A failing sync of the file or of its folder loses nothing that was there before. */
-static void published(void **state)
-{
-    char dir[] = "/tmp/capt-base.XXXXXX";
-    capt_err e;
-    assert_non_null(mkdtemp(dir));
-    assert_int_equal(chdir(dir), 0);
-    for (int n = 1; n <= 2; n++) { /* nothing there: nothing after */
-        fsync_fails = n;
-        assert_int_equal(write_out("out", "new", &e), -1);
-        assert_int_equal(e.code, CAPT_EIO);
-        assert_false(capt_file_exists("out") || capt_file_exists("out.part"));
-    }
-    assert_int_equal(write_out("out", "first", &e), 0);
-    for (int n = 1; n <= 2; n++) { /* an older file stays */
-        fsync_fails = n;
-        assert_int_equal(write_out("out", "new", &e), -1);
-        assert_content("out", "first");
-        assert_false(capt_file_exists("out.part"));
-    }
-    assert_int_equal(write_out("out", "second", &e), 0);
-    assert_content("out", "second");
-    assert_false(capt_file_exists("out.part"));
-    exchange_fails = 1;
-    fsync_fails = 1;
-    assert_int_equal(write_out("out", "third", &e), -1);
-    assert_content("out", "second");
-    fsync_fails = 2;
-    assert_int_equal(write_out("out", "third", &e), -1);
-    assert_string_equal(e.text, "out is written, but its name may not last: .: Input/output error");
-    assert_content("out", "third");
-    fsync_fails = 2;
-    assert_int_equal(write_out("other", "new", &e), -1);
-    assert_false(capt_file_exists("other"));
-    exchange_fails = 0;
-    unlink("out");
-    assert_int_equal(chdir("/"), 0);
-    assert_int_equal(rmdir(dir), 0);
-}
-
-static void files(void **state)
-{
-    char dir[] = "/tmp/capt-base.XXXXXX";
-    assert_non_null(mkdtemp(dir));
-    assert_int_equal(chdir(dir), 0);
-    capt_err e = CAPT_ERR_INIT;
-    capt_out *o = capt_out_open("out", &e);
-    assert_non_null(o);
-    fputs("new", capt_out_file(o));
-    assert_false(capt_file_exists("out"));
-    assert_true(capt_file_exists("out.part"));
-    assert_int_equal(capt_out_finish(o, &e), 0);
-    assert_false(capt_file_exists("out.part"));
-    assert_content("out", "new");
-
-    o = capt_out_open("out", &e);
-    fputs("half", capt_out_file(o));
-    capt_out_abandon(o);
-    assert_false(capt_file_exists("out.part"));
-    assert_content("out", "new");
-
-    struct rlimit was, small;
-    getrlimit(RLIMIT_FSIZE, &was);
-    small = (struct rlimit){100, was.rlim_max};
-    signal(SIGXFSZ, SIG_IGN);
-    o = capt_out_open("out", &e);
-    setrlimit(RLIMIT_FSIZE, &small);
-    for (int i = 0; i < 10000; i++)
-        fputs("text", capt_out_file(o));
-    assert_int_equal(capt_out_finish(o, &e), -1);
-    setrlimit(RLIMIT_FSIZE, &was);
-    assert_string_equal(e.text, "out: File too large");
-    assert_false(capt_file_exists("out.part"));
-    assert_content("out", "new");
-    e = (capt_err)CAPT_ERR_INIT;
-
-    o = capt_out_open("/dev/full", &e);
-    fputs("x", capt_out_file(o));
-    assert_int_equal(capt_out_finish(o, &e), -1);
-    assert_string_equal(e.text, "/dev/full: disk full");
-    e = (capt_err)CAPT_ERR_INIT;
-    assert_null(capt_out_open("no/such", &e));
-    assert_string_equal(e.text, "no/such.part: No such file or directory");
-    e = (capt_err)CAPT_ERR_INIT;
-    assert_null(capt_out_open(".", &e));
-
-    size_t n;
-    assert_null(capt_file_read("out", 2, &n, NULL));
-    char *s = capt_file_read("out", 3, &n, NULL);
-    assert_int_equal(n, 3);
-    free(s);
-    assert_null(capt_file_read(".", 0, &n, NULL));
-    capt_map m;
-    assert_int_equal(capt_map_open(&m, "out", NULL), 0);
-    assert_memory_equal(m.p, "new", 3);
-    capt_map_close(&m);
-    assert_int_equal(mkfifo("fifo", 0600), 0);
-    assert_int_equal(capt_map_open(&m, "fifo", NULL), -1);
-
-    write_text("secret", "s");
-    assert_int_equal(mkdir("in", 0700), 0);
-    write_text("in/a", "a");
-    assert_int_equal(symlink("../secret", "in/up") | symlink("a", "in/b") | symlink("/etc/passwd", "in/abs") | mkfifo("in/fifo", 0600), 0);
-    int d = open("in", O_RDONLY | O_DIRECTORY);
-    static const struct {
-        const char *name;
-        int fine;
-    } t[] = {{"a", 1}, {"b", 1}, {"./a", 1}, {"up", 0}, {"abs", 0}, {"../secret", 0}, {"./../in/a", 0}, {"/etc/passwd", 0}, {"fifo", 0},
-             {"", 0}, {".", 0}, {"none", 0}};
-    for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
-        int fd = capt_open_beneath(d, t[i].name, NULL);
-        assert_int_equal(fd >= 0, t[i].fine);
-        if (fd >= 0)
-            close(fd);
-    }
-    close(d);
-    char hex[33], hex2[33];
-    assert_int_equal(capt_hash_file("out", hex, NULL), 0);
-    capt_hash_hex("new", 3, hex2);
-    assert_string_equal(hex, hex2);
-    assert_int_equal(capt_hash_file("none", hex, NULL), -1);
-    static const char *const made[] = {"out", "secret", "fifo", "in/a", "in/b", "in/up", "in/abs", "in/fifo"};
-    for (size_t i = 0; i < 8; i++)
-        unlink(made[i]);
-    rmdir("in");
-    assert_int_equal(chdir("/"), 0);
-    assert_int_equal(rmdir(dir), 0); /* nothing else was left */
-}
-
-struct job {
-    capt_pool *p;
-    int inner;
-    _Atomic int hits[1000];
-    _Atomic int wrong;
-};
-
-static void touch(void *arg, int64_t task, int worker)
-{
-    struct job *j = arg;
-    j->hits[task]++;
-    if (worker < 0 || worker >= capt_pool_size(j->p))
-        j->wrong++;
-    if (j->inner) {
-        struct job *in = calloc(1, sizeof *in);
-        in->p = j->p;
-        capt_pool_run(j->p, 10, touch, in);
-        for (int i = 0; i < 10; i++)
-            j->wrong += in->hits[i] != 1;
-        free(in);
-    }
-}
-
-static void slow(void *arg, int64_t task, int worker)
-{
-    usleep(task ? 400 : 1);
-    ((struct job *)arg)->hits[task]++;
-}
-
-static void pool_waits(void **state)
-{
-    capt_pool *p = capt_pool_new(3, NULL);
-    struct job *j = calloc(1, sizeof *j);
-    for (int r = 1; r <= 50; r++) {
-        capt_pool_run(p, 3, slow, j);
-        for (int i = 0; i < 3; i++)
-            assert_int_equal(j->hits[i], r); /* at once: a run returns when all is done */
-    }
-    free(j);
-    capt_pool_free(p);
-}
-
-static void pool(void **state)
-{
-    static const int sizes[] = {1, 2, 3, 8};
-    for (int s = 0; s < 5; s++) {
-        capt_pool *p = s < 4 ? capt_pool_new(sizes[s], NULL) : NULL;
-        assert_int_equal(capt_pool_size(p), s < 4 ? sizes[s] : 1);
-        struct job *j = calloc(1, sizeof *j);
-        j->p = p;
-        int rounds = 3000;
-        for (int r = 0; r < rounds; r++) {
-            j->inner = r % 100 == 0;
-            capt_pool_run(p, 1 + r % 40, touch, j);
-            if (r % 500 == 0)
-                usleep(200); /* lets the workers fall asleep */
-        }
-        int want = 0, got = 0;
-        for (int r = 0; r < rounds; r++)
-            want += 1 + r % 40;
-        for (int i = 0; i < 1000; i++)
-            got += j->hits[i];
-        assert_int_equal(got, want);
-        assert_int_equal(j->hits[0], rounds);
-        assert_int_equal(j->wrong, 0);
-        capt_pool_run(p, 0, touch, j);
-        assert_int_equal(j->hits[0], rounds);
-        free(j);
-        capt_pool_free(p);
-    }
-    assert_null(capt_pool_new(-1, NULL));
-    assert_true(capt_cpu_count() >= 1);
-}
-
-/* Several sets beside runs, waited for in another order; a set of none; nothing is done twice, nothing is left when wait returns. */
-static void pool_beside(void **state)
-{
-    static const int sizes[] = {1, 2, 4};
-    for (int s = 0; s < 4; s++) {
-        capt_pool *p = s < 3 ? capt_pool_new(sizes[s], NULL) : NULL;
-        for (int r = 0; r < 200; r++) {
-            struct job *j = calloc(4, sizeof *j);
-            capt_tasks t[3];
-            for (int i = 0; i < 4; i++)
-                j[i].p = p;
-            j[0].inner = 1;
-            for (int i = 0; i < 3; i++)
-                capt_pool_begin(p, &t[i], i * 7 + r % 2, r % 50 ? touch : slow, &j[i]);
-            for (int k = 0; k < 5; k++)
-                capt_pool_run(p, 20, touch, &j[3]);
-            for (int i = 0; i < 3; i++) {
-                int at = (i + r) % 3;
-                capt_pool_wait(p, &t[at]);
-                for (int k = 0; k < 1000; k++)
-                    assert_int_equal(j[at].hits[k], k < at * 7 + r % 2);
-                assert_int_equal(j[at].wrong, 0);
-            }
-            for (int k = 0; k < 20; k++)
-                assert_int_equal(j[3].hits[k], 5);
-            free(j);
-        }
-        capt_pool_free(p);
-    }
-}
-
-static struct meeting { capt_pool *p; _Atomic int begun; } meeting;
-
-static void meet(void *arg, int64_t task, int worker)
-{
-    meeting.begun = 1;
-}
-
-static void wait_for_it(void *arg, int64_t task, int worker)
-{
-    for (int i = 0; task == 0 && !meeting.begun && i < 20000; i++)
-        usleep(500);
-}
-
-/* A worker that has nothing to do in a run takes the task beside it: while task 0 of the run waits for it, so it is not put off to wait. */
-static void pool_beside_overlaps(void **state)
-{
-    meeting.p = capt_pool_new(2, NULL);
-    capt_tasks t;
-    capt_pool_begin(meeting.p, &t, 1, meet, NULL);
-    capt_pool_run(meeting.p, 2, wait_for_it, NULL);
-    assert_true(meeting.begun);
-    capt_pool_wait(meeting.p, &t);
-    capt_pool_free(meeting.p);
-}
-
 static void provenance(void **state)
 {
     json_t *one = capt_prov_append(NULL, capt_prov_entry("coco-toy", NULL));
@@ -603,11 +286,7 @@ static void provenance(void **state)
 
 int main(void)
 {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(errors), cmocka_unit_test(philox), cmocka_unit_test(random_numbers), cmocka_unit_test(hashes), cmocka_unit_test(half_floats), cmocka_unit_test(utf8), cmocka_unit_test(strings), cmocka_unit_test(memory), cmocka_unit_test(json), cmocka_unit_test(provenance)};
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors),  cmocka_unit_test(philox), cmocka_unit_test(random_numbers), cmocka_unit_test(hashes),
-        cmocka_unit_test(half_floats), cmocka_unit_test(utf8), cmocka_unit_test(strings), cmocka_unit_test(memory),
-        cmocka_unit_test(json),    cmocka_unit_test(published), cmocka_unit_test(files),  cmocka_unit_test(pool), cmocka_unit_test(pool_waits), cmocka_unit_test(pool_beside), cmocka_unit_test(pool_beside_overlaps),           cmocka_unit_test(provenance),
-    };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

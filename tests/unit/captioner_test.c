@@ -13,6 +13,7 @@
 #include "op/op.h"
 #include "tensor/safetensors.h"
 #include "train/xe.h"
+#include "vocab_rig.h"
 
 enum { V = 19, S = 4, FEAT = 6, T = 5, I = 2, R = 3 };
 static const int32_t row_image[R] = {0, 1, 1};
@@ -38,21 +39,6 @@ static void ok(int rc, const capt_err *err)
 {
     if (rc)
         fail_msg("%s", err->text);
-}
-
-static capt_vocab *numbered_vocab(int n)
-{
-    json_t *tokens = json_pack("[s,s,s,s]", "<pad>", "<bos>", "<eos>", "<unk>");
-    for (int i = 4; i < n; i++)
-        json_array_append_new(tokens, json_sprintf("w%d", i));
-    json_t *o = json_pack("{s:s, s:s, s:{s:i, s:i, s:i, s:i}, s:o}", "type", "word", "tokenizer", "ptb-3.4.1-lower-nopunct", "special", "pad", 0, "bos", 1, "eos", 2, "unk", 3,
-                          "tokens", tokens);
-    capt_err err = CAPT_ERR_INIT;
-    capt_vocab *v = capt_vocab_from_json(o, "test", &err);
-    if (!v)
-        fail_msg("%s", err.text);
-    json_decref(o);
-    return v;
 }
 
 static capt_real *golden(const fixture *f, const char *name, int64_t n)
@@ -88,7 +74,7 @@ static void load(fixture *f, const char *name, const char *device, const char *k
     json_t *config = capt_json_parse(text, strlen(text), path, &err);
     if (key)
         json_object_set(config, key, (json_t *)value);
-    f->m = capt_model_new(config, numbered_vocab(V), NULL, f->be, CAPT_F32, 1, &err);
+    f->m = capt_model_new(config, small_vocab(V), NULL, f->be, CAPT_F32, 1, &err);
     json_decref(config);
     f->c = capt_ctx_new(f->be, CAPT_F32, &err);
     if (!f->m || !f->c)

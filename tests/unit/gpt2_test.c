@@ -13,6 +13,7 @@
 #include "model/import.h"
 #include "op/op.h"
 #include "train/xe.h"
+#include "vocab_rig.h"
 
 #define GOLDEN "tests/golden/gpt2.safetensors"
 enum { D = 16, V = 33, K = 3, T = 5, I = 2, R = 3, N_PARAM = 28 };
@@ -30,21 +31,6 @@ typedef struct fixture {
 } fixture;
 
 static double tolerance(double single, double twice) { return sizeof(capt_real) == 8 ? twice : single; }
-
-static capt_vocab *numbered_vocab(int n)
-{
-    json_t *tokens = json_pack("[s,s,s,s]", "<pad>", "<bos>", "<eos>", "<unk>");
-    for (int i = 4; i < n; i++)
-        json_array_append_new(tokens, json_sprintf("w%d", i));
-    json_t *o = json_pack("{s:s, s:s, s:{s:i, s:i, s:i, s:i}, s:o}", "type", "word", "tokenizer", "ptb-3.4.1-lower-nopunct", "special", "pad", 0, "bos", 1, "eos", 2, "unk", 3,
-                          "tokens", tokens);
-    capt_err err = CAPT_ERR_INIT;
-    capt_vocab *v = capt_vocab_from_json(o, "test", &err);
-    if (!v)
-        fail_msg("%s", err.text);
-    json_decref(o);
-    return v;
-}
 
 /* The golden's model with values of its own, nothing imported; words 0 takes the default. */
 static void set_up(fixture *f, const char *device, int vocab, int heads)
@@ -64,7 +50,7 @@ static void set_up(fixture *f, const char *device, int vocab, int heads)
     json_t *more = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:f}", "type", "gpt2", "feature", "grid", "feature_dim", D, "feature_rows", K, "tokens", 0, "words", T, "heads", heads,
                              "dropout", 0.0);
     json_object_update(config, more);
-    f->m = capt_model_new(config, numbered_vocab(vocab), NULL, f->be, CAPT_F32, 1, &err);
+    f->m = capt_model_new(config, small_vocab(vocab), NULL, f->be, CAPT_F32, 1, &err);
     json_decref(more);
     json_decref(config);
     f->c = capt_ctx_new(f->be, CAPT_F32, &err);

@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "decode/scorer.h"
 #include "train/xe.h"
+#include "vocab_rig.h"
 
 enum { I = 2, D_FEAT = 6, WORDS = 5, MAX_V = 12 };
 
@@ -22,22 +23,6 @@ typedef struct fixture {
     capt_real feat[I * 3 * D_FEAT];
     capt_input in;
 } fixture;
-
-/* A vocabulary of n tokens: pad, bos, eos, unk, w0, w1, ... */
-static inline capt_vocab *small_vocab(int n)
-{
-    json_t *tokens = json_pack("[s,s,s,s]", "<pad>", "<bos>", "<eos>", "<unk>");
-    for (int i = 4; i < n; i++)
-        json_array_append_new(tokens, json_sprintf("w%c", 'a' + i - 4));
-    json_t *o = json_pack("{s:s, s:s, s:{s:i, s:i, s:i, s:i}, s:o}", "type", "word", "tokenizer", "ptb-3.4.1-lower-nopunct", "special", "pad", 0, "bos", 1, "eos", 2, "unk", 3,
-                          "tokens", tokens);
-    capt_err err = CAPT_ERR_INIT;
-    capt_vocab *v = capt_vocab_from_json(o, "test", &err);
-    if (!v)
-        fail_msg("%s", err.text);
-    json_decref(o);
-    return v;
-}
 
 /* What the laws are tried on: feature rows, image tokens (of captioners that have the key), which of the other words of choice keys (0: the first of each), tag tokens. */
 typedef struct variant { const char *type; int rows, tokens, choice, tags; } variant;

@@ -10,6 +10,7 @@
 #include "train/optim.h"
 #include "train/sampling.h"
 #include "train/schedule.h"
+#include "vocab_rig.h"
 
 static void near(double a, double b)
 {
@@ -45,13 +46,10 @@ enum { V = 7, R = 40, T = 4, D = 3 };
 static capt_model *small_model(capt_backend *be)
 {
     capt_err err = CAPT_ERR_INIT;
-    json_t *o = json_pack("{s:s, s:s, s:{s:i, s:i, s:i, s:i}, s:[s,s,s,s,s,s,s]}", "type", "word", "tokenizer", "ptb-3.4.1-lower-nopunct", "special", "pad", 0, "bos", 1, "eos", 2, "unk", 3,
-                          "tokens", "<pad>", "<bos>", "<eos>", "<unk>", "wa", "wb", "wc");
     json_t *config = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i}", "type", "show-tell", "feature", "global", "feature_dim", D, "width", 6, "embed", 4, "words", T);
-    capt_model *m = capt_model_new(config, capt_vocab_from_json(o, "test", &err), NULL, be, CAPT_F32, 3, &err);
+    capt_model *m = capt_model_new(config, small_vocab(V), NULL, be, CAPT_F32, 3, &err);
     if (!m)
         fail_msg("%s", err.text);
-    json_decref(o);
     json_decref(config);
     return m;
 }
