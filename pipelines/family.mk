@@ -3,6 +3,7 @@
 #   D PICTURES RECORDS     folders of results and of pictures, and the records, with their rule or with
 #     SCHEME ANNOTATIONS   what coco-split takes (SPLIT_OPTIONS: more of its options)
 #   MODELS                 presets config/$(PRESETS)NAME.json; NAME.SEED is the same from another seed
+#   TRAIN_RECORDS          what is trained on, if not these records; with their rule
 #   STAGES                 xe, or xe and names of CIDEr optimisations; each such stage S starts at xe and takes the preset's NAME.scst.json,
 #                          then $(SCST) and $(SCST_S)
 # and one source of image features:
@@ -37,6 +38,7 @@ include $(dir $(lastword $(MAKEFILE_LIST)))common.mk
 .SECONDEXPANSION:
 override MODELS := $(or $(MODEL),$(MODELS))
 RECORDS ?= $(D)/records.ndjson
+TRAIN_RECORDS ?= $(RECORDS)
 VOCAB := $(D)/vocab.json
 TRAINED := $(foreach s,$(STAGES),$(MODELS:%=%.$s))
 MEMBERS ?= $(MODELS:%=%.$(lastword $(STAGES)))
@@ -82,15 +84,15 @@ $(D)/%.mdb: $(RECORDS) $(ENCODER)
 endif
 
 # --- training
-$(D)/%.xe.ckpt: $(RECORDS) $(VOCAB) $$(call preset,$$*) $$(call store,$$*)
+$(D)/%.xe.ckpt: $(TRAIN_RECORDS) $(VOCAB) $$(call preset,$$*) $$(call store,$$*)
 	$(fresh_log)
-	$(BIN)/capt-train --config $(call preset,$*) --captions $(RECORDS) --vocab $(VOCAB) --store $(call store,$*) --section $(call section,$*) \
+	$(BIN)/capt-train --config $(call preset,$*) --captions $(TRAIN_RECORDS) --vocab $(VOCAB) --store $(call store,$*) --section $(call section,$*) \
 	    $(if $(DETECTIONS),--set feature_rows=$(REGIONS)) --val-split $(VAL_SPLIT) $(XE) --seed $(call seed,$*) $(threads) --log $(log) --resume --out $@
 
 define optimise
 $$(D)/%.$(1).ckpt: $$(D)/%.xe.ckpt $$$$(call scst_preset,$$$$*)
 	$$(fresh_log)
-	$$(BIN)/capt-scst --config $$(call scst_preset,$$*) --init $$< --captions $$(RECORDS) --store $$(call store,$$*) \
+	$$(BIN)/capt-scst --config $$(call scst_preset,$$*) --init $$< --captions $$(TRAIN_RECORDS) --store $$(call store,$$*) \
 	    --val-split $(VAL_SPLIT) $$(SCST) $$(SCST_$(1)) --seed $$(call seed,$$*) $$(threads) --log $$(log) --resume --out $$@
 endef
 $(foreach s,$(filter-out xe,$(STAGES)),$(eval $(call optimise,$s)))

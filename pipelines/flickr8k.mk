@@ -8,6 +8,8 @@
 D := build/flickr8k
 DATA ?=
 STAGE ?= xe
+MIRRORED ?=
+VAL_IMAGES ?= 500
 MODELS := gpt2
 STAGES := xe $(filter scst,$(STAGE))
 PRESETS := flickr8k-
@@ -23,13 +25,19 @@ ifeq ($(FEATURES)$(ENCODER),)
 ENCODER := $(D)/encoder.ckpt
 endif
 
+ifneq ($(MIRRORED),)
+TRAIN_RECORDS := $(D)/mirrored.ndjson
+endif
+
 include $(dir $(lastword $(MAKEFILE_LIST)))family.mk
 $(if $(wildcard $(DATA)/Flickr8k.token.txt),,$(error DATA=$(DATA): no Flickr8k.token.txt there))
 
 $(D)/val.txt: $(DEV)
-	mkdir -p $(D) && head -n 500 $< $(to)
+	mkdir -p $(D) && head -n $(VAL_IMAGES) $< $(to)
 $(D)/test.txt: $(DEV)
-	mkdir -p $(D) && tail -n +501 $< $(to)
+	mkdir -p $(D) && tail -n +$$(($(VAL_IMAGES)+1)) $< $(to)
+$(D)/mirrored.ndjson: $(RECORDS)
+	{ cat $<; sed -En '/"split":"train"/s/"(id|file)":"/&flip_/gp' $<; } $(to)
 
 $(D)/encoder.json:
 	mkdir -p $(D) && echo '$(OWN_ENCODER)' $(to)

@@ -66,6 +66,29 @@ a, b = (json.load(open(f)) for f in sys.argv[1:])
 assert sorted(r["image_id"] for r in a) == sorted(i["id"] for i in b["images"]), a' "$T/coco$year/captions_transformer.xe_results.json" "$toy/captions_val.json"
 done
 
+# --- Flickr8k, with the training pictures mirrored
+python3 - "$toy/dataset.json" "$T" <<'P'
+import json, struct, sys
+images = json.load(open(sys.argv[1]))["images"]
+names = [m["filename"] for m in images]
+with open(sys.argv[2] + "/Flickr8k.token.txt", "w") as f:
+    f.writelines("%s#%d\t%s\n" % (m["filename"], k, s["raw"]) for m in images for k, s in enumerate(m["sentences"]))
+open(sys.argv[2] + "/Flickr_8k.trainImages.txt", "w").write("\n".join(names[:40]) + "\n")
+open(sys.argv[2] + "/Flickr_8k.devImages.txt", "w").write("\n".join(names[40:]) + "\n")
+rows = names + ["flip_" + n for n in names[:40]]
+open(sys.argv[2] + "/f.names.txt", "w").write("\n".join(rows) + "\n")
+head = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, 4, 8), }" % len(rows)
+with open(sys.argv[2] + "/f.grid.npy", "wb") as f:
+    f.write(b"\x93NUMPY\1\0" + struct.pack("<H", 118) + head.ljust(117).encode() + b"\n")
+    f.write(struct.pack("<%df" % (len(rows) * 32), *[k * 7 % 11 / 5 for k in range(len(rows) * 32)]))
+P
+ok 'flickr8k' family flickr8k DATA="$T" FEATURES="$T/f" MIRRORED=1 VAL_IMAGES=8 MODEL=attend-tell STAGE=scst XE="--set embed=16 --set attention=16 $small"
+like 'both stages train on the mirrored pictures, too' "$(cat "$OUT" "$ERR" | tr '\n' ' ')" ' 80 training images.* 80 training images'
+is 'both stages are scored' "$(done_names flickr8k)" "${floors}attend-tell.xe;attend-tell.scst;"
+is 'as records of their own' "$(grep -c '"id":"flip_.*"file":"flip_.*"split":"train"' "$T/flickr8k/mirrored.ndjson")" 40
+is 'and tested on none' "$(grep -c '^' "$T/flickr8k/attend-tell.scst.ndjson") $(grep -c flip_ "$T/flickr8k/attend-tell.scst.ndjson")" '12 0'
+is 'words count once' "$(jq -c .counts "$T/flickr8k/vocab.json")" "$(vocab-build --quiet --type word --min-count 5 --out "$T/once.json" "$T/flickr8k/records.ndjson" && jq -c .counts "$T/once.json")"
+
 # --- detected regions
 python3 - "$toy/dataset.json" >"$T/butd.tsv" <<'P'
 import base64, json, struct, sys
