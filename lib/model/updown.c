@@ -2,8 +2,8 @@
  *
  * Regions pass a linear layer with ReLU to v_s (I,S,H), their mean another to vbar (I,H), words an embedding with ReLU; dropout on all three. At word t the attention
  * LSTM reads [h2; vbar; word] and gives h1; alpha = softmax(w . tanh(Wv v_s + Wh h1)); the language LSTM reads [sum alpha_s v_s; h1] and gives h2, which with dropout
- * predicts word t+1. compat "ruo" is this; "official" has no biases in the attention, attention weights drawn with deviation 0.01 and forget gates that begin open
- * (bias 1), as the authors' Caffe network. */
+ * predicts word t+1. compat "ruo" is this. "official" is the authors' Caffe network: regions and their mean are read as they are, words without ReLU; there are no biases
+ * in the attention; weights are drawn with deviation 0.01, and forget gates begin open (bias 1). It is trained with dropout=0. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +12,9 @@
 #include "nn/visatt.h"
 
 typedef struct updown {
-    int E, H, A;
+    int E, H, A, official;
     double drop;
-    capt_lin region, mean, mean_gates; /* mean_gates: vbar's share of the attention LSTM's gates */
+    capt_lin region, mean, mean_gates; /* mean_gates: vbar's share of the attention LSTM's gates; official has no region and no mean */
     capt_tensor *words;
     capt_focus focus;
     capt_cell att, lang;
@@ -27,7 +27,7 @@ static const capt_key keys[] = {
     {"attention", 'i', "512", "width of the attention"},
     {"words", 'i', "20", "word inputs, BOS included"},
     {"dropout", 'n', "0.5", "dropout of regions, words and hidden vectors"},
-    {"compat", 'c', "ruo|official", "published variant: attention biases and initial values"},
+    {"compat", 'c', "ruo|official", "published variant: official is the authors' own network"},
     {NULL, 0, NULL, NULL}};
 
 static int init(capt_model *m, capt_err *err)
@@ -41,22 +41,25 @@ static int init(capt_model *m, capt_err *err)
     if (g->drop < 0 || g->drop >= 1)
         return capt_fail(err, CAPT_EDATA, "updown: dropout is %g", g->drop);
     capt_params *ps = &m->params;
-    int V = capt_vocab_size(m->vocab), D = m->image_dim, H = g->H, official = !strcmp(capt_config_str(m->config, "compat"), "official");
-    double d = 1 / sqrt(D), h = 1 / sqrt(H), a = 1 / sqrt(g->A);
-    g->words = capt_param_new(ps, CAPT_P_DECAY, CAPT_INIT_NORMAL, official ? 0.01 : 1, CAPT_DIMS(V, g->E), "words.weight");
-    g->region = capt_lin_new(ps, H, D, CAPT_INIT_UNIFORM, d, 1, "region");
-    g->mean = capt_lin_new(ps, H, D, CAPT_INIT_UNIFORM, d, 1, "mean");
-    g->mean_gates = capt_lin_new(ps, 4 * H, H, CAPT_INIT_UNIFORM, h, 0, "attention_lstm.mean");
-    g->att = capt_cell_new(ps, H, g->E, 2 * H, CAPT_LSTM, CAPT_INIT_UNIFORM, h, "attention_lstm");
-    g->lang = capt_cell_new(ps, H, 2 * H, H, CAPT_LSTM, CAPT_INIT_UNIFORM, h, "language_lstm");
-    if (official) {
-        g->focus = capt_focus_new(ps, g->A, H, H, CAPT_MAP_tanh, 0, CAPT_INIT_NORMAL, 0.01, 0.01, 0.01, "attention");
+    int V = capt_vocab_size(m->vocab), D = m->image_dim, H = g->H, W; /* W: width of a region that is attended to */
+    g->official = !strcmp(capt_config_str(m->config, "compat"), "official");
+    W = g->official ? D : H;
+    capt_init draw = g->official ? CAPT_INIT_NORMAL : CAPT_INIT_UNIFORM;
+    double d = 1 / sqrt(D), h = g->official ? 0.01 : 1 / sqrt(H), a = g->official ? 0.01 : 1 / sqrt(g->A);
+    g->words = capt_param_new(ps, CAPT_P_DECAY, CAPT_INIT_NORMAL, g->official ? 0.01 : 1, CAPT_DIMS(V, g->E), "words.weight");
+    if (!g->official) {
+        g->region = capt_lin_new(ps, H, D, CAPT_INIT_UNIFORM, d, 1, "region");
+        g->mean = capt_lin_new(ps, H, D, CAPT_INIT_UNIFORM, d, 1, "mean");
+    }
+    g->mean_gates = capt_lin_new(ps, 4 * H, W, draw, h, 0, "attention_lstm.mean");
+    g->att = capt_cell_new(ps, H, g->E, 2 * H, CAPT_LSTM, draw, h, "attention_lstm");
+    g->lang = capt_cell_new(ps, H, W + H, H, CAPT_LSTM, draw, h, "language_lstm");
+    g->focus = capt_focus_new(ps, g->A, W, H, CAPT_MAP_tanh, !g->official, draw, h, h, a, "attention");
+    if (g->official) {
         capt_cell_open(ps, &g->att);
         capt_cell_open(ps, &g->lang);
-    } else {
-        g->focus = capt_focus_new(ps, g->A, H, H, CAPT_MAP_tanh, 1, CAPT_INIT_UNIFORM, h, h, a, "attention");
     }
-    capt_lin head = capt_lin_new(ps, V, H, CAPT_INIT_UNIFORM, h, 1, "head");
+    capt_lin head = capt_lin_new(ps, V, H, draw, h, 1, "head");
     m->head_w = head.w;
     m->head_b = head.b;
     m->hidden = H;
@@ -69,19 +72,21 @@ static void free_updown(capt_model *m)
     m->self = NULL;
 }
 
-/* What is made once an image: v (I,S,H), its keys (I,S,A), vbar's gates (I,4H). */
+/* What is made once an image: v (I,S,H; official: D), its keys (I,S,A), vbar's gates (I,4H). */
 typedef struct seen { capt_tensor *v, *keys, *gates; } seen;
 
 static seen see(capt_ctx *c, capt_model *m, const capt_feat *f)
 {
     updown *g = m->self;
     int64_t row0 = c->row0;
-    capt_tensor *x = capt_model_features(c, m, f);
+    capt_tensor *x = capt_model_features(c, m, f), *mean;
     seen s;
     c->row0 = c->image0;
-    s.v = capt_dropout(c, capt_lin_run(c, &g->region, x, CAPT_MAP_relu), g->drop);
+    s.v = capt_dropout(c, g->official ? x : capt_lin_run(c, &g->region, x, CAPT_MAP_relu), g->drop);
     s.keys = capt_focus_keys(c, &g->focus, s.v);
-    s.gates = capt_lin_run(c, &g->mean_gates, capt_dropout(c, capt_lin_run(c, &g->mean, capt_mean_rows(c, x, f->len), CAPT_MAP_relu), g->drop), CAPT_MAP_none);
+    mean = capt_mean_rows(c, x, f->len);
+    mean = capt_dropout(c, g->official ? mean : capt_lin_run(c, &g->mean, mean, CAPT_MAP_relu), g->drop);
+    s.gates = capt_lin_run(c, &g->mean_gates, mean, CAPT_MAP_none);
     c->row0 = row0;
     return s;
 }
@@ -89,8 +94,8 @@ static seen see(capt_ctx *c, capt_model *m, const capt_feat *f)
 /* (R,T,E) words -> their share of the attention LSTM's gates */
 static capt_tensor *read_words(capt_ctx *c, updown *g, const int32_t *tokens, int R, int T)
 {
-    capt_tensor *e = capt_apply(c, capt_embed(c, g->words, tokens, R, T), CAPT_MAP_relu);
-    return capt_cell_inputs(c, &g->att, capt_dropout(c, e, g->drop));
+    capt_tensor *e = capt_embed(c, g->words, tokens, R, T);
+    return capt_cell_inputs(c, &g->att, capt_dropout(c, g->official ? e : capt_apply(c, e, CAPT_MAP_relu), g->drop));
 }
 
 typedef struct past { capt_tensor *h1, *cell1, *h2, *cell2; } past; /* NULL at the beginning */
@@ -101,7 +106,7 @@ static void advance(capt_ctx *c, updown *g, capt_tensor *x, int t, const seen *s
     capt_tensor *h = p->h2 ? capt_join(c, p->h2, p->h1) : NULL;
     p->h1 = capt_cell_step(c, &g->att, x, t, h, gates, p->cell1, &p->cell1);
     capt_tensor *z = capt_join(c, capt_focus_run(c, &g->focus, s->keys, s->v, p->h1, row_image, len, alpha), p->h1);
-    z = capt_cell_inputs(c, &g->lang, capt_reshape_to(c, z, p->h1->dim[0], 1, 2 * (int64_t)g->H));
+    z = capt_cell_inputs(c, &g->lang, capt_reshape_to(c, z, p->h1->dim[0], 1, capt_tensor_cols(z)));
     p->h2 = capt_cell_step(c, &g->lang, z, 0, p->h2, NULL, p->cell2, &p->cell2);
 }
 

@@ -9,6 +9,7 @@
   attend-tell                sgrvinod/a-PyTorch-Tutorial-to-Image-Captioning at cc9c7e2 (DecoderWithAttention)
   attend-tell-xu             kelvinxu/arctic-captions at f4565bf: capgen.py is for Theano, which is no more, so that its equations stand below in torch; what it
                              reads of the checkout is the published configuration (evaluate_coco.py), to be sure that they are those
+  updown-official            peteanderson80/Up-Down-Captioner at 0b4e8e5: a Caffe network, written below in torch; its checkout is read to be sure of it
   m2                         aimagelab/meshed-memory-transformer at 239100b (MemoryAugmentedEncoder, MeshedDecoder)
 
 Made with torch 2.15.0, numpy and safetensors. The file names weights as the toolkit does: matrices that it keeps as one are joined, those it keeps apart are cut,
@@ -415,11 +416,80 @@ def attend_tell_xu(checkout):
     return config("attend-tell", width=D, embed=E, attention=A, coverage=float(S), compat="xu"), run, n, alternatives, [S, S], regularisation
 
 
+class UpDownCaffe(nn.Module):
+    """experiments/caption_lstm/net.prototxt. Caffe's LSTMNode joins what it reads in the order of concat0 and concat1; weights are cut by that."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(V, E)
+        self.lstm0, self.lstm1 = nn.Linear(E + FEAT + 2 * D, 4 * D), nn.Linear(D + FEAT + D, 4 * D) # gates i f g o
+        self.fc, self.hidden_att, self.predict_att = nn.Linear(FEAT, A, bias=False), nn.Linear(D, A, bias=False), nn.Linear(A, 1, bias=False)
+        self.predict = nn.Linear(D, V)
+        self.activation = torch.tanh
+
+    @staticmethod
+    def cell(gates, c):
+        i, f, g, o = gates.chunk(4, 1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(c), c
+
+    def forward(self, x, keep, context, tokens):
+        h0 = c0 = h1 = c1 = torch.zeros(len(x), D, dtype=x.dtype)
+        fc, out = self.fc(x), []
+        for t in range(tokens.shape[1]):
+            h0, c0 = self.cell(self.lstm0(torch.cat([self.embedding(tokens[:, t]), context, h1, h0], 1)), c0)
+            z = self.predict_att(self.activation(fc + self.hidden_att(h0)[:, None])).squeeze(-1).masked_fill(~keep, -torch.inf)
+            attended = (torch.softmax(z, 1)[..., None] * x).sum(1)
+            h1, c1 = self.cell(self.lstm1(torch.cat([h0, attended, h1], 1)), c1)
+            out.append(self.predict(h1))
+        return torch.log_softmax(torch.stack(out, 1), -1)
+
+
+def updown_official(checkout):
+    with open(os.path.join(checkout, "experiments/caption_lstm/net.prototxt")) as f:
+        net = f.read()
+    assert '"ReLU"' not in net and '"Dropout"' not in net and net.count('"TanH"') == 20
+    words = net.split()
+    first = words[words.index('"concat0_t0"'):]
+    assert [w for w, before in zip(first[1:20], first) if before == "bottom:"][:4] == ['"embedding"', '"context"', '"lstm1_hidden_prev"', '"lstm0_hidden_prev"']
+    second = words[words.index('"concat1_t0"'):]
+    assert [w for w, before in zip(second[1:20], second) if before == "bottom:"][:3] == ['"lstm0_hidden0"', '"fc8_0"', '"lstm1_hidden_prev"']
+    model = UpDownCaffe().double().eval()
+    randomise(model)
+    lengths = [S, S - 2]
+    x, keep = masked(features(), lengths)
+    mean = x.sum(1) / torch.tensor(lengths)[:, None]
+
+    def run(mask=keep):
+        return model(x[IMAGE], mask[IMAGE], mean[IMAGE], torch.tensor(TOKENS))
+    n = Named(model)
+    n.add("words.weight", "embedding.weight")
+    at = E + FEAT
+    n.add("attention_lstm.x.weight", ("lstm0.weight", slice(0, E)))
+    n.add("attention_lstm.x.bias", "lstm0.bias")
+    n.add("attention_lstm.mean.weight", ("lstm0.weight", slice(E, at)))
+    n.add("attention_lstm.h.weight", ("lstm0.weight", slice(at, None)))
+    n.add("language_lstm.x.weight", ("lstm1.weight", slice(D, D + FEAT)), ("lstm1.weight", slice(0, D)), dim=1)
+    n.add("language_lstm.x.bias", "lstm1.bias")
+    n.add("language_lstm.h.weight", ("lstm1.weight", slice(D + FEAT, None)))
+    n.linear("attention.v", "fc", bias=False)
+    n.linear("attention.h", "hidden_att", bias=False)
+    n.add("attention.w", "predict_att.weight")
+    n.linear("head", "predict")
+
+    def alternatives():
+        model.activation = torch.relu
+        yield "relu_attention", run()
+        model.activation = torch.tanh
+        yield "no_masks", run(torch.ones_like(keep))
+    return config("updown", width=D, embed=E, attention=A, compat="official"), run, n, alternatives, lengths, None
+
+
 def main():
     name, checkout = sys.argv[1], os.path.abspath(sys.argv[2])
     folder = sys.argv[3] if len(sys.argv) > 3 else os.path.dirname(os.path.abspath(__file__))
     torch.manual_seed(0)
-    build = {"show-tell": show_tell, "updown": updown, "transformer": transformer, "attend-tell": attend_tell, "attend-tell-xu": attend_tell_xu, "m2": m2}[name]
+    build = {"show-tell": show_tell, "updown": updown, "transformer": transformer, "attend-tell": attend_tell, "attend-tell-xu": attend_tell_xu, "updown-official": updown_official, "m2": m2}[name]
     conf, run, named, alternatives, lengths, extra = build(checkout)
     logp = run()
     loss = cross_entropy(logp) + (extra() if extra else 0)

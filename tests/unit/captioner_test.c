@@ -17,7 +17,7 @@
 
 enum { V = 19, S = 4, FEAT = 6, T = 5, I = 2, R = 3 };
 static const int32_t row_image[R] = {0, 1, 1};
-static const char *const names[] = {"show-tell", "attend-tell", "attend-tell-xu", "updown", "transformer", "m2"};
+static const char *const names[] = {"show-tell", "attend-tell", "attend-tell-xu", "updown", "updown-official", "transformer", "m2"};
 enum { N_NAMES = sizeof names / sizeof *names };
 static const char *const backends[] = {"ref", "guard", "cpu"};
 enum { N_BACKEND = sizeof(capt_real) == 8 ? 2 : 3 }; /* cpu is single precision */
