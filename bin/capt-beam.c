@@ -11,7 +11,7 @@
 #include "common/tags.h"
 #include "metric/health.h"
 
-static capt_strs models, stores, encoders, require, forbid;
+static capt_strs models, stores, encoders, require, forbid, repeatable;
 static const char *images, *weights, *split = "test", *shard, *coco, *out_path = "-", *length_penalty = "none", *tags_path;
 static int pictures, as_text, greedy, ensemble, compute, allow_unk, no_repeat, exif_rotate, no_bad_endings, logprobs, attention;
 static int64_t beam = 5, sample, nbest = 1, batch = 32, max_words, max_pixels = CAPT_MAX_PIXELS, min_words, block_ngram, groups = 1, top_k;
@@ -39,6 +39,7 @@ static const capt_opt options[] = {
     {"top-k", CAPT_O_INT, &top_k, "N", "--sample from the N likeliest words only (0: all)", 0, 1e9, 0, 0},
     {"top-p", CAPT_O_NUM, &top_p, "P", "--sample from the fewest words that have the probability P together", 0, 1, 0, 0},
     {"block-ngram", CAPT_O_INT, &block_ngram, "N", "no N words in a row twice in a caption (0: they may)", 0, 100, 0, 0},
+    {"repeatable", CAPT_O_STRS, &repeatable, "WORD", "a word that --block-ngram lets end N words twice", 0, 0, 0, 0},
     {"ngram-penalty", CAPT_O_NUM, &ngram_penalty, "X", "let --block-ngram cost X for each time before, instead of forbidding", 0, 1e6, 0, 0},
     {"no-bad-endings", CAPT_O_FLAG, &no_bad_endings, NULL, "never end after an article, a preposition and the like (the list that coco-score counts)", 0, 0, 0, 0},
     {"min-words", CAPT_O_INT, &min_words, "N", "shortest caption", 0, 10000, 0, 0},
@@ -58,6 +59,8 @@ static const capt_opt options[] = {
     {"coco", CAPT_O_STR, &coco, "FILE", "also write the official results file", 0, 0, 1, 0},
     {0}};
 
+typedef CAPT_VEC(int32_t) ids;
+
 typedef struct job {
     capt_prog *p;
     capt_session s;
@@ -73,7 +76,7 @@ typedef struct job {
     json_t *results;  /* official results, or NULL */
     capt_str line;
     int64_t lacking;  /* captions without all required words */
-    CAPT_VEC(int32_t) not_last; /* ids of words that make a bad ending */
+    ids not_last, repeatable; /* of words that make a bad ending, and of those of --repeatable */
 } job;
 
 static int bad_record(void *arg, capt_err *err)
@@ -336,17 +339,17 @@ static int read_penalty(double *x, int *wu)
     return end == s + 3 * *wu || *end || !(*x >= 0 && *x <= 10) ? -1 : 0;
 }
 
-/* Ids of the words of a bad ending, alone or with a subword vocabulary's mark of a blank before. */
-static void find_endings(job *j)
+/* The ids of a word, alone or with a subword vocabulary's mark of a blank before. */
+static void find_word(const job *j, const char *word, ids *to)
 {
-    for (const char *const *w = capt_bad_endings; *w; w++)
-        for (int mark = 0; mark < 2; mark++) {
-            char text[32];
-            snprintf(text, sizeof text, "%s%s", mark ? "\u0120" : "", *w);
-            int id = capt_vocab_find(j->scorer->vocab, text);
-            if (id >= 0)
-                capt_vec_push(&j->not_last, id);
-        }
+    for (int mark = 0; mark < 2; mark++) {
+        capt_str text = {0};
+        capt_str_printf(&text, "%s%s", mark ? "\u0120" : "", word);
+        int id = capt_vocab_find(j->scorer->vocab, text.s);
+        if (id >= 0)
+            capt_vec_push(to, id);
+        capt_str_free(&text);
+    }
 }
 
 /* The words required and forbidden of an image: its record's and everybody's. *c NULL: there are none. */
@@ -401,7 +404,7 @@ static int caption_all(job *j)
     uint64_t *hash = capt_alloc((size_t)n * sizeof *hash);
     int detail = attention ? CAPT_DETAIL_WORDS | CAPT_DETAIL_ATTENTION : logprobs ? CAPT_DETAIL_WORDS : 0;
     capt_beam_opts o = {.beam = width, .nbest = each, .max_t = (int)max_words, .min_words = (int)min_words, .allow_unk = allow_unk, .no_repeat = no_repeat, .ngram = (int)block_ngram,
-                        .ngram_penalty = ngram_penalty, .not_last = j->not_last.v, .n_not_last = (int)j->not_last.n, .groups = (int)groups, .diversity = diversity, .detail = detail};
+                        .ngram_penalty = ngram_penalty, .repeatable = j->repeatable.v, .n_repeatable = (int)j->repeatable.n, .not_last = j->not_last.v, .n_not_last = (int)j->not_last.n, .groups = (int)groups, .diversity = diversity, .detail = detail};
     read_penalty(&o.length_penalty, &o.wu);
     capt_sample_opts draws = {.n = each, .temperature = temperature, .max_t = (int)max_words, .allow_unk = allow_unk, .top_k = (int)top_k, .top_p = top_p, .seed = (uint64_t)p->seed,
                               .detail = detail};
@@ -518,7 +521,10 @@ static int run(capt_prog *p)
             goto end;
     }
     if (no_bad_endings)
-        find_endings(&j);
+        for (const char *const *w = capt_bad_endings; *w; w++)
+            find_word(&j, *w, &j.not_last);
+    for (size_t i = 0; i < repeatable.n; i++)
+        find_word(&j, repeatable.v[i], &j.repeatable);
     if (coco)
         j.results = json_array();
     j.out = capt_out_open(out_path, &p->err);
@@ -545,6 +551,7 @@ end:
     json_decref(j.results);
     capt_str_free(&j.line);
     capt_vec_free(&j.not_last);
+    capt_vec_free(&j.repeatable);
     capt_session_close(&j.s);
     return rc;
 }

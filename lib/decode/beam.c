@@ -115,12 +115,20 @@ static int thin_out(search *s, cand *c, int n)
     return left;
 }
 
-/* Calls for each word that would complete an N-gram that h has already. */
+static int is_repeatable(const capt_beam_opts *o, int32_t token)
+{
+    for (int i = 0; i < o->n_repeatable; i++)
+        if (o->repeatable[i] == token)
+            return 1;
+    return 0;
+}
+
+/* Calls for each word that would complete an N-gram that h has already, and must not. */
 static void each_repeated(const search *s, const hyp *h, void (*fn)(void *arg, int32_t token), void *arg)
 {
     int N = s->o->ngram;
     for (int i = 0; N > 0 && i + N <= h->n; i++)
-        if (!memcmp(h->ids + i, h->ids + h->n - (N - 1), (size_t)(N - 1) * sizeof *h->ids))
+        if (!memcmp(h->ids + i, h->ids + h->n - (N - 1), (size_t)(N - 1) * sizeof *h->ids) && !is_repeatable(s->o, h->ids[i + N - 1]))
             fn(arg, h->ids[i + N - 1]);
 }
 

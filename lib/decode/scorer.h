@@ -67,6 +67,8 @@ typedef struct capt_beam_opts {
     int no_repeat;         /* 1: no word twice running */
     int ngram;             /* N: no N words in a row twice; 0: they may */
     double ngram_penalty;  /* each earlier occurrence costs so much instead of forbidding; 0: forbidden */
+    const int32_t *repeatable; /* words that may end N words twice all the same */
+    int n_repeatable;
     const int32_t *not_last; /* words after which EOS is not chosen */
     int n_not_last;
     int groups;            /* diverse beam search (Vijayakumar et al. 2018): beam/groups captions each; 0 and 1: none */

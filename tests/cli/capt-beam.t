@@ -107,6 +107,10 @@ ok '--min-words' beam --min-words 12 t.ndjson
 holds 'is kept' 'all(.caption | split(" ") | length >= 12)'
 ok '--no-bad-endings' beam --no-bad-endings --beam 3 t.ndjson
 holds 'is kept' 'all(.caption | test(" (a|an|the|in|at|of|with|on|to|is)$") | not)'
+ok '--block-ngram 1' beam --block-ngram 1 --beam 3 --min-words 6 t.ndjson
+holds 'no word comes twice' 'all(.caption | split(" ") | length == (unique | length))'
+ok '--repeatable' beam --block-ngram 1 --repeatable a --repeatable the --repeatable unheard --beam 3 --min-words 6 t.ndjson
+holds 'but these may' '(all(.caption | split(" ") - ["a", "the"] | length == (unique | length))) and any(.caption | split(" ") | length > (unique | length))'
 ok '--logprobs' beam --logprobs t.ndjson
 holds 'adds up' 'all(((.token_logprob | add) - .logprob | fabs) < 1e-4 and (.tokens | length) == (.token_logprob | length) and (.tokens | length) >= (.caption | split(" ") | length))'
 capt-train --model attend-tell --set width=32 --captions r.ndjson --vocab v.json --store s.mdb --section grid --epochs 4 --batch 20 --lr 3e-3 --quiet --out at.ckpt
