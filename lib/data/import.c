@@ -48,7 +48,6 @@ static void task(void *arg, int64_t t, int worker)
     capt_str_clear(&s->text);
     s->failed = r->in->load(r->in->arg, s->image, worker, &to, &s->err) ||
                 (!s->stored && capt_store_pack(r->s, r->in->id(r->in->arg, s->image), to.section, to.n, s->packed, &s->err));
-    capt_store_write_behind(r->s);
 }
 
 /* The next images, as many as their input's bytes allow, one at least. */

@@ -65,8 +65,9 @@ static int start(MDB_env *env, MDB_txn **txn, MDB_dbi *dbi, const char *to, capt
     return rc ? capt_store_fail_write(to, rc, "write", err) : 0;
 }
 
-static int commit(MDB_txn **txn, const char *to, capt_err *err)
+static int commit(MDB_env *env, MDB_txn **txn, size_t bytes, const char *to, capt_err *err)
 {
+    capt_store_before_commit(env, bytes);
     int rc = mdb_txn_commit(*txn);
     *txn = NULL;
     return rc ? capt_store_fail_write(to, rc, "write", err) : 0;
@@ -118,7 +119,7 @@ static int fill(MDB_env *env, const char *to, capt_store_input *src, int n, capt
     if (rc == 0)
         rc = capt_store_manifest_put(txn, dbi, manifest, to, err);
     if (rc == 0)
-        rc = commit(&txn, to, err);
+        rc = commit(env, &txn, 0, to, err);
     json_decref(manifest);
     size_t bytes = 0;
     capt_store_passed written = {0};
@@ -130,7 +131,7 @@ static int fill(MDB_env *env, const char *to, capt_store_input *src, int n, capt
             break;
         }
         if (txn && capt_store_batch_ends(in_batch, bytes, s->v.mv_size))
-            rc = commit(&txn, to, err);
+            rc = commit(env, &txn, bytes, to, err);
         if (rc == 0 && !txn) {
             rc = start(env, &txn, &dbi, to, err);
             if (rc == 0)
@@ -147,7 +148,7 @@ static int fill(MDB_env *env, const char *to, capt_store_input *src, int n, capt
             rc = advance(s, err);
     }
     if (rc == 0 && txn)
-        rc = commit(&txn, to, err);
+        rc = commit(env, &txn, bytes, to, err);
     if (txn)
         mdb_txn_abort(txn);
     return rc;
@@ -166,7 +167,7 @@ int capt_store_seal(MDB_env *env, const char *to, const capt_store_meta *m, cons
         rc = capt_store_manifest_put(txn, dbi, manifest, to, err);
     json_decref(manifest);
     if (rc == 0)
-        rc = commit(&txn, to, err);
+        rc = commit(env, &txn, 0, to, err);
     if (txn)
         mdb_txn_abort(txn);
     if (rc)

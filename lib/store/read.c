@@ -135,6 +135,7 @@ void capt_store_close(capt_store *s)
         return;
     if (s->txn)
         mdb_txn_abort(s->txn);
+    capt_syncer_free(s->syncer);
     if (s->env)
         mdb_env_close(s->env);
     if (s->lock >= 0)

@@ -1,9 +1,9 @@
 /* Feature stores: one LMDB file, a manifest and one value an image (store/feature.h).
  *
- * Writing goes to PATH.part, 128 records or 32 MiB a transaction with full syncs; finish copies it in key order to a file whose
+ * Writing goes to PATH.part, 64 records or 32 MiB a transaction, each synced while the next one is made; finish copies it in key order to a file whose
  * bytes depend on the records and the manifest alone (not on the order of puts, shards or resumes) and renames it to PATH.
  * Records that were put in key order in one go, ids of a kind known from the start, are what the copy would be: it is left out.
- * A killed run leaves PATH.part consistent for resume. One thread writes. Reading: any number of threads may get from one open store;
+ * A run that is killed, or whose power fails, leaves a PATH.part for resume that lacks two transactions at most. One thread writes. Reading: any number of threads may get from one open store;
  * what they get points into the map and lives until the store is closed. A store is refused when it is cut short, unfinished
  * or of the other byte order, and a record when its checksum is wrong (computed once, when it is first read).
  * A store made by a stranger can crash its reader (LMDB trusts its pages): exchange with `capt-store dump` and `load`. */
@@ -56,9 +56,6 @@ capt_packed *capt_packed_new(void);
 void capt_packed_free(capt_packed *p); /* NULL is fine */
 int capt_store_pack(const capt_store *s, const capt_id *id, const capt_section *sections, int n, capt_packed *p, capt_err *err);
 int capt_store_put_packed(capt_store *s, const capt_packed *p, capt_err *err);
-/* Asks the system to begin writing to the disk what a commit gave it, and does not wait: the sync at the commit's end then has less
- * to wait for. For the threads beside the one that puts. */
-void capt_store_write_behind(const capt_store *s);
 int64_t capt_store_count(const capt_store *s); /* records so far, or in the store */
 int capt_store_flush(capt_store *s, capt_err *err); /* commits the transaction under way */
 /* Publishes PATH; frees s in every case. On failure PATH is untouched and PATH.part stays for resume. */

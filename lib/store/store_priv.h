@@ -19,6 +19,8 @@ struct capt_store {
     int64_t n;
     /* writing */
     MDB_txn *txn;
+    struct capt_syncer *syncer; /* from the first batch on */
+    int unsynced;               /* LMDB leaves the syncing of what it commits to it */
     int lock, batch;
     size_t batch_bytes, unmapped; /* of this transaction; since the map was let go of */
     capt_packed *packed;
@@ -32,7 +34,7 @@ struct capt_store {
     size_t checked_size;
 };
 
-enum { CAPT_STORE_BATCH = 128, CAPT_STORE_KEEP = 16 << 20 }; /* records a transaction; bytes a walk keeps mapped */
+enum { CAPT_STORE_BATCH = 64, CAPT_STORE_KEEP = 16 << 20 }; /* records a transaction; bytes a walk keeps mapped */
 #define CAPT_STORE_BATCH_BYTES ((size_t)32 << 20)
 /* Whether a batch of n records and so many bytes is complete before the next one of size bytes: the same rule in a first
  * writing and in the copy, for the same bytes. */
@@ -60,6 +62,19 @@ int capt_store_manifest_put(MDB_txn *txn, MDB_dbi dbi, const json_t *manifest, c
 /* The last transaction: the complete manifest with count, checksum and fingerprint, then a sync. */
 int capt_store_seal(MDB_env *env, const char *path, const capt_store_meta *m, const capt_moments *moments, capt_err *err);
 char *capt_store_suffixed(const char *path, const char *suffix); /* malloc'd */
+
+/* Before a commit of about so many bytes; see there. */
+void capt_store_before_commit(MDB_env *env, size_t bytes);
+
+/* anchor.c: syncs a part after each transaction while the next one is made, and notes how far it came. fd and path are borrowed. */
+typedef struct capt_syncer capt_syncer;
+capt_syncer *capt_syncer_new(int fd, const char *path, capt_err *err);
+int capt_syncer_begin(capt_syncer *y, uint64_t txn, capt_err *err); /* the last one committed; waits for the one before it */
+int capt_syncer_wait(capt_syncer *y, capt_err *err);                /* until what was begun is on the disk */
+int capt_syncer_forget(capt_syncer *y, capt_err *err);              /* no anchor any more: all is on the disk, syncs included */
+void capt_syncer_free(capt_syncer *y);                              /* NULL is fine */
+/* Goes back to the newest anchor in fd, a part that no one has open; where there is none, LMDB has synced it. */
+int capt_anchor_restore(int fd, const char *path, capt_err *err);
 
 /* The file lock that keeps two writers off one PATH.part (s->part, made unless it is there with resume); *size: its bytes. */
 int capt_store_lock_part(capt_store *s, int resume, off_t *size, capt_err *err);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # R2. Power cuts, simulated: shim.c records what a program writes, syncs and renames; then, for a moment of it, a state is built that a
 # disk could be found in after the power failed there. What was synced is there. What was not is there, or not, or torn at 512 bytes,
-# each write for itself; of the folder's changes some first ones are there. From every such state the same command goes on to the bytes of
+# each write for itself (what was written while a sync went on is not of that sync); of the folder's changes some first ones are there. From every such state the same command goes on to the bytes of
 # an undisturbed run, a file under the final name is whole, and no more than one batch (one update) of work is lost.
 # Budget: a minute. STATES: how many in all. SEED: other ones.
 import base64
@@ -37,6 +37,7 @@ class Disk:
 
     def __init__(self, folder):
         self.data, self.pending, self.names, self.synced = {}, {}, [], 0
+        self.syncing = {}
         for f in os.listdir(folder):
             inode = os.stat(folder + '/' + f).st_ino
             self.names.append(('c', f, inode))
@@ -47,9 +48,14 @@ class Disk:
         c, inode, offset, data = op
         if c in 'wdt':
             self.pending.setdefault(inode, []).append(op)
+        elif c == 'b':
+            self.syncing[offset] = list(self.pending.get(inode, []))
         elif c == 's':
+            before = {id(x) for x in self.syncing.pop(offset)}
+            ops = self.pending.get(inode, [])
+            self.pending[inode] = [x for x in ops if id(x) in before]
             self.data[inode] = self.content(inode, lambda op, last: 'all')
-            self.pending[inode] = []
+            self.pending[inode] = [x for x in ops if id(x) not in before]
         elif c == 'D':
             self.synced = len(self.names)
         elif c in 'rx':
@@ -113,16 +119,18 @@ def recorded(folder, args):
     return r, disk, ops
 
 
-def images(part):
-    """Entries of a store's last transaction, by LMDB's two first pages."""
-    best = (-1, 0)
+def images(part, cut):
+    """Entries of a store's last transaction, by LMDB's two first pages; after a cut, of the one that its newest anchor names, if there is one."""
+    best, anchored = (-1, 0), (-1, 0)
     for page in 0, 4096:
         if len(part) >= page + 152 and struct.unpack_from('<I', part, page + 16)[0] == 0xBEEFC0DE:
             best = max(best, (struct.unpack_from('<Q', part, page + 144)[0], struct.unpack_from('<Q', part, page + 120)[0]))
-    return best[1]
+        if part[page + 2048:page + 2056] == b'CPTANCHR':
+            anchored = max(anchored, (struct.unpack_from('<Q', part, page + 2056)[0], struct.unpack_from('<Q', part, page + 2064 + 104)[0]))
+    return (anchored if cut and anchored[0] >= 0 else best)[1]
 
 
-def updates(part):
+def updates(part, cut):
     if len(part) < 8:
         return 0
     head = json.loads(part[8:8 + struct.unpack('<Q', part[:8])[0]])
@@ -155,7 +163,7 @@ def cuts(name, states, args, progress, one, again=('--resume',), before=None):
         if out is not None and bytes(out) not in (want, before):
             half.append(point)
         if progress and out is None:
-            was, still = progress(seen.get('out.part', b'')), progress(found.get('out.part', b''))
+            was, still = progress(seen.get('out.part', b''), False), progress(found.get('out.part', b''), True)
             if 'out' not in seen and still < was - one:
                 lost.append('step %d: %d of %d' % (point, still, was))
         if out is not None and before is None:

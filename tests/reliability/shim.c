@@ -91,8 +91,8 @@ int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 
 /* ---- the record ---- */
 
-/* c: 'c' create (name), 'w' write, 'd' write that is on the disk when it returns (O_DSYNC), 't' truncate to offset, 's' sync of the
- * file, 'D' sync of a folder, 'r' rename (name TAB new name), 'x' exchange of two names, 'u' unlink (name). n bytes follow: the data, or the name(s). */
+/* c: 'c' create (name), 'w' write, 'd' write that is on the disk when it returns (O_DSYNC), 't' truncate to offset, 'b' a sync of
+ * the file begins, 's' it is done (offset: which; other threads may have written meanwhile), 'D' sync of a folder, 'r' rename (name TAB new name), 'x' exchange of two names, 'u' unlink (name). n bytes follow: the data, or the name(s). */
 struct op { char c; uint64_t inode; int64_t offset; uint32_t n; } __attribute__((packed));
 
 static void put(char c, uint64_t inode, int64_t offset, const void *data, size_t n)
@@ -148,7 +148,20 @@ static void record_name(char c, int at, const char *a, const char *b)
     put(c, st.st_ino, 0, text, n);
 }
 
-static void record(long nr, const long *a, long got)
+/* A number for the sync that begins; 0: not of a file of ours. */
+static int64_t record_sync(int fd)
+{
+    static int64_t last;
+    int folder = 0;
+    uint64_t inode = inode_of(fd, &folder);
+    if (!inode || folder)
+        return 0;
+    int64_t which = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+    put('b', inode, which, NULL, 0);
+    return which;
+}
+
+static void record(long nr, const long *a, long got, int64_t sync)
 {
     int folder = 0;
     uint64_t inode;
@@ -172,7 +185,7 @@ static void record(long nr, const long *a, long got)
     case SYS_fsync: case SYS_fdatasync:
         inode = got == 0 ? inode_of((int)a[0], &folder) : 0;
         if (inode)
-            put(folder ? 'D' : 's', inode, 0, NULL, 0);
+            put(folder ? 'D' : 's', inode, sync, NULL, 0);
         return;
     case SYS_ftruncate:
         inode = got == 0 ? inode_of((int)a[0], &folder) : 0;
@@ -230,11 +243,12 @@ static void on_call(int sig, siginfo_t *info, void *context)
     if (k != NAMES && !(k == WRITE && a[0] == 2) && fails(k)) {
         r[REG_RAX] = k == WRITE ? -ENOSPC : -EIO;
     } else {
+        int64_t sync = log_fd >= 0 && k == FSYNC ? record_sync((int)a[0]) : 0;
         long got = shim_call(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
         if (log_fd >= 0 && nr == SYS_openat)
             record_open(a, got);
         else if (log_fd >= 0)
-            record(nr, a, got);
+            record(nr, a, got, sync);
         r[REG_RAX] = got;
     }
     errno = saved;
