@@ -111,10 +111,12 @@ $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libcapt.a
 	$(call say,LD $@)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libcapt.a $(LDLIBS)
 
-# kernels, then whole jobs, beside the machine's peak, one thread and two; ROWS="START-OF-A-NAME..." picks jobs alone, PEER=python3 runs PyTorch beside them
+# kernels, those of the lesser vector instruction sets (CAPT_CPU_ISA), then whole jobs, beside the machine's peak, one thread and two; ROWS="START-OF-A-NAME..." picks jobs alone, PEER=python3 runs PyTorch beside them
 BENCH_THREADS ?= 1 2
 bench: $(B)/bench/kernels $(B)/bench/jobs
-	$(if $(ROWS),,for t in $(BENCH_THREADS); do $(B)/bench/kernels -t $$t || exit 1; done)
+	$(if $(ROWS),,for t in $(BENCH_THREADS); do \
+	    $(B)/bench/kernels -t $$t || exit 1; \
+	    for i in avx2 cblas portable; do CAPT_CPU_ISA=$$i $(B)/bench/kernels -t $$t 'linear f32' || exit 1; done; done)
 	for t in $(BENCH_THREADS); do PEER='$(PEER)' $(B)/bench/jobs -t $$t $(ROWS) || exit 1; done
 
 $(B)/libcapt.pc: Makefile VERSION
@@ -124,7 +126,7 @@ $(B)/libcapt.pc: Makefile VERSION
 # ---- Debian packages: to build, to test, to lint
 DEPS := gcc make libc6-dev pkg-config libjpeg-dev liblmdb-dev libjansson-dev libxxhash-dev libunistring-dev \
     libstemmer-dev zlib1g-dev libminizip-dev
-DEPS_CHECK := libcmocka-dev perl jq python3 python3-pil python3-jsonschema bash locales
+DEPS_CHECK := libcmocka-dev libopenblas0-pthread perl jq python3 python3-pil python3-jsonschema bash locales
 DEPS_LINT := cppcheck shellcheck mandoc
 DEPS_SLURM := slurmctld slurmd slurm-client slurm-wlm-basic-plugins munge
 

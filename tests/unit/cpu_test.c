@@ -348,7 +348,7 @@ int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
-        {"portable", isa, NULL, NULL, (void *)"portable"}, {"avx2", isa, NULL, NULL, (void *)"avx2"}, {"avx512", isa, NULL, NULL, (void *)"avx512"},
+        {"portable", isa, NULL, NULL, (void *)"portable"}, {"cblas", isa, NULL, NULL, (void *)"cblas"}, {"avx2", isa, NULL, NULL, (void *)"avx2"}, {"avx512", isa, NULL, NULL, (void *)"avx512"},
         {"avx512bf16", isa, NULL, NULL, (void *)"avx512bf16"}, cmocka_unit_test(unknown),
     };
     return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);

@@ -120,18 +120,47 @@ static int has_avx512bf16(void)
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
 
+/* OpenBLAS alone: the reference BLAS, which may stand behind libblas.so.3, is slower than our portable tile */
+static void *open_blas(cpu_sgemm_fn **sgemm)
+{
+    void *lib = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+    void *f = lib ? dlsym(lib, "cblas_sgemm") : NULL, *set = lib ? dlsym(lib, "openblas_set_num_threads") : NULL;
+    if (lib && !(f && set)) {
+        dlclose(lib);
+        return NULL;
+    }
+    if (lib) { /* the threads are ours */
+        void (*threads)(int);
+        memcpy(&threads, &set, sizeof set);
+        threads(1);
+        memcpy(sgemm, &f, sizeof f);
+    }
+    return lib;
+}
+
+static int has_blas(void)
+{
+    cpu_sgemm_fn *f;
+    void *lib = open_blas(&f);
+    if (lib)
+        dlclose(lib);
+    return lib != NULL;
+}
+
 /* best first */
 static const struct level {
     const struct cpu_isa *isa;
     const char *name;
     int (*has)(void);
+    int blas; /* OpenBLAS in place of the tile for products of floats */
 } level[] = {
 #if defined __x86_64__
-    {&capt_cpu_isa_avx512bf16, "avx512bf16", has_avx512bf16},
-    {&capt_cpu_isa_avx512, "avx512", has_avx512},
-    {&capt_cpu_isa_avx2, "avx2", has_avx2},
+    {&capt_cpu_isa_avx512bf16, "avx512bf16", has_avx512bf16, 0},
+    {&capt_cpu_isa_avx512, "avx512", has_avx512, 0},
+    {&capt_cpu_isa_avx2, "avx2", has_avx2, 0},
 #endif
-    {&capt_cpu_isa_portable, "portable", NULL},
+    {&capt_cpu_isa_portable, "cblas", has_blas, 1},
+    {&capt_cpu_isa_portable, "portable", NULL, 0},
 };
 enum { N_LEVEL = sizeof level / sizeof *level };
 
@@ -146,32 +175,11 @@ static const struct level *choose(const char *want)
         return NULL;
 #if defined __x86_64__
     __builtin_cpu_init();
+#endif
     for (; i < N_LEVEL - 1; i++)
         if (level[i].has())
             break;
-#endif
     return &level[i];
-}
-
-static void open_blas(struct cpu *c)
-{
-    static const char *const name[] = {"libopenblas.so.0", "libblas.so.3"};
-    for (unsigned i = 0; i < sizeof name / sizeof *name && !c->sgemm; i++) {
-        c->blas = dlopen(name[i], RTLD_NOW | RTLD_LOCAL);
-        if (!c->blas)
-            continue;
-        void *f = dlsym(c->blas, "cblas_sgemm"), *set = dlsym(c->blas, "openblas_set_num_threads");
-        memcpy(&c->sgemm, &f, sizeof f);
-        if (set) { /* the threads are ours */
-            void (*threads)(int);
-            memcpy(&threads, &set, sizeof set);
-            threads(1);
-        }
-        if (!f) {
-            dlclose(c->blas);
-            c->blas = NULL;
-        }
-    }
 }
 
 capt_backend *capt_backend_cpu_new(capt_pool *pool, capt_err *err)
@@ -179,21 +187,19 @@ capt_backend *capt_backend_cpu_new(capt_pool *pool, capt_err *err)
     const char *want = getenv("CAPT_CPU_ISA");
     const struct level *l = choose(want);
     if (!l) {
-        capt_fail(err, CAPT_EUSAGE, "CAPT_CPU_ISA is %s: want portable, avx2, avx512 or avx512bf16", want);
+        capt_fail(err, CAPT_EUSAGE, "CAPT_CPU_ISA is %s: want portable, cblas, avx2, avx512 or avx512bf16", want);
         return NULL;
     }
     capt_backend *be = capt_alloc(sizeof *be);
     struct cpu *c = capt_alloc(sizeof *c);
     c->isa = l->isa;
     c->mr = l->isa->mr;
-    if (l->isa == &capt_cpu_isa_portable) {
-        open_blas(c);
-        c->mr = c->sgemm ? 112 : c->mr;
-    }
+    if (l->blas && (c->blas = open_blas(&c->sgemm)) != NULL)
+        c->mr = 112;
     c->n_worker = capt_pool_size(pool);
     c->work = capt_alloc(sizeof *c->work * (size_t)c->n_worker);
     be->name = "cpu";
-    snprintf(be->isa, sizeof be->isa, "%s%s", l->name, c->sgemm ? "-cblas" : "");
+    snprintf(be->isa, sizeof be->isa, "%s", l->name);
     be->pool = pool;
     be->priv = c;
     be->alloc = cpu_alloc;
