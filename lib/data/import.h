@@ -1,5 +1,5 @@
-/* The way of many images into a store: loaded and packed on the pool while those before are written, in the order of the work.
- * What is stored does not depend on the number of threads; memory is that of two rounds of some 32 MB of input. */
+/* The way of many images into a store: loaded, packed and written on the pool, written in the order of the work.
+ * What is stored does not depend on the number of threads; memory is that of some 16 MB of input and of a transaction. */
 #ifndef CAPT_DATA_IMPORT_H
 #define CAPT_DATA_IMPORT_H
 #include "base/str.h"
@@ -24,12 +24,12 @@ typedef struct capt_intake {
     int (*load)(void *arg, int64_t i, int worker, capt_loading *to, capt_err *err); /* from several threads at once */
 } capt_intake;
 
-/* Who wants to know; all called by the caller's thread but text. */
+/* Who wants to know; called by the pool's threads, one at a time and in the order of the images. */
 typedef struct capt_import_hooks {
     void *arg;
     int (*bad)(void *arg, capt_err *err);             /* an image could not be had: 0 leaves it out, -1 ends the import */
     int (*text)(void *arg, const char *s, size_t n);  /* in the order of the images; nonzero: could not be written */
-    int (*round)(void *arg, int64_t done);            /* nonzero: stop, with what is done written */
+    int (*round)(void *arg, int64_t done);            /* nonzero: stop, with what is loaded written */
 } capt_import_hooks;
 
 /* Puts all images that s does not have yet (with resume it may have some). 0; 1 when round said stop; -1 on an error. */
