@@ -210,7 +210,7 @@ lint-man:
 	$(if $(wildcard man/*.[1-8]),mandoc -T lint -W warning $(wildcard man/*.[1-8]),@:)
 
 # ---- JSON Schemas of the records, printed by the programs themselves
-SCHEMAS := caption hypothesis tag score log total difference error feature tensor
+SCHEMAS := caption hypothesis tag score log total difference error feature tensor metadata
 schemas: $(B)/bin/coco-split
 	@mkdir -p schemas
 	for k in $(SCHEMAS); do $(B)/bin/coco-split --print-schema $$k >schemas/$$k.json || exit 1; done

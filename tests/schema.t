@@ -86,7 +86,7 @@ def expand(text):
 
 
 programs = sorted(f[:-2] for f in os.listdir(os.path.join(top, "bin")) if f.endswith(".c"))
-kinds = "caption hypothesis tag score log total difference error feature tensor".split()
+kinds = "caption hypothesis tag score log total difference error feature tensor metadata".split()
 valid = {}
 for kind in kinds:
     printed = [subprocess.run([os.path.join(b, p), "--print-schema", kind], capture_output=True).stdout for p in programs]
@@ -153,6 +153,7 @@ with tempfile.TemporaryDirectory(prefix="capt-test.") as folder:
     printed_by("--errors", "error", "vocab-build -q --type word --max-bad 9 --errors - --out w bad 2>/dev/null", 2)
     printed_by("capt-store dump of a store", "feature", "capt-store dump s", 12)
     printed_by("capt-store dump --npy", "feature", "capt-store dump --npy arrays s", 12)
+    printed_by("capt-store dump of a checkpoint", "metadata", "capt-store dump a.ckpt | head -n 1", 1)
     printed_by("capt-store dump of a checkpoint", "tensor", "capt-store dump a.ckpt | tail -n +2", 3)
 print(f"1..{tests}")
 sys.exit(failed > 0)

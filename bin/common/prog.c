@@ -67,7 +67,7 @@ static void build_rows(capt_prog *p)
         {0, {"help", CAPT_O_FLAG, &st->help, NULL, "print this help (-h)", 0, 0, 1, 0}},
         {0, {"version", CAPT_O_FLAG, &st->version, NULL, "print version, build and libraries (-V)", 0, 0, 1, 0}},
         {0, {"print-options", CAPT_O_FLAG, &st->print_options, NULL, "print the option table as JSON", 0, 0, 1, 0}},
-        {0, {"print-schema", CAPT_O_CHOICE, &st->schema, "caption|hypothesis|tag|score|log|total|difference|error|feature|tensor", "print the JSON Schema of a kind of record", 0, 0, 1, 0}},
+        {0, {"print-schema", CAPT_O_CHOICE, &st->schema, "caption|hypothesis|tag|score|log|total|difference|error|feature|tensor|metadata", "print the JSON Schema of a kind of record", 0, 0, 1, 0}},
         {0, {"complete", CAPT_O_CHOICE, &st->complete, "bash", "print a shell completion", 0, 0, 1, 0}},
     };
     enum { N_COMMON = sizeof common / sizeof *common };

@@ -28,3 +28,9 @@ static const capt_field tensor_fields[] = {
     {"values", CAPT_T_NUMS, 1, AT(values), AT(n_values), 0, 1 << 20, NULL, "The numbers, row by row."},
     {0}};
 const capt_kind capt_kind_tensor = {"tensor", "Numbers of one tensor, as capt-store dump writes weights.", sizeof(capt_dump_tensor), tensor_fields};
+#undef AT
+
+static const capt_field metadata_fields[] = {
+    {"metadata", CAPT_T_MAP, 1, offsetof(capt_dump_metadata, metadata), 0, 1 << 26, 0, NULL, "Text under any names: of a checkpoint its options, vocabulary and provenance."},
+    {0}};
+const capt_kind capt_kind_metadata = {"metadata", "What a file of weights says of itself: the first line of capt-store dump, where there is such.", sizeof(capt_dump_metadata), metadata_fields};

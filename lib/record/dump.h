@@ -1,4 +1,4 @@
-/* The lines of capt-store dump: the features of an image, or a piece of a tensor. Numbers are borrowed from the JSON that is read. What no
+/* The lines of capt-store dump: the features of an image, a piece of a tensor, or what is said of all tensors. Numbers are borrowed from the JSON that is read. What no
  * schema says: a section has a dtype that stores keep, a name of at most 12 bytes, as many numbers a row as dim; a line may have 64 MiB. */
 #ifndef CAPT_RECORD_DUMP_H
 #define CAPT_RECORD_DUMP_H
@@ -24,5 +24,7 @@ typedef struct capt_dump_tensor {
     int64_t from;
 } capt_dump_tensor;
 
-extern const capt_kind capt_kind_feature, capt_kind_tensor;
+typedef struct capt_dump_metadata { const json_t *metadata; } capt_dump_metadata;
+
+extern const capt_kind capt_kind_feature, capt_kind_tensor, capt_kind_metadata;
 #endif

@@ -12,15 +12,34 @@ static size_t utf8_length(const char *s, size_t n)
     return k;
 }
 
-static int read_string(const capt_field *f, const json_t *j, const char **out, capt_arena *a, const char *where, capt_err *err)
+static int check_string(const capt_field *f, const json_t *j, const char *name, const char *where, capt_err *err)
 {
     if (!json_is_string(j))
-        return capt_fail(err, CAPT_EDATA, "%s: \"%s\" is not a string", where, f->name);
-    const char *s = json_string_value(j);
+        return capt_fail(err, CAPT_EDATA, "%s: \"%.100s\" is not a string", where, name);
     size_t n = json_string_length(j);
-    if (n > (size_t)f->max && utf8_length(s, n) > (size_t)f->max)
-        return capt_fail(err, CAPT_EDATA, "%s: \"%s\" is longer than %d characters", where, f->name, f->max);
-    *out = capt_arena_strndup(a, s, n);
+    if (n > (size_t)f->max && utf8_length(json_string_value(j), n) > (size_t)f->max)
+        return capt_fail(err, CAPT_EDATA, "%s: \"%.100s\" is longer than %d characters", where, name, f->max);
+    return 0;
+}
+
+static int read_string(const capt_field *f, const json_t *j, const char **out, capt_arena *a, const char *where, capt_err *err)
+{
+    if (check_string(f, j, f->name, where, err))
+        return -1;
+    *out = capt_arena_strndup(a, json_string_value(j), json_string_length(j));
+    return 0;
+}
+
+static int read_map(const capt_field *f, const json_t *j, const json_t **out, const char *where, capt_err *err)
+{
+    const char *key;
+    json_t *v;
+    *out = j;
+    if (!json_is_object(j))
+        return capt_fail(err, CAPT_EDATA, "%s: \"%s\" is not an object", where, f->name);
+    json_object_foreach((json_t *)(uintptr_t)j, key, v)
+        if (check_string(f, v, key, where, err))
+            return -1;
     return 0;
 }
 
@@ -104,6 +123,8 @@ static int read_field(const capt_field *f, const json_t *j, char *rec, capt_aren
         return capt_record_read(f->of, j, *(void **)to, a, where, err);
     case CAPT_T_ROWS:
         return read_rows(f, j, to, where, err);
+    case CAPT_T_MAP:
+        return read_map(f, j, to, where, err);
     default:
         return read_list(f, j, to, (int *)(void *)(rec + f->offset_n), a, where, err);
     }
@@ -197,6 +218,7 @@ static json_t *write_field(const capt_field *f, const char *rec, int *absent)
             return capt_record_write(f->of, *(const void *const *)from, NULL);
         break;
     case CAPT_T_ROWS:
+    case CAPT_T_MAP:
         if (*(json_t *const *)from)
             return json_incref(*(json_t *const *)from);
         break;
@@ -264,6 +286,8 @@ static json_t *schema_field(const capt_field *f)
     case CAPT_T_ROWS:
         return json_pack("{s:[o, {s:s, s:i, s:{s:s, s:i, s:{s:s}}}]}", "anyOf", schema_integer(), "type", "array", "maxItems", f->max_items, "items", "type",
                          "array", "maxItems", f->max_items, "items", "type", "number");
+    case CAPT_T_MAP:
+        return json_pack("{s:s, s:o}", "type", "object", "additionalProperties", schema_string(f->max));
     default: {
         json_t *item = f->type == CAPT_T_STRS ? schema_string(f->max) : f->type == CAPT_T_NUMS ? json_pack("{s:s}", "type", "number") : schema_object(f->of);
         return json_pack("{s:s, s:i, s:o}", "type", "array", "maxItems", f->max_items, "items", item);

@@ -6,7 +6,8 @@
  *   BOOL int              -1                       STRS const char **     NULL, count 0
  *   NUMS double *         NULL, count 0            OBJS array of struct   NULL, count 0
  *   OBJ  struct *         NULL                     ROWS const json_t *    NULL
- * ROWS is a list of lists of numbers, or an integer; it is borrowed from the JSON that was read.
+ *   MAP  const json_t *   NULL
+ * ROWS is a list of lists of numbers, or an integer; MAP an object of strings under any names. Both are borrowed from the JSON that was read.
  * Counts are ints at `offset_n`. Unknown members of a record are no error and pass through capt_record_write. */
 #ifndef CAPT_RECORD_FIELD_H
 #define CAPT_RECORD_FIELD_H
@@ -18,14 +19,14 @@
 
 #define CAPT_NO_INT INT64_MIN
 
-typedef enum capt_field_type { CAPT_T_ID, CAPT_T_STR, CAPT_T_INT, CAPT_T_NUM, CAPT_T_BOOL, CAPT_T_STRS, CAPT_T_NUMS, CAPT_T_OBJS, CAPT_T_OBJ, CAPT_T_ROWS } capt_field_type;
+typedef enum capt_field_type { CAPT_T_ID, CAPT_T_STR, CAPT_T_INT, CAPT_T_NUM, CAPT_T_BOOL, CAPT_T_STRS, CAPT_T_NUMS, CAPT_T_OBJS, CAPT_T_OBJ, CAPT_T_ROWS, CAPT_T_MAP } capt_field_type;
 
 typedef struct capt_field {
     const char *name; /* NULL ends the rows */
     capt_field_type type;
     int required;
     size_t offset, offset_n;
-    int max;       /* characters of a string, or of each string of a list */
+    int max;       /* characters of a string, or of each string of a list or a map */
     int max_items; /* of a list, of a list's lists */
     const struct capt_kind *of; /* OBJS, OBJ: what each is */
     const char *doc;

@@ -33,7 +33,7 @@ static const capt_field fields[] = {
 const capt_kind capt_kind_log = {"log", "One step or event of a training run.", sizeof(capt_log), fields};
 
 static const capt_kind *const kinds[] = {&capt_kind_caption, &capt_kind_hyp, &capt_kind_tags, &capt_kind_score, &capt_kind_log, &capt_kind_total, &capt_kind_difference,
-                                         &capt_kind_error, &capt_kind_feature, &capt_kind_tensor, NULL};
+                                         &capt_kind_error, &capt_kind_feature, &capt_kind_tensor, &capt_kind_metadata, NULL};
 
 const capt_kind *capt_kind_at(int i)
 {
