@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
@@ -9,6 +10,7 @@
 #include "common/pictures.h"
 #include "common/session.h"
 #include "common/tags.h"
+#include "data/ahead.h"
 #include "metric/health.h"
 
 static capt_strs models, stores, encoders, require, forbid, repeatable;
@@ -138,7 +140,9 @@ static int open_models(job *j)
     char hex[33];
     int rc = 0;
     for (size_t i = 0; i < j->n && !rc; i++) {
-        rc = open_one(j, i) || capt_params_hash(&j->m[i]->params, "", hex, err) ? -1 : 0;
+        rc = open_one(j, i);
+        if (!rc)
+            capt_params_hash(&j->m[i]->params, "", hex);
         capt_hasher_add(h, hex, 32);
     }
     capt_hasher_end(h, j->name);
@@ -287,43 +291,17 @@ static int write_record(job *j, const capt_caption *rec, const capt_found *f, in
     return 0; /* on standard output a caption is seen as soon as it is there */
 }
 
-/* Loads up to n records from *at on for every model; a bad one is dropped under --max-bad. Returns how many, -1 on failure. */
-static int load(job *j, size_t *at, int n, const capt_caption **recs, capt_loaded *loaded, capt_input *in)
+/* What kept records of b from being loaded, in their order; a bad one is dropped under --max-bad. The good ones close ranks in b->rec. */
+static int sort_out(job *j, capt_ahead_batch *b)
 {
-    int k = 0;
-    size_t from = *at;
-    for (; *at < j->picked.n && k < n; ++*at)
-        recs[k++] = j->picked.v[*at];
-    for (size_t i = 0; i < j->n; i++) {
-        capt_err one = CAPT_ERR_INIT;
-        if (capt_source_load(j->in[i].source, recs, k, NULL, &loaded[i], &one)) { /* find the bad ones, try again without */
-            if (k == 1 || j->p->max_bad == 0) {
-                if (capt_prog_bad(j->p, &one))
-                    return capt_fail(&j->p->err, one.code, "%s", one.text);
-                return k == 1 ? 0 : -1;
-            }
-            int kept = 0;
-            for (size_t r = from; r < *at; r++) {
-                capt_err e = CAPT_ERR_INIT;
-                const capt_caption *rec = j->picked.v[r];
-                int ok = 1;
-                for (size_t q = 0; q < j->n && ok; q++)
-                    ok = !capt_source_load(j->in[q].source, &rec, 1, NULL, &loaded[q], &e);
-                if (ok)
-                    recs[kept++] = rec;
-                else if (capt_prog_bad(j->p, &e))
-                    return capt_fail(&j->p->err, e.code, "%s", e.text);
-            }
-            k = kept;
-            for (size_t q = 0; q < j->n && k; q++)
-                if (capt_source_load(j->in[q].source, recs, k, NULL, &loaded[q], &j->p->err))
-                    return -1;
-            break;
-        }
+    int kept = 0;
+    for (int i = 0; i < b->n; i++) {
+        if (!b->err[i].code)
+            b->rec[kept++] = b->rec[i];
+        else if (capt_prog_bad(j->p, &b->err[i]))
+            return capt_fail(&j->p->err, b->err[i].code, "%s", b->err[i].text);
     }
-    for (size_t i = 0; i < j->n; i++)
-        in[i] = loaded[i].in;
-    return k;
+    return 0;
 }
 
 /* --length-penalty: 0, or -1 when it is none. */
@@ -393,57 +371,67 @@ static int search(job *j, const capt_input *in, capt_beam_opts *o, const capt_ca
     return rc;
 }
 
+/* Captions of the k good records of b, which are in[0..n-1] for the models. */
+static int caption_batch(job *j, const capt_ahead_batch *b, const capt_input *in, capt_beam_opts *o, const capt_sample_opts *draws, capt_found *found)
+{
+    capt_prog *p = j->p;
+    int k = b->good, each = sample ? draws->n : o->nbest, rc = 0;
+    uint64_t *hash = capt_alloc((size_t)k * sizeof *hash);
+    for (int i = 0; i < k; i++) {
+        hash[i] = capt_id_hash(&b->rec[i]->id);
+        if (sample && (b->rec[i]->n_require || b->rec[i]->n_forbid))
+            rc = capt_fail(&p->err, CAPT_EDATA, "a record requires or forbids words: that goes with a search, not with --sample");
+    }
+    if (!rc)
+        rc = sample ? capt_sample_run(j->scorer, in, draws, hash, found, &p->err) : search(j, in, o, b->rec, k, found);
+    for (int i = 0; i < k && !rc; i++)
+        rc = write_record(j, b->rec[i], found + (size_t)i * (size_t)each, each);
+    capt_found_free(found, k * each);
+    free(hash);
+    return rc;
+}
+
+/* While a batch is captioned, the pool's threads read the next one where they are free. Of pictures named one by one the first is captioned alone, so that
+ * its caption is soon there. */
 static int caption_all(job *j)
 {
     capt_prog *p = j->p;
-    int width = (int)(greedy ? 1 : beam), each = (int)(sample ? sample : nbest), n = (int)batch, rc = 0;
-    capt_loaded *loaded = capt_alloc(j->n * sizeof *loaded);
+    int width = (int)(greedy ? 1 : beam), each = (int)(sample ? sample : nbest), n = (int)batch, depth = 2 + (int)(capt_pool_size(j->s.pool) / batch);
+    capt_source **source = capt_alloc(j->n * sizeof *source);
     capt_input *in = capt_alloc(j->n * sizeof *in);
-    const capt_caption **recs = capt_alloc((size_t)n * sizeof *recs);
     capt_found *found = capt_alloc((size_t)n * (size_t)each * sizeof *found);
-    uint64_t *hash = capt_alloc((size_t)n * sizeof *hash);
     int detail = attention ? CAPT_DETAIL_WORDS | CAPT_DETAIL_ATTENTION : logprobs ? CAPT_DETAIL_WORDS : 0;
     capt_beam_opts o = {.beam = width, .nbest = each, .max_t = (int)max_words, .min_words = (int)min_words, .allow_unk = allow_unk, .no_repeat = no_repeat, .ngram = (int)block_ngram,
                         .ngram_penalty = ngram_penalty, .repeatable = j->repeatable.v, .n_repeatable = (int)j->repeatable.n, .not_last = j->not_last.v, .n_not_last = (int)j->not_last.n, .groups = (int)groups, .diversity = diversity, .detail = detail};
     read_penalty(&o.length_penalty, &o.wu);
     capt_sample_opts draws = {.n = each, .temperature = temperature, .max_t = (int)max_words, .allow_unk = allow_unk, .top_k = (int)top_k, .top_p = top_p, .seed = (uint64_t)p->seed,
                               .detail = detail};
+    for (size_t i = 0; i < j->n; i++)
+        source[i] = j->in[i].source;
+    capt_ahead *a = capt_ahead_new(j->s.pool, source, (int)j->n, j->picked.v, j->picked.n, pictures ? 1 : 0, n, depth, &p->err);
+    int64_t all = a ? capt_ahead_batches(a) : 0;
+    int rc = a ? 0 : -1;
+    size_t done = 0;
     capt_progress g;
     capt_progress_start(&g, p, "images", (int64_t)j->picked.n);
-    for (size_t at = 0; at < j->picked.n && !rc;) {
-        int k = load(j, &at, n, recs, loaded, in);
-        if (k < 0) {
-            rc = -1;
-            break;
-        }
-        if (k == 0)
-            continue;
-        for (int i = 0; i < k; i++) {
-            hash[i] = capt_id_hash(&recs[i]->id);
-            if (sample && (recs[i]->n_require || recs[i]->n_forbid))
-                rc = capt_fail(&p->err, CAPT_EDATA, "a record requires or forbids words: that goes with a search, not with --sample");
-        }
-        if (rc)
-            break;
-        rc = sample ? capt_sample_run(j->scorer, in, &draws, hash, found, &p->err)
-                    : search(j, in, &o, recs, k, found);
-        for (int i = 0; i < k && !rc; i++)
-            rc = write_record(j, recs[i], found + (size_t)i * (size_t)each, each);
-        capt_found_free(found, k * each);
-        capt_progress_at(&g, (int64_t)at, NULL);
-        if (capt_prog_stopping() && at < j->picked.n && !rc)
-            rc = capt_fail(&p->err, CAPT_ESTOP, "stopped after %zu of %zu images", at, j->picked.n);
+    for (int64_t k = 0; k < all && !rc; k++) {
+        capt_ahead_begin(a, k + depth);
+        capt_ahead_batch *b = capt_ahead_take(a);
+        for (size_t i = 0; i < j->n; i++)
+            in[i] = b->loaded[i].in;
+        rc = sort_out(j, b) || (b->good && caption_batch(j, b, in, &o, &draws, found)) ? -1 : 0;
+        done += (size_t)b->n;
+        capt_progress_at(&g, (int64_t)done, NULL);
+        if (capt_prog_stopping() && done < j->picked.n && !rc)
+            rc = capt_fail(&p->err, CAPT_ESTOP, "stopped after %zu of %zu images", done, j->picked.n);
     }
     capt_progress_end(&g);
     if (j->lacking && !rc)
         capt_prog_warn(p, "%lld captions lack a required word: --max-words leaves no room for it", (long long)j->lacking);
-    for (size_t i = 0; i < j->n; i++)
-        capt_loaded_free(&loaded[i]);
-    free(loaded);
+    capt_ahead_free(a);
+    free(source);
     free(in);
-    free(recs);
     free(found);
-    free(hash);
     return rc;
 }
 
@@ -494,7 +482,11 @@ static int run(capt_prog *p)
     capt_prog_catch();
     capt_read_opts ro = {.bad = bad_record, .bad_arg = p};
     int rc = -1;
-    if (capt_session_open(&j.s, p, compute) || open_models(&j) || (!pictures && capt_captions_read((const char *const *)p->argv, (size_t)p->argc, &ro, &j.records, &p->err)))
+    double t0 = capt_now();
+    if (capt_session_open(&j.s, p, compute) || open_models(&j))
+        goto end;
+    capt_prog_detail(p, "models ready after %.2f s, %.2f s of processor time", capt_now() - t0, (double)clock() / CLOCKS_PER_SEC);
+    if (!pictures && capt_captions_read((const char *const *)p->argv, (size_t)p->argc, &ro, &j.records, &p->err))
         goto end;
     if (pictures) {
         j.names = capt_arena_new(1 << 16);

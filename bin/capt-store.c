@@ -136,7 +136,7 @@ static int st_verify(const char *path, capt_err *err)
         free(x);
     }
     if (rc == 0 && (text || capt_checkpoint_is(st))) /* metadata too; checksums without the format have lost it */
-        rc = capt_checkpoint_check(st, "", path, err);
+        rc = capt_checkpoint_check(st, "", path, NULL, err);
     json_decref(crcs);
     capt_st_close(st);
     return rc;

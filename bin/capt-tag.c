@@ -384,9 +384,9 @@ static int run_tagging(job *j)
         return -1;
     if (!capt_tagger_find(j->m->type->name))
         return capt_fail(err, CAPT_EDATA, "%s is a captioner (%s), not a tagger", model_path, j->m->type->name);
-    if (capt_inlet_store(&j->in, store_path, capt_section_of(j->m), capt_config_int(j->m->config, "feature_rows"), err) || capt_inlet_fits(p, &j->in, j->m, model_path) ||
-        capt_params_hash(&j->m->params, "", j->name, err))
+    if (capt_inlet_store(&j->in, store_path, capt_section_of(j->m), capt_config_int(j->m->config, "feature_rows"), err) || capt_inlet_fits(p, &j->in, j->m, model_path))
         return -1;
+    capt_params_hash(&j->m->params, "", j->name);
     if (p->argc ? capt_captions_read((const char *const *)p->argv, (size_t)p->argc, NULL, &j->of.records, err) : all_of_store(j))
         return -1;
     if (p->argc)

@@ -12,8 +12,7 @@
 #include "base/prov.h"
 #include "base/str.h"
 #include "common/session.h"
-#include "image/jpeg.h"
-#include "image/prep.h"
+#include "data/ahead.h"
 #include "store/store.h"
 
 enum { GRID, GLOBAL, BOTH };
@@ -46,15 +45,8 @@ typedef struct job job;
 
 /* One batch on its way: read by the pool, encoded by the main thread, stored by the writer. */
 typedef struct part {
-    const job *j;
-    int64_t n;                 /* records */
-    const capt_caption **rec;
-    capt_err *err;             /* what kept record i from being encoded */
-    int64_t *at;               /* its place among the encoded ones */
-    uint8_t *pixels;           /* (batch,R,R,3): of record i; before encoding the good ones close ranks */
+    capt_ahead_batch *in;
     capt_real *real;           /* the sections of the encoded images, one section behind the other */
-    int64_t good;
-    capt_tasks reading;
 } part;
 
 struct job {
@@ -62,8 +54,9 @@ struct job {
     capt_captions *list;
     capt_picked all; /* those of --split */
     int dir;
-    capt_jpeg_limits limits;
     capt_prep prep;
+    capt_source *source;
+    capt_ahead *ahead;
     capt_encoder *e;
     capt_ctx *c;
     capt_store *out;
@@ -71,7 +64,7 @@ struct job {
     capt_idset *trained_on; /* images the encoder was trained on */
     const capt_caption **todo;
     size_t n_todo;
-    /* the ring of batches: batch number k is in part k % n_parts; written <= encoded <= n_batches under the lock */
+    /* the ring of batches: number k is in part k % n_parts; written <= encoded <= n_batches under the lock */
     part *parts;
     int64_t n_parts, n_batches, encoded, written;
     int closing, failed; /* nothing more will be encoded; nothing more will be written */
@@ -84,56 +77,14 @@ struct job {
     double first;          /* when the first batch was stored */
 };
 
-static size_t slot(const job *j)
-{
-    return (size_t)j->prep.size * (size_t)j->prep.size * 3;
-}
-
-static void read_one(void *arg, int64_t i, int worker)
-{
-    part *b = arg;
-    const job *j = b->j;
-    (void)worker;
-    const char *file = b->rec[i]->file;
-    capt_image im = {0};
-    if (!file)
-        capt_fail(&b->err[i], CAPT_EDATA, "\"file\" is missing");
-    else if (capt_image_load(j->dir, file, &j->limits, &im, &b->err[i]) == 0 && capt_prep_run(&j->prep, &im, b->pixels + (size_t)i * slot(j), &b->err[i]))
-        capt_err_prefix(&b->err[i], "%s", file);
-    capt_image_free(&im);
-}
-
-/* Begins to read batch number k. */
-static void begin(job *j, int64_t k)
-{
-    part *b = &j->parts[k % j->n_parts];
-    size_t from = (size_t)k * (size_t)batch;
-    b->j = j;
-    b->n = j->n_todo - from < (size_t)batch ? (int64_t)(j->n_todo - from) : batch;
-    for (int64_t i = 0; i < b->n; i++) {
-        b->rec[i] = j->todo[from + (size_t)i];
-        b->err[i].code = CAPT_OK;
-    }
-    capt_pool_begin(j->c->be->pool, &b->reading, b->n, read_one, b);
-}
-
 static int encode(job *j, part *b, capt_err *err)
 {
     capt_ctx *c = j->c;
-    b->good = 0;
-    for (int64_t i = 0; i < b->n; i++) {
-        b->at[i] = -1;
-        if (b->err[i].code)
-            continue;
-        if (b->good < i)
-            memcpy(b->pixels + (size_t)b->good * slot(j), b->pixels + (size_t)i * slot(j), slot(j));
-        b->at[i] = b->good++;
-    }
-    if (b->good == 0)
+    if (b->in->good == 0)
         return 0;
     capt_ctx_reset(c);
     capt_encoded out;
-    capt_tensor *u8 = capt_ctx_upload(c, CAPT_U8, 4, (const int64_t[]){b->good, j->prep.size, j->prep.size, 3}, b->pixels);
+    capt_tensor *u8 = capt_ctx_upload(c, CAPT_U8, 4, (const int64_t[]){b->in->good, j->prep.size, j->prep.size, 3}, b->in->loaded[0].in.pixels);
     if (!capt_ctx_bad(c))
         capt_encode(c, j->e, u8, &out);
     if (capt_ctx_check(c, err))
@@ -178,23 +129,29 @@ static int convert(job *j, int s, int64_t i, const capt_caption *rec, const capt
 
 static int write_part(job *j, part *b)
 {
-    for (int64_t i = 0; i < b->n; i++)
-        if (b->err[i].code && refused(j, b->rec[i], &b->err[i]))
-            return -1;
-    for (int64_t i = 0; i < b->n; i++) {
+    capt_ahead_batch *in = b->in;
+    int64_t at = 0; /* among the encoded ones */
+    for (int i = 0; i < in->n; i++)
+        if (in->err[i].code) {
+            if (refused(j, in->rec[i], &in->err[i]))
+                return -1;
+            in->rec[i] = NULL;
+        }
+    for (int i = 0; i < in->n; i++) {
         capt_section sec[2];
         const capt_real *real = b->real;
-        if (b->at[i] < 0)
+        int bad = 0;
+        if (!in->rec[i])
             continue;
-        for (int s = 0; s < j->meta.n_sections && b->at[i] >= 0; s++) {
+        for (int s = 0; s < j->meta.n_sections && !bad; s++) {
             const capt_store_section *m = &j->meta.section[s];
             sec[s] = (capt_section){.dtype = m->dtype, .rows = m->rows, .dim = m->dim, .data = j->bytes[s]};
             memcpy(sec[s].name, m->name, sizeof m->name);
-            if (convert(j, s, b->at[i], b->rec[i], real, &b->err[i]))
-                b->at[i] = -1;
-            real += b->good * (m->rows ? m->rows : 1) * m->dim;
+            bad = convert(j, s, at, in->rec[i], real, &in->err[i]);
+            real += (int64_t)in->good * (m->rows ? m->rows : 1) * m->dim;
         }
-        if (b->at[i] < 0 ? refused(j, b->rec[i], &b->err[i]) : capt_store_put(j->out, &b->rec[i]->id, sec, j->meta.n_sections, &j->trouble))
+        at++;
+        if (bad ? refused(j, in->rec[i], &in->err[i]) : capt_store_put(j->out, &in->rec[i]->id, sec, j->meta.n_sections, &j->trouble))
             return -1;
     }
     return 0;
@@ -247,13 +204,13 @@ static void *writer(void *arg)
 
 /* ---- the main thread ---- */
 
-/* Batches that may be begun, -1 after an error of the writer; waits for it while none may be. */
-static int64_t room(job *j, int64_t begun)
+/* Below which number batches may be begun, -1 after an error of the writer; waits for it while batch k may not be. */
+static int64_t room(job *j, int64_t k)
 {
     pthread_mutex_lock(&j->lock);
-    while (begun == j->encoded && j->written + j->n_parts == begun && !j->failed)
+    while (j->written + j->n_parts <= k && !j->failed)
         pthread_cond_wait(&j->moved, &j->lock);
-    int64_t n = j->failed ? -1 : j->written + j->n_parts - begun;
+    int64_t n = j->failed ? -1 : j->written + j->n_parts;
     pthread_mutex_unlock(&j->lock);
     return n;
 }
@@ -268,16 +225,15 @@ static int all_batches(job *j)
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (rc)
         return capt_fail(&j->p->err, CAPT_EIO, "the writing thread cannot be started: %s", strerror(rc));
-    int64_t begun = 0, k = 0;
+    int64_t k = 0;
     capt_err err = CAPT_ERR_INIT;
     while (k < j->n_batches && !rc && (k == 0 || !capt_prog_stopping())) {
-        int64_t n = room(j, begun);
-        if (n < 0)
+        int64_t upto = room(j, k);
+        if (upto < 0)
             break;
-        for (; n > 0 && begun < j->n_batches; n--)
-            begin(j, begun++);
+        capt_ahead_begin(j->ahead, upto);
         part *b = &j->parts[k++ % j->n_parts];
-        capt_pool_wait(j->c->be->pool, &b->reading);
+        b->in = capt_ahead_take(j->ahead);
         rc = encode(j, b, &err);
         if (rc)
             break;
@@ -286,8 +242,6 @@ static int all_batches(job *j)
         pthread_cond_signal(&j->moved);
         pthread_mutex_unlock(&j->lock);
     }
-    for (int64_t i = k; i < begun; i++)
-        capt_pool_wait(j->c->be->pool, &j->parts[i % j->n_parts].reading);
     pthread_mutex_lock(&j->lock);
     j->closing = 1;
     pthread_cond_signal(&j->moved);
@@ -404,8 +358,9 @@ static void estimate(job *j)
 }
 
 /* One batch being encoded, one being stored, one read, and more to read where there are more threads than images in a batch. */
-static void buffers(job *j)
+static int buffers(job *j)
 {
+    capt_err *err = &j->p->err;
     size_t n = (size_t)batch, most = 0, all = 0;
     for (int i = 0; i < j->meta.n_sections; i++) {
         size_t k = (size_t)j->meta.section[i].rows * (size_t)j->meta.section[i].dim;
@@ -414,30 +369,27 @@ static void buffers(job *j)
         j->bytes[i] = capt_alloc(k * sizeof(float));
     }
     j->single = capt_alloc(most * sizeof *j->single);
-    j->n_batches = (int64_t)((j->n_todo + n - 1) / n);
     j->n_parts = 3 + capt_pool_size(j->c->be->pool) / batch;
+    j->ahead = capt_ahead_new(j->c->be->pool, &j->source, 1, j->todo, j->n_todo, 0, (int)batch, (int)j->n_parts, err);
+    if (!j->ahead)
+        return -1;
+    j->n_batches = capt_ahead_batches(j->ahead);
     if (j->n_parts > j->n_batches)
         j->n_parts = j->n_batches;
     j->parts = capt_alloc((size_t)j->n_parts * sizeof *j->parts);
     for (int64_t i = 0; i < j->n_parts; i++) {
-        part *b = &j->parts[i];
-        b->rec = capt_alloc(n * sizeof *b->rec);
-        b->err = capt_alloc(n * sizeof *b->err);
-        b->at = capt_alloc(n * sizeof *b->at);
-        b->pixels = capt_try_alloc64(n * slot(j), &j->p->err);
-        b->real = capt_try_alloc64(n * all * sizeof *b->real, &j->p->err);
+        j->parts[i].real = capt_try_alloc64(n * all * sizeof *j->parts[i].real, err);
+        if (!j->parts[i].real)
+            return -1;
     }
+    return 0;
 }
 
 static void free_buffers(job *j)
 {
-    for (int64_t i = 0; i < j->n_parts; i++) {
-        free(j->parts[i].rec);
-        free(j->parts[i].err);
-        free(j->parts[i].at);
-        free(j->parts[i].pixels);
+    capt_ahead_free(j->ahead);
+    for (int64_t i = 0; j->parts && i < j->n_parts; i++)
         free(j->parts[i].real);
-    }
     free(j->parts);
     free(j->single);
     free(j->bytes[0]);
@@ -464,8 +416,7 @@ static int with_store(job *j, int64_t first, int64_t step)
         return -1;
     pick(j, first, step);
     estimate(j);
-    buffers(j);
-    int rc = p->err.code ? -1 : log_event(j, "start");
+    int rc = buffers(j) ? -1 : log_event(j, "start");
     if (rc == 0)
         rc = all_batches(j);
     if (rc == 0)
@@ -484,7 +435,6 @@ static int with_store(job *j, int64_t first, int64_t step)
 static int run(capt_prog *p)
 {
     job j = {.p = p, .dir = -1, .trained_on = capt_idset_new()};
-    j.limits = (capt_jpeg_limits){.max_pixels = max_pixels, .exif_rotate = exif_rotate, .tolerate_warnings = tolerate};
     int64_t first = 0, step = 1;
     if (capt_shard_parse(p, shard, &first, &step)) {
         capt_idset_free(j.trained_on);
@@ -508,9 +458,13 @@ static int run(capt_prog *p)
         rc = j.c ? load_encoder(&j, &ps, hash) : -1;
     }
     if (rc == 0) {
+        capt_jpeg_limits limits = {.max_pixels = max_pixels, .exif_rotate = exif_rotate, .tolerate_warnings = tolerate};
+        j.source = capt_source_images(j.dir, &j.prep, &limits, NULL);
         describe(&j, &dev, hash);
         rc = with_store(&j, first, step);
     }
+    free_buffers(&j);
+    capt_source_free(j.source);
     capt_idset_free(j.trained_on);
     json_decref(j.meta.preprocess);
     json_decref(j.meta.provenance);
@@ -523,7 +477,6 @@ static int run(capt_prog *p)
     capt_captions_free(j.list);
     free(j.all.v);
     free(j.todo);
-    free_buffers(&j);
     pthread_mutex_destroy(&j.lock);
     pthread_cond_destroy(&j.moved);
     return rc;

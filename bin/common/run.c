@@ -80,8 +80,8 @@ static int publish(capt_run *r, capt_model *m)
 
 int capt_run_finish(capt_run *r, capt_model *m)
 {
-    if (m->encoder && capt_params_hash(&m->params, "encoder.", m->encoder_hash, &r->p->err)) /* the name its features will have */
-        return -1;
+    if (m->encoder)
+        capt_params_hash(&m->params, "encoder.", m->encoder_hash); /* the name its features will have */
     /* what needs memory comes before the last step, so that a run that fails has no OUT */
     json_t *end = json_pack("{s:s, s:I, s:I}", "event", "end", "step", (json_int_t)r->state.step, "epoch", (json_int_t)r->state.epoch);
     capt_str half = {0}; /* of a save that was killed */

@@ -65,11 +65,19 @@ typedef struct capt_adjust { int32_t row, token; float add; } capt_adjust;
 /* w -= lr*(mhat/(sqrt(vhat)+eps) + decay*w), g scaled by gscale first and then, with glimit > 0, cut to -glimit..glimit; c1 = 1-beta1^t, c2 = 1-beta2^t */
 typedef struct capt_adamw { double lr, beta1, beta2, eps, decay, c1, c2, gscale, glimit; } capt_adamw;
 
+/* A matrix (N,K) that lies in none of the backend's memory: read fills `to` with its rows r0 to r1-1. Called by the pool's threads, for disjoint rows. */
+typedef struct capt_weight_rows {
+    void (*read)(const void *arg, capt_real *to, int r0, int r1);
+    const void *arg;
+} capt_weight_rows;
+
 struct capt_backend {
     const char *name; /* "ref", "guard", "cpu", "cuda" */
     char isa[32];     /* instruction set in use: "avx512bf16", "portable", ... */
     capt_pool *pool;  /* borrowed; may be NULL */
     void *priv;
+    int reads_host;   /* kernels read host memory where it lies: what they do not write need not be uploaded */
+    int reads_packed; /* products given a packed weight read nothing else of it */
     int failed;       /* sticky: a kernel or allocation failed */
     void *(*alloc)(capt_backend *be, size_t n); /* 64-byte aligned, content undefined; NULL sets failed */
     void (*free)(capt_backend *be, void *p);

@@ -131,37 +131,75 @@ static int load_picture(capt_source *s, const capt_caption *rec, const uint64_t 
     return rc;
 }
 
+static size_t bytes_of(const capt_source *s)
+{
+    return s->images ? (size_t)s->prep.size * (size_t)s->prep.size * 3 : (size_t)s->rows * (size_t)s->dim * sizeof(capt_real);
+}
+
+static void *slot_of(const capt_source *s, const capt_loaded *b, int i)
+{
+    return (s->images ? (char *)b->pixels : (char *)b->feat) + (size_t)i * bytes_of(s);
+}
+
+int capt_source_room(const capt_source *s, int n, capt_loaded *b, capt_err *err)
+{
+    if ((size_t)n <= b->cap)
+        return 0;
+    capt_loaded_free(b);
+    void *p = capt_try_alloc64(bytes_of(s) * (size_t)n, err);
+    if (!p)
+        return -1;
+    if (s->images)
+        b->pixels = p;
+    else
+        b->feat = p;
+    b->len = capt_alloc((size_t)n * sizeof *b->len);
+    b->tags = capt_alloc(((size_t)n * (size_t)s->most_tags + 1) * sizeof *b->tags);
+    b->n_tags = capt_alloc((size_t)n * sizeof *b->n_tags);
+    b->tag_at = capt_alloc(((size_t)n + 1) * sizeof *b->tag_at);
+    b->cap = (size_t)n;
+    return 0;
+}
+
+int capt_source_load_one(capt_source *s, const capt_caption *rec, const uint64_t *augment_key, capt_loaded *b, int i, capt_err *err)
+{
+    if (s->images ? load_picture(s, rec, augment_key, slot_of(s, b, i), err) : load_feature(s, rec, slot_of(s, b, i), &b->len[i], err))
+        return -1;
+    int m = 0;
+    if (s->most_tags && capt_tags_encode(s->vocab, rec->tags, rec->n_tags, s->most_tags, b->tags + (size_t)i * (size_t)s->most_tags, &m, NULL, err)) {
+        char key[CAPT_ID_KEY];
+        capt_id_key(&rec->id, key);
+        return capt_err_prefix(err, "image %s: its tags", key);
+    }
+    b->n_tags[i] = m;
+    return 0;
+}
+
+void capt_source_loaded(const capt_source *s, int n, const capt_err *bad, capt_loaded *b)
+{
+    int k = 0;
+    for (int i = 0; i < n; i++) {
+        if (bad && bad[i].code)
+            continue;
+        if (k < i)
+            memcpy(slot_of(s, b, k), slot_of(s, b, i), bytes_of(s));
+        b->len[k] = b->len[i];
+        memmove(b->tags + b->tag_at[k], b->tags + (size_t)i * (size_t)s->most_tags, (size_t)b->n_tags[i] * sizeof *b->tags);
+        b->tag_at[k + 1] = b->tag_at[k] + b->n_tags[i];
+        k++;
+    }
+    b->in = (capt_input){.n_images = k, .feat = b->feat, .S = s->rows, .D = s->dim, .len = s->varies ? b->len : NULL, .pixels = b->pixels, .px = s->prep.size, .tags = b->tags,
+                         .tag_at = s->most_tags ? b->tag_at : NULL};
+}
+
 int capt_source_load(capt_source *s, const capt_caption *const *recs, int n, const uint64_t *augment_key, capt_loaded *b, capt_err *err)
 {
-    size_t each = s->images ? (size_t)s->prep.size * (size_t)s->prep.size * 3 : (size_t)s->rows * (size_t)s->dim * sizeof(capt_real);
-    if ((size_t)n > b->cap) {
-        capt_loaded_free(b);
-        void *p = capt_try_alloc64(each * (size_t)n, err);
-        if (!p)
+    if (capt_source_room(s, n, b, err))
+        return -1;
+    for (int i = 0; i < n; i++)
+        if (capt_source_load_one(s, recs[i], augment_key ? &augment_key[i] : NULL, b, i, err))
             return -1;
-        if (s->images)
-            b->pixels = p;
-        else
-            b->feat = p;
-        b->len = capt_alloc((size_t)n * sizeof *b->len);
-        b->tags = capt_alloc(((size_t)n * (size_t)s->most_tags + 1) * sizeof *b->tags);
-        b->tag_at = capt_alloc(((size_t)n + 1) * sizeof *b->tag_at);
-        b->cap = (size_t)n;
-    }
-    for (int i = 0; i < n; i++) {
-        if (s->images ? load_picture(s, recs[i], augment_key ? &augment_key[i] : NULL, b->pixels + (size_t)i * each, err)
-                      : load_feature(s, recs[i], b->feat + (size_t)i * (each / sizeof(capt_real)), &b->len[i], err))
-            return -1;
-        int m = 0;
-        if (s->most_tags && capt_tags_encode(s->vocab, recs[i]->tags, recs[i]->n_tags, s->most_tags, b->tags + b->tag_at[i], &m, NULL, err)) {
-            char key[CAPT_ID_KEY];
-            capt_id_key(&recs[i]->id, key);
-            return capt_err_prefix(err, "image %s: its tags", key);
-        }
-        b->tag_at[i + 1] = b->tag_at[i] + m;
-    }
-    b->in = (capt_input){.n_images = n, .feat = b->feat, .S = s->rows, .D = s->dim, .len = s->varies ? b->len : NULL, .pixels = b->pixels, .px = s->prep.size, .tags = b->tags,
-                         .tag_at = s->most_tags ? b->tag_at : NULL};
+    capt_source_loaded(s, n, NULL, b);
     return 0;
 }
 
@@ -171,6 +209,7 @@ void capt_loaded_free(capt_loaded *b)
     free(b->pixels);
     free(b->len);
     free(b->tags);
+    free(b->n_tags);
     free(b->tag_at);
     memset(b, 0, sizeof *b);
 }

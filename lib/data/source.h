@@ -25,8 +25,12 @@ int capt_source_is_images(const capt_source *s);
 const char *capt_source_section(const capt_source *s); /* "" for pictures */
 
 /* Buffers of one batch, grown as needed, reused. */
-typedef struct capt_loaded { capt_input in; capt_real *feat; int32_t *len, *tags, *tag_at; uint8_t *pixels; size_t cap; } capt_loaded;
+typedef struct capt_loaded { capt_input in; capt_real *feat; int32_t *len, *tags, *n_tags, *tag_at; uint8_t *pixels; size_t cap; } capt_loaded;
 /* Loads the n records' inputs into b->in. augment_key: one key an image, or NULL for none. An image that is missing, damaged or holds NaN is an error naming it. */
 int capt_source_load(capt_source *s, const capt_caption *const *recs, int n, const uint64_t *augment_key, capt_loaded *b, capt_err *err);
+/* The same one by one: room for n, then each record in its place, by any thread, then b->in over those whose bad[i] (NULL: all are well) has no error. */
+int capt_source_room(const capt_source *s, int n, capt_loaded *b, capt_err *err);
+int capt_source_load_one(capt_source *s, const capt_caption *rec, const uint64_t *augment_key, capt_loaded *b, int i, capt_err *err);
+void capt_source_loaded(const capt_source *s, int n, const capt_err *bad, capt_loaded *b);
 void capt_loaded_free(capt_loaded *b);
 #endif

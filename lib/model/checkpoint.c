@@ -13,20 +13,22 @@
 typedef struct kept { char *name; void *data; } kept;
 typedef struct saver {
     capt_st_writer *w;
-    capt_backend *be;
     json_t *crc;
     CAPT_VEC(kept) data;
     capt_err *err;
 } saver;
 
-/* Adds n elements of backend memory as f32. */
-static int add(saver *s, const char *prefix, const capt_param *p, const capt_real *dev)
+/* Adds p's value, or (moment not NULL) as many elements of backend memory, as f32. */
+static int add(saver *s, const char *prefix, const capt_params *ps, const capt_param *p, const capt_real *moment)
 {
     int64_t n = capt_tensor_numel(&p->t);
     capt_real *x = capt_try_alloc64((size_t)n * sizeof *x, s->err);
     if (!x)
         return -1;
-    s->be->download(s->be, x, dev, (size_t)n * sizeof *x);
+    if (moment)
+        ps->be->download(ps->be, x, moment, (size_t)n * sizeof *x);
+    else
+        capt_param_get(ps, p, x);
     float *f = (float *)x;
     for (int64_t i = 0; i < n; i++)
         f[i] = (float)x[i];
@@ -71,15 +73,15 @@ static json_t *config_of(const capt_model *m)
 
 int capt_checkpoint_save(const char *path, capt_model *m, int flags, const json_t *state, capt_err *err)
 {
-    saver s = {.w = capt_st_writer_new(), .be = m->params.be, .crc = json_object(), .err = err};
+    saver s = {.w = capt_st_writer_new(), .crc = json_object(), .err = err};
     int rc = -1;
     for (int i = 0; i < m->params.n; i++) {
         const capt_param *p = m->params.v[i];
-        if (add(&s, "", p, p->t.data))
+        if (add(&s, "", &m->params, p, NULL))
             goto end;
-        if (flags & CAPT_SAVE_OPTIMISER && p->m && p->v && (add(&s, "optim.m.", p, p->m) || add(&s, "optim.v.", p, p->v)))
+        if (flags & CAPT_SAVE_OPTIMISER && p->m && p->v && (add(&s, "optim.m.", &m->params, p, p->m) || add(&s, "optim.v.", &m->params, p, p->v)))
             goto end;
-        if (flags & CAPT_SAVE_OPTIMISER && p->mean && add(&s, "optim.mean.", p, p->mean))
+        if (flags & CAPT_SAVE_OPTIMISER && p->mean && add(&s, "optim.mean.", &m->params, p, p->mean))
             goto end;
     }
     if (m->params.be->check(m->params.be, err))
@@ -146,18 +148,52 @@ static int check_format(const capt_st *st, const char *path, capt_err *err)
     return capt_fail(err, CAPT_EDATA, "%s is no checkpoint of this toolkit (format %s)", path, format ? format : "absent");
 }
 
-int capt_checkpoint_check(capt_st *st, const char *prefix, const char *path, capt_err *err)
+/* Tensors whose checksums are compared, the largest first so that no thread is left alone with it. */
+typedef struct checks {
+    const json_t *crc;
+    const char *path;
+    CAPT_VEC(struct check { const capt_st_tensor *t; capt_err err; }) v;
+} checks;
+
+static int larger(const void *a, const void *b)
+{
+    const capt_st_tensor *x = ((const struct check *)a)->t, *y = ((const struct check *)b)->t;
+    return x->bytes != y->bytes ? (x->bytes < y->bytes) - (x->bytes > y->bytes) : strcmp(x->name, y->name);
+}
+
+static void check_one(void *arg, int64_t task, int worker)
+{
+    const checks *k = arg;
+    struct check *c = &k->v.v[task];
+    check_crc(c->t->data, c->t->bytes, c->t->name, k->crc, k->path, &c->err);
+}
+
+static int check_tensors(capt_st *st, const char *prefix, const json_t *crc, const char *path, capt_pool *pool, capt_err *err)
+{
+    checks k = {.crc = crc, .path = path};
+    for (size_t i = 0; i < capt_st_n(st); i++) {
+        struct check c = {.t = capt_st_at(st, i)};
+        if (!strncmp(c.t->name, prefix, strlen(prefix)))
+            capt_vec_push(&k.v, c);
+    }
+    if (k.v.n)
+        qsort(k.v.v, k.v.n, sizeof *k.v.v, larger);
+    capt_pool_run(pool, (int64_t)k.v.n, check_one, &k);
+    const struct check *bad = NULL;
+    for (size_t i = 0; i < k.v.n; i++)
+        if (k.v.v[i].err.code && (!bad || strcmp(k.v.v[i].t->name, bad->t->name) < 0))
+            bad = &k.v.v[i];
+    int rc = bad ? capt_fail(err, bad->err.code, "%s", bad->err.text) : 0;
+    capt_vec_free(&k.v);
+    return rc;
+}
+
+int capt_checkpoint_check(capt_st *st, const char *prefix, const char *path, capt_pool *pool, capt_err *err)
 {
     if (check_format(st, path, err))
         return -1;
     json_t *crc = meta(st, "crc32c", path, 1, err);
-    int rc = crc ? 0 : -1;
-    for (size_t i = 0; i < capt_st_n(st) && !rc; i++) {
-        const capt_st_tensor *t = capt_st_at(st, i);
-        if (!strncmp(t->name, prefix, strlen(prefix)))
-            rc = check_crc(t->data, t->bytes, t->name, crc, path, err);
-        capt_st_leave(t);
-    }
+    int rc = crc ? check_tensors(st, prefix, crc, path, pool, err) : -1;
     const char *name;
     json_t *v;
     json_object_foreach(crc, name, v) { /* a checksum of nothing: a name is damaged */
@@ -182,25 +218,21 @@ static int same_shape(const capt_param *p, const capt_st_tensor *t)
     return same;
 }
 
-static int take(capt_params *ps, capt_param *p, const capt_st_tensor *t, capt_real **dst, capt_err *err)
+static int take_moment(capt_params *ps, const capt_st_tensor *t, capt_real **dst, capt_err *err)
 {
-    int64_t n = capt_tensor_numel(&p->t);
-    capt_real *x = capt_try_alloc64((size_t)n * sizeof *x, err);
+    size_t n = (size_t)capt_st_numel(t);
+    capt_real *x = capt_try_alloc64(n * sizeof *x, err);
     if (!x)
         return -1;
     capt_st_to_real(t, x);
     capt_st_leave(t);
-    if (!dst) {
-        capt_param_set(ps, p, x);
-    } else {
-        *dst = ps->be->alloc(ps->be, (size_t)n * sizeof *x);
-        if (*dst)
-            ps->be->upload(ps->be, *dst, x, (size_t)n * sizeof *x);
-        else
-            capt_fail(err, CAPT_ENOMEM, "no memory for the optimiser's moments");
-    }
+    *dst = ps->be->alloc(ps->be, n * sizeof *x);
+    if (*dst)
+        ps->be->upload(ps->be, *dst, x, n * sizeof *x);
+    else
+        capt_fail(err, CAPT_ENOMEM, "no memory for the optimiser's moments");
     free(x);
-    return dst && !*dst ? -1 : 0;
+    return *dst ? 0 : -1;
 }
 
 static int take_ids(capt_idset *ids, const capt_st_tensor *t, const char *path, capt_err *err)
@@ -236,11 +268,13 @@ static int fill(capt_model *m, capt_st *st, int optimiser, const char *path, cap
         capt_param *p = capt_param_find(&m->params, t->name + strlen(part[moment]));
         if (!p || !same_shape(p, t))
             return capt_fail(err, CAPT_EDATA, p ? "%s: tensor %s has another shape than its configuration says" : "%s: tensor %s has no place in its model", path, t->name);
-        if (moment && !optimiser)
-            continue;
-        if (take(&m->params, p, t, (capt_real **const[]){NULL, &p->m, &p->v, &p->mean}[moment], err))
+        if (!moment)
+            capt_param_lend(&m->params, p, 1, &t);
+        else if (optimiser && take_moment(&m->params, t, (capt_real **const[]){NULL, &p->m, &p->v, &p->mean}[moment], err))
             return -1;
     }
+    if (m->params.err.code)
+        return capt_fail(err, m->params.err.code, "%s: %s", path, m->params.err.text);
     for (int i = 0; i < m->params.n; i++)
         if (!m->params.v[i]->loaded)
             return capt_fail(err, CAPT_EDATA, "%s: tensor %s is missing", path, m->params.v[i]->name);
@@ -265,7 +299,7 @@ capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype 
     if (!st)
         return NULL;
     json_t *config = NULL, *vocab = NULL;
-    if (capt_checkpoint_check(st, "", path, err))
+    if (capt_checkpoint_check(st, "", path, be->pool, err))
         goto end;
     config = meta(st, "config", path, 1, err);
     vocab = config ? meta(st, "vocab", path, 1, err) : NULL;
@@ -282,13 +316,16 @@ capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype 
     take_features(config, m->encoder_hash, &m->store);
     m->options = json_incref(json_object_get(config, "options"));
     m->provenance = meta(st, "provenance", path, 0, err);
-    if (fill(m, st, state != NULL, path, err)) {
+    int bad = fill(m, st, state != NULL, path, err);
+    if (state && !bad)
+        *state = meta(st, "state", path, 0, err);
+    capt_params_keep(&m->params, st);
+    st = NULL;
+    if (bad) {
         capt_model_free(m);
         m = NULL;
         goto end;
     }
-    if (state)
-        *state = meta(st, "state", path, 0, err);
     if (m->encoder && !(state && *state))
         m->encoder->train_bn = 0; /* a finished encoder keeps its statistics; a run that goes on goes on as it was */
 end:
@@ -307,7 +344,7 @@ int capt_checkpoint_history(const char *path, capt_idset *ids, json_t **chain, c
     int rc = 0;
     if (capt_checkpoint_is(st)) {
         const capt_st_tensor *t = capt_st_find(st, "train.ids");
-        rc = capt_checkpoint_check(st, "train.", path, err) || (t && take_ids(ids, t, path, err)) ? -1 : 0;
+        rc = capt_checkpoint_check(st, "train.", path, NULL, err) || (t && take_ids(ids, t, path, err)) ? -1 : 0;
         *chain = rc ? NULL : meta(st, "provenance", path, 0, err);
     }
     capt_st_close(st);

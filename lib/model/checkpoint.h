@@ -9,11 +9,12 @@
 enum { CAPT_SAVE_OPTIMISER = 1 };
 /* Writes path atomically. state: JSON kept under "state" (NULL: none). */
 int capt_checkpoint_save(const char *path, capt_model *m, int flags, const json_t *state, capt_err *err);
-/* A model with the file's weights. Every tensor's CRC is checked; a file cut short, with a tensor missing, left over or of another shape is refused by
+/* A model with the file's weights, which are lent (nn/param.h): the file stays mapped, and must be replaced rather than written to, as our programs do. Every tensor's CRC is checked; a file cut short, with a tensor missing, left over or of another shape is refused by
  * name. state (or NULL): new reference to the saved state, or NULL when there is none; with it optimiser moments are restored too. */
 capt_model *capt_checkpoint_load(const char *path, capt_backend *be, capt_dtype compute, json_t **state, capt_err *err);
-/* Compares the checksums of all metadata and of the tensors whose names begin with prefix; 0, or -1 naming what is damaged or missing. */
-int capt_checkpoint_check(capt_st *st, const char *prefix, const char *path, capt_err *err);
+/* Compares the checksums of all metadata and, on the threads of pool (or NULL), of the tensors whose names begin with prefix; 0, or -1 naming what is
+ * damaged or missing. */
+int capt_checkpoint_check(capt_st *st, const char *prefix, const char *path, capt_pool *pool, capt_err *err);
 /* Weights of path have gone into m: its training ids and provenance become m's too. Nothing happens when path is no checkpoint. */
 int capt_checkpoint_past(const char *path, capt_model *m, capt_err *err);
 /* What is remembered of a checkpoint's making: its training ids join ids, *chain (a new reference, or NULL) is its provenance. Nothing when path is no checkpoint. */

@@ -73,15 +73,19 @@ capt_clip_text *capt_clip_text_load(const char *path, const json_t *over, capt_p
         int blank = ps->blank;
         ps->blank = 1; /* all of it is read from the file */
         t = capt_alloc(sizeof *t);
-        if (init(t, ps, config, err) || capt_import_clip_text(ps, st, path, err) || capt_params_hash(ps, "text.", hash, err)) {
+        capt_params_keep(ps, st);
+        if (init(t, ps, config, err) || capt_import_clip_text(ps, st, path, err)) {
             capt_clip_text_free(t);
             t = NULL;
+        } else {
+            capt_params_hash(ps, "text.", hash);
         }
         ps->blank = blank;
     }
     json_decref(found);
+    if (!config)
+        capt_st_close(st);
     json_decref(config);
-    capt_st_close(st);
     return t;
 }
 

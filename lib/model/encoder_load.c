@@ -39,7 +39,8 @@ capt_encoder *capt_encoder_load_with(const char *path, const json_t *over, capt_
     capt_encoder *e = NULL;
     int ours = capt_checkpoint_is(st);
     json_t *config = ours ? checkpoint_config(st, path, err) : capt_import_clip_config(st, path, err);
-    if (config && (!ours || capt_checkpoint_check(st, "encoder.", path, err) == 0)) {
+    capt_params_keep(params, st);
+    if (config && (!ours || capt_checkpoint_check(st, "encoder.", path, params->be->pool, err) == 0)) {
         if (over)
             json_object_update(config, (json_t *)over);
         int blank = params->blank;
@@ -51,14 +52,16 @@ capt_encoder *capt_encoder_load_with(const char *path, const json_t *over, capt_
         params->blank = blank;
         params->most = 0;
     }
-    if (e && (capt_import_clip(e, st, path, err) || capt_params_hash(params, "encoder.", hash, err))) {
+    json_decref(config);
+    if (e && capt_import_clip(e, st, path, err)) {
         capt_encoder_free(e);
         e = NULL;
     }
-    if (e && prep)
+    if (!e)
+        return NULL;
+    capt_params_hash(params, "encoder.", hash);
+    if (prep)
         *prep = capt_encoder_prep(e);
-    json_decref(config);
-    capt_st_close(st);
     return e;
 }
 

@@ -139,7 +139,7 @@ int capt_export_gpt2(capt_st *st, const char *path, const char *dir, capt_err *e
     if (!rc && mkdir(dir, 0777) && errno != EEXIST)
         rc = capt_fail_errno(err, "%s", dir);
     if (!rc)
-        rc = capt_checkpoint_check(st, "", path, err);
+        rc = capt_checkpoint_check(st, "", path, NULL, err);
     if (!rc) {
         json_t *own = json_pack("{s:O, s:O}", "config", c, "vocab", w);
         rc = write_all(st, model, own, v, dir, err);

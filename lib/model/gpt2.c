@@ -63,7 +63,7 @@ static int init(capt_model *m, capt_err *err)
     capt_params *ps = &m->params;
     int D = g->D, per_row = each ? 1 : g->K, F = m->image_dim;
     double std = 0.02, res = 0.02 / sqrt(2.0 * g->L); /* GPT-2: residual projections scaled by 1/sqrt(2L) */
-    g->wte = capt_param_new(ps, CAPT_P_MATRIX | CAPT_P_DECAY, CAPT_INIT_NORMAL, std, CAPT_DIMS(capt_vocab_size(m->vocab), D), "wte.weight");
+    g->wte = capt_param_new(ps, CAPT_P_MATRIX | CAPT_P_ROWS | CAPT_P_DECAY, CAPT_INIT_NORMAL, std, CAPT_DIMS(capt_vocab_size(m->vocab), D), "wte.weight");
     g->wpe = capt_param_new(ps, 0, CAPT_INIT_NORMAL, 0.01, CAPT_DIMS(positions, D), "wpe.weight");
     if (g->mlp) {
         int mid = per_row * D / 2 > 0 ? per_row * D / 2 : 1;

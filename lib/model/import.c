@@ -250,7 +250,7 @@ int capt_import_weights(capt_model *m, const char *path, int part, int *n, capt_
         capt_st_close(st);
         return foreign;
     }
-    int rc = capt_checkpoint_check(st, "", path, err) || (part != 1 && same_vocab(m, st, path, err)) ? -1 : 0;
+    int rc = capt_checkpoint_check(st, "", path, m->params.be->pool, err) || (part != 1 && same_vocab(m, st, path, err)) ? -1 : 0;
     *n = 0;
     for (int i = 0; i < m->params.n && !rc; i++) {
         capt_param *p = m->params.v[i];
@@ -289,7 +289,8 @@ json_t *capt_import_encoder_config(const char *path, capt_err *err)
 int capt_encoder_take_weights(capt_encoder *e, const char *path, capt_err *err)
 {
     capt_st *st = capt_st_open(path, err);
-    int rc = !st || (capt_checkpoint_is(st) && capt_checkpoint_check(st, "encoder.", path, err)) || capt_import_clip(e, st, path, err) ? -1 : 0;
-    capt_st_close(st);
-    return rc;
+    if (!st)
+        return -1;
+    capt_params_keep(e->params, st);
+    return (capt_checkpoint_is(st) && capt_checkpoint_check(st, "encoder.", path, e->params->be->pool, err)) || capt_import_clip(e, st, path, err) ? -1 : 0;
 }

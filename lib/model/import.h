@@ -20,6 +20,7 @@ json_t *capt_import_encoder_config(const char *path, capt_err *err);
 int capt_encoder_take_weights(capt_encoder *e, const char *path, capt_err *err);
 /* Configuration of the CLIP image encoder in a public file, sizes inferred ({"type":"clip-vit", ...}); NULL when the file holds none. New reference. */
 json_t *capt_import_clip_config(capt_st *st, const char *path, capt_err *err);
+/* The values are lent (nn/param.h): st is kept by the parameters. */
 int capt_import_clip(capt_encoder *e, capt_st *st, const char *path, capt_err *err);
 /* The same of its text tower, whose parameters are "text.*" in ps ({"width","layers","hidden","positions","vocab","output_dim"}). */
 json_t *capt_import_clip_text_config(capt_st *st, const char *path, capt_err *err);

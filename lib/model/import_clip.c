@@ -240,16 +240,12 @@ json_t *capt_import_clip_text_config(capt_st *st, const char *path, capt_err *er
 
 /* ---- values ---- */
 
-static int read_values(const source *s, const char *name, const capt_st_tensor *t, capt_real *to, capt_err *err)
+static int check_values(const source *s, const char *name, const capt_st_tensor *t, capt_err *err)
 {
     if (t->dtype != CAPT_F32 && t->dtype != CAPT_F16 && t->dtype != CAPT_BF16)
         return capt_fail(err, CAPT_EDATA, "%s: tensor \"%s\" is %s, not f32, f16 or bf16", s->path, name, capt_dtype_name(t->dtype));
-    capt_st_to_real(t, to);
-    capt_st_leave(t);
-    for (int64_t i = 0, n = capt_st_numel(t); i < n; i++)
-        if (!isfinite(to[i]))
-            return capt_fail(err, CAPT_EDATA, "%s: element %lld of \"%s\" is not finite", s->path, (long long)i, name);
-    return 0;
+    int64_t i = capt_st_not_finite(t);
+    return i < 0 ? 0 : capt_fail(err, CAPT_EDATA, "%s: element %lld of \"%s\" is not finite", s->path, (long long)i, name);
 }
 
 /* "3x4" of the shape; leading ones are left out, so that a row and a vector are alike */
@@ -288,65 +284,86 @@ static int ends_with(const char *s, const char *end)
     return n >= m && !strcmp(s + n - m, end);
 }
 
-/* Values of one parameter into to, in our layout; from: scratch of the file tensor's size. */
-static int take_one(source *s, const capt_param *p, const char *name, const capt_st_tensor *t, capt_real *from, capt_real *to, capt_err *err)
+/* What a public tensor is to the parameter of that name. */
+typedef enum layout {
+    SAME,
+    FILTER,     /* ours (N,kh,kw,C) or, 1x1, (N,C); theirs (N,C,kh,kw) */
+    TRANSPOSED,
+    RESIZED     /* a positional table of another resolution */
+} layout;
+
+/* want (4), *n: the shape it must have in the file */
+static layout layout_of(const source *s, const capt_param *p, const capt_st_tensor *t, int64_t *want, int *n)
 {
     const int64_t *d = p->t.dim;
     const char *ours = strchr(p->name, '.') + 1;
+    memcpy(want, d, 4 * sizeof *want);
+    *n = p->t.ndim;
     if (!namings[s->naming].text && ends_with(ours, "positional_embedding") && t->ndim == 2 && t->dim[0] != d[0]) {
-        int64_t g0 = side_of(s, ours, err), g = (int64_t)lround(sqrt((double)(d[0] - 1)));
-        const int64_t want[2] = {t->dim[0], d[1]};
-        if (g0 < 0 || same_shape(s, name, t, 2, want, err) || read_values(s, name, t, from, err))
-            return -1;
-        capt_encoder_resize_positions(to, (int)g, from, (int)g0, (int)d[1], s->naming == OPENAI); /* as the library of that naming does */
-        return 0;
+        want[0] = t->dim[0];
+        return RESIZED;
     }
-    int filter = t->ndim == 4 && s->naming != OURS, transposed = s->naming != OURS && !is_transformers(s) && (!strcmp(ours, "proj") || !strcmp(ours, "text_projection"));
-    int64_t want[4] = {d[0], d[1], d[2], d[3]};
-    int n = p->t.ndim;
-    if (filter) { /* ours (N,kh,kw,C) or, 1x1, (N,C); theirs (N,C,kh,kw) */
-        want[1] = n == 4 ? d[3] : d[1];
-        want[2] = n == 4 ? d[1] : 1;
-        want[3] = n == 4 ? d[2] : 1;
-        n = 4;
-    } else if (transposed) {
+    if (t->ndim == 4 && s->naming != OURS) {
+        int matrix = p->t.ndim != 4;
+        want[1] = matrix ? d[1] : d[3];
+        want[2] = matrix ? 1 : d[1];
+        want[3] = matrix ? 1 : d[2];
+        *n = 4;
+        return matrix ? SAME : FILTER;
+    }
+    if (s->naming != OURS && !is_transformers(s) && (!strcmp(ours, "proj") || !strcmp(ours, "text_projection"))) {
         want[0] = d[1];
         want[1] = d[0];
+        return TRANSPOSED;
     }
-    if (same_shape(s, name, t, n, want, err) || read_values(s, name, t, filter || transposed ? from : to, err))
+    return SAME;
+}
+
+/* The values of t in our layout become p's. */
+static int rearrange(source *s, capt_params *ps, capt_param *p, const capt_st_tensor *t, layout how, capt_err *err)
+{
+    const int64_t *d = p->t.dim;
+    int64_t g0 = how == RESIZED ? side_of(s, strchr(p->name, '.') + 1, err) : 0;
+    if (g0 < 0)
         return -1;
-    if (filter)
-        swap_inner(to, from, want[0], want[1], want[2] * want[3]);
-    else if (transposed)
-        swap_inner(to, from, 1, want[0], want[1]);
-    return 0;
+    capt_real *to = capt_try_alloc64((size_t)capt_tensor_numel(&p->t) * sizeof *to, err), *from = capt_try_alloc64((size_t)capt_st_numel(t) * sizeof *from, err);
+    if (to && from) {
+        capt_st_to_real(t, from);
+        if (how == RESIZED) /* as the library of that naming does */
+            capt_encoder_resize_positions(to, (int)lround(sqrt((double)(d[0] - 1))), from, (int)g0, (int)d[1], s->naming == OPENAI);
+        else if (how == FILTER)
+            swap_inner(to, from, d[0], d[3], d[1] * d[2]);
+        else
+            swap_inner(to, from, 1, d[1], d[0]);
+        capt_param_set(ps, p, to);
+    }
+    int bad = !to || !from;
+    free(to);
+    free(from);
+    return bad ? -1 : 0;
 }
 
 static int take(source *s, capt_params *ps, capt_param *p, capt_err *err)
 {
     char name[3][200];
     const capt_st_tensor *t[3];
-    int n = public_names(s, strchr(p->name, '.') + 1, name), bad = 0;
-    int64_t all = capt_tensor_numel(&p->t), most = all;
+    int n = public_names(s, strchr(p->name, '.') + 1, name);
+    layout how = SAME;
     for (int i = 0; i < n; i++) {
+        int64_t want[4];
+        int ndim;
         t[i] = find(s, name[i], err);
         if (!t[i])
             return -1;
-        most = capt_st_numel(t[i]) > most ? capt_st_numel(t[i]) : most;
+        how = layout_of(s, p, t[i], want, &ndim);
+        want[0] /= n;
+        if (same_shape(s, name[i], t[i], ndim, want, err) || check_values(s, name[i], t[i], err))
+            return -1;
     }
-    capt_real *to = capt_try_alloc64((size_t)all * sizeof *to, err), *from = capt_try_alloc64((size_t)most * sizeof *from, err);
-    bad = !to || !from;
-    if (!bad && n == 1)
-        bad = take_one(s, p, name[0], t[0], from, to, err);
-    for (int i = 0; !bad && n == 3 && i < 3; i++) {
-        const int64_t want[2] = {p->t.dim[0] / 3, p->t.dim[1]};
-        bad = same_shape(s, name[i], t[i], p->t.ndim, want, err) || read_values(s, name[i], t[i], to + i * (all / 3), err);
-    }
-    if (!bad)
-        capt_param_set(ps, p, to);
-    free(to);
-    free(from);
-    return bad ? -1 : 0;
+    if (how != SAME)
+        return rearrange(s, ps, p, t[0], how, err);
+    capt_param_lend(ps, p, n, t);
+    return 0;
 }
 
 /* Is this tensor part of the tower? Without a prefix, all is that is not the image's, or one number. */

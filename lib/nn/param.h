@@ -1,13 +1,20 @@
 /* Parameters: named tensors that live as long as the model, in the backend's memory, with their gradient, optimiser moments and packed form.
- * A set of parameters belongs to one model. Values are drawn from Philox keyed by (seed, name), so they do not depend on the order of creation. */
+ * A set of parameters belongs to one model. Values are drawn from Philox keyed by (seed, name), so they do not depend on the order of creation.
+ *
+ * Values that are lent stay in the file's map: kernels read them there, or only the packed form that is made of them, and nothing is copied before a
+ * parameter is trained or set. A lent matrix that only products read has no t.data where they read its packed form and the file
+ * has other numbers than float. */
 #ifndef CAPT_NN_PARAM_H
 #define CAPT_NN_PARAM_H
+#include "base/mem.h"
 #include "op/tape.h"
+#include "tensor/safetensors.h"
 
 enum {
     CAPT_P_MATRIX = 1,   /* read by matrix products as (dim[0], the rest): kept packed */
     CAPT_P_DECAY = 2,    /* weight decay applies */
-    CAPT_P_BUFFER = 4    /* saved, never trained (running statistics) */
+    CAPT_P_BUFFER = 4,   /* saved, never trained (running statistics) */
+    CAPT_P_ROWS = 8      /* a matrix whose rows are read too, besides products (a word embedding that is the head) */
 };
 
 typedef enum capt_init { CAPT_INIT_ZERO, CAPT_INIT_ONE, CAPT_INIT_NORMAL, CAPT_INIT_UNIFORM /* -a..a */ } capt_init;
@@ -21,16 +28,19 @@ typedef struct capt_param {
     int trainable;     /* 0 for buffers and frozen ones */
     double lr_scale;   /* 1, or the encoder's share */
     int loaded;        /* a value came from a file */
+    int n_lent;        /* tensors of a file whose rows, one behind the other, are the value (0: it is a copy of its own) */
+    capt_st_tensor lent[3];
 } capt_param;
 
 typedef struct capt_params {
     capt_backend *be;  /* borrowed */
     capt_dtype compute;
     uint64_t seed;
-    int blank;         /* 1: new parameters are zero instead of drawn, since the caller is going to load every one */
+    int blank;         /* 1: new parameters have no memory and no value yet, since the caller is going to load every one */
     int64_t most, made; /* elements all parameters may have together (the file they come from holds no more; 0: any), and have */
     capt_param **v;
     int n, cap;
+    CAPT_VEC(capt_st *) files; /* what was lent lies in them */
     capt_err err;      /* sticky: creation of parameters goes on harmlessly after an error */
 } capt_params;
 
@@ -42,6 +52,9 @@ capt_tensor *capt_param_new(capt_params *ps, unsigned flags, capt_init init, dou
 capt_param *capt_param_find(const capt_params *ps, const char *name);
 /* Host values in and out (numel elements). set also refreshes the packed form and marks it loaded. */
 void capt_param_set(capt_params *ps, capt_param *p, const capt_real *host);
+/* The value is the rows of part[0..n-1] (n: 1 or 3), one behind the other; their memory stays as it is until ps is freed (capt_params_keep). */
+void capt_param_lend(capt_params *ps, capt_param *p, int n, const capt_st_tensor *const *part);
+void capt_params_keep(capt_params *ps, capt_st *st_take); /* closed with ps */
 void capt_param_get(const capt_params *ps, const capt_param *p, capt_real *host);
 /* trainable = on for every non-buffer parameter whose name starts with prefix ("" all); allocates or frees gradients. */
 int capt_params_train(capt_params *ps, const char *prefix, int on, capt_err *err);
@@ -51,6 +64,7 @@ int capt_params_average(capt_params *ps, double decay, capt_err *err);
 void capt_params_swap(capt_params *ps);
 void capt_params_zero_grad(capt_params *ps); /* the next gradient overwrites */
 int64_t capt_params_count(const capt_params *ps, const char *prefix); /* elements, buffers not counted */
-/* 32 hex digits over names, shapes and values (as f32) of the parameters whose name starts with prefix: the content's name, backend independent. */
-int capt_params_hash(const capt_params *ps, const char *prefix, char hex[33], capt_err *err);
+/* 32 hex digits over names, shapes and values (as f32) of the parameters whose name starts with prefix: the content's name, backend independent. May run
+ * beside kernels that change none of them. */
+void capt_params_hash(const capt_params *ps, const char *prefix, char hex[33]);
 #endif

@@ -1,4 +1,5 @@
 #include "tensor/safetensors.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -344,28 +345,86 @@ static double element(const capt_st_tensor *t, int64_t i)
 void capt_st_to_f32(const capt_st_tensor *t, float *out)
 {
     int64_t n = capt_st_numel(t);
+    const char *p = t->data;
     if (t->dtype == CAPT_F32 && n)
-        memcpy(out, t->data, t->bytes);
-    for (int64_t i = 0; t->dtype != CAPT_F32 && i < n; i++)
-        out[i] = (float)element(t, i);
+        memcpy(out, p, t->bytes);
+    else if (t->dtype == CAPT_F16 && (uintptr_t)p % 2 == 0)
+        capt_f16_to_f32s((const uint16_t *)(const void *)p, n, out);
+    else if (t->dtype == CAPT_BF16)
+        for (int64_t i = 0; i < n; i++) {
+            uint16_t h;
+            memcpy(&h, p + 2 * i, 2);
+            out[i] = capt_bf16_to_f32(h);
+        }
+    else
+        for (int64_t i = 0; i < n; i++)
+            out[i] = (float)element(t, i);
+}
+
+capt_st_tensor capt_st_part(const capt_st_tensor *t, int64_t from, int64_t n)
+{
+    capt_st_tensor part = *t;
+    size_t size = capt_dtype_size(t->dtype);
+    part.data = (const char *)t->data + (size_t)from * size;
+    part.bytes = (size_t)n * size;
+    part.ndim = 1;
+    for (int i = 0; i < CAPT_ST_MAX_DIM; i++)
+        part.dim[i] = i ? 1 : n;
+    return part;
 }
 
 void capt_st_to_real(const capt_st_tensor *t, capt_real *out)
 {
+#ifdef CAPT_REAL64
     int64_t n = capt_st_numel(t);
-    if (t->dtype == CAPT_F32 && sizeof *out == sizeof(float)) {
-        if (n)
-            memcpy(out, t->data, (size_t)n * sizeof *out);
-        return;
-    }
     for (int64_t i = 0; i < n; i++)
-        out[i] = (capt_real)element(t, i);
+        out[i] = element(t, i);
+#else
+    capt_st_to_f32(t, out);
+#endif
+}
+
+/* whether any of the n 16-bit numbers at p has all the bits of its exponent set */
+static int any_full(const char *p, int64_t n, uint16_t exponent)
+{
+    int full = 0;
+    for (int64_t i = 0; i < n; i++) {
+        uint16_t h;
+        memcpy(&h, p + 2 * i, 2);
+        full |= (h & exponent) == exponent;
+    }
+    return full;
+}
+
+int64_t capt_st_not_finite(const capt_st_tensor *t)
+{
+    enum { CHUNK = 1 << 12 };
+    int64_t n = capt_st_numel(t);
+    const char *p = t->data;
+    for (int64_t i = 0; i < n; i += CHUNK) {
+        int64_t k = n - i < CHUNK ? n - i : CHUNK;
+        int full = 1;
+        if (t->dtype == CAPT_F16 || t->dtype == CAPT_BF16) {
+            full = any_full(p + 2 * i, k, t->dtype == CAPT_F16 ? 0x7c00 : 0x7f80);
+        } else if (t->dtype == CAPT_F32) {
+            full = 0;
+            for (int64_t j = i; j < i + k; j++) {
+                uint32_t u;
+                memcpy(&u, p + 4 * j, 4);
+                full |= (u & 0x7f800000) == 0x7f800000;
+            }
+        }
+        for (int64_t j = i; full && j < i + k; j++)
+            if (!isfinite(element(t, j)))
+                return j;
+    }
+    return -1;
 }
 
 void capt_st_leave(const capt_st_tensor *t)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)t->data + page - 1) / page * page, to = ((uintptr_t)t->data + t->bytes) / page * page;
-    if (t->mapped && from < to) /* whole pages alone: the others are shared with its neighbours */
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)t->data / page * page, to = ((uintptr_t)t->data + t->bytes) / page * page;
+    if (t->mapped && from < to) /* the last page is the next tensor's too, and is left with it */
         madvise((void *)from, to - from, MADV_DONTNEED);
 }
 

@@ -39,6 +39,9 @@ void capt_st_hash(const capt_st *st, char hex[33]);
 int64_t capt_st_numel(const capt_st_tensor *t);
 void capt_st_to_f32(const capt_st_tensor *t, float *out);                  /* all elements, converted to float */
 void capt_st_to_real(const capt_st_tensor *t, capt_real *out);             /* to the compute type */
+/* Elements from to from+n-1 of t, in file order, as a tensor of one dimension. */
+capt_st_tensor capt_st_part(const capt_st_tensor *t, int64_t from, int64_t n);
+int64_t capt_st_not_finite(const capt_st_tensor *t);                       /* the first element that is a NaN or an infinity, or -1 */
 /* t has been copied: its pages need not stay in the process's memory (they come back from the file when they are read again). */
 void capt_st_leave(const capt_st_tensor *t);
 

@@ -89,7 +89,7 @@ static void linear(int M, int N, int K, int ct, int all)
     double ops = 2.0 * M * N * K, bytes = (double)N * K * (ct == CAPT_BF16 ? 2 : 4);
     float *x = values((int64_t)M * K), *w = values((int64_t)N * K), *y = values((int64_t)M * N), *dw = values((int64_t)N * K), *b = values(N);
     capt_weight *wp;
-    be->weight_new(be, &wp, w, N, K, ct);
+    be->weight_new(be, &wp, NULL, N, K, ct);
     TIME(ct, ops, bytes, be->linear_fwd(be, y, NULL, x, w, wp, b, M, N, K, 0, ct), "linear %s forward %dx%dx%d", ct_name(ct), M, N, K);
     if (all) {
         TIME(ct, ops, 0, be->linear_bwd_x(be, x, 0, y, w, wp, M, N, K, ct), "linear %s dx %dx%dx%d", ct_name(ct), M, N, K);
@@ -112,7 +112,7 @@ static void head(int M, int V, int D, int ct)
     for (int64_t i = 0; i < (int64_t)V * D; i++)
         w[i] *= 0.02f; /* logits as training has them: probabilities that are no denormal numbers */
     capt_weight *wp;
-    be->weight_new(be, &wp, w, V, D, ct);
+    be->weight_new(be, &wp, NULL, V, D, ct);
     TIME(ct, ops, 0, be->head_xent_fwd(be, loss, save, stat, h, w, wp, b, target, wt, 0, M, V, D, ct), "head_xent %s forward %dx%dx%d", ct_name(ct), M, V, D);
     TIME(ct, 2 * ops, 0, be->head_xent_bwd(be, dh, 0, dw, 0, b, 0, save, stat, h, w, wp, target, wt, 0, M, V, D, ct), "head_xent %s backward %dx%dx%d", ct_name(ct), M, V, D);
     TIME(ct, ops, 0, be->head_topk(be, loss, idx, h, w, wp, NULL, NULL, 0, 1, M, V, D, ct), "head_topk %s %dx%dx%d", ct_name(ct), M, V, D);
@@ -146,7 +146,7 @@ static void conv(int B, int S, int C, int N, int k, int stride, int ct)
     float *x = values(nx), *w = values(nw), *y = values(ny), *b = values(N);
     double ops = 2.0 * (double)ny * k * k * C;
     capt_weight *wp;
-    be->weight_new(be, &wp, w, N, k * k * C, ct);
+    be->weight_new(be, &wp, NULL, N, k * k * C, ct);
     TIME(ct, ops, 0, be->conv_fwd(be, y, x, w, wp, b, &c, ct), "conv %s forward %dx%d %d->%d %dx%d/%d", ct_name(ct), S, S, C, N, k, k, stride);
     TIME(ct, ops, 0, be->conv_bwd_x(be, x, 0, y, w, wp, &c, ct), "conv %s dx %dx%d %d->%d %dx%d/%d", ct_name(ct), S, S, C, N, k, k, stride);
     TIME(ct, ops, 0, be->conv_bwd_w(be, w, 0, b, 0, y, x, &c, ct), "conv %s dw %dx%d %d->%d %dx%d/%d", ct_name(ct), S, S, C, N, k, k, stride);
@@ -170,7 +170,7 @@ static void rest(void)
     TIME(0, 0, 8.0 * (double)n, be->layernorm_fwd(be, y, s, s + 2560, x, g, v, 2560, 768, 1e-5), "layernorm forward 2560x768");
     TIME(0, 0, 12.0 * (double)n, be->layernorm_bwd(be, d, 0, m, 0, w, 0, y, x, s, s + 2560, g, 2560, 768), "layernorm backward 2560x768");
     TIME(0, 0, 28.0 * (double)p, be->adamw(be, w, g, m, v, p, &hp, NULL), "adamw 9.4 M");
-    be->weight_new(be, &wp, w, 3072, 3072, CAPT_BF16);
+    be->weight_new(be, &wp, NULL, 3072, 3072, CAPT_BF16);
     be->linear_bwd_x(be, packed, 0, packed, w, wp, 8, 3072, 3072, CAPT_BF16);
     TIME(0, 0, 32.0 * (double)p, be->adamw(be, w, g, m, v, p, &hp, wp), "adamw 9.4 M and both bf16 packings");
     be->weight_free(be, wp);

@@ -56,7 +56,7 @@ static void linear(struct bench *t, const struct cas *c)
     float *x = random_f(t, (int64_t)M * K, 1, 1), *w = random_f(t, (int64_t)N * K, 2, 1), *b = random_f(t, N, 3, 1), *dy = random_f(t, (int64_t)M * N, 4, 1);
     capt_weight *wp = NULL;
     if (c->e)
-        be->weight_new(be, &wp, w, N, K, c->ct);
+        be->weight_new(be, &wp, NULL, N, K, c->ct);
     float *y = out(t, (int64_t)M * N, 0, tol(c) * K);
     be->linear_fwd(be, y, c->d ? out(t, (int64_t)M * N, 0, tol(c) * K) : NULL, x, w, wp, b, M, N, K, c->d, c->ct);
     if (c->d == 0) {
@@ -76,7 +76,7 @@ static void adamw(struct bench *t, const struct cas *c)
     for (int64_t i = 0; i < (int64_t)N * K; i++)
         v[i] = fabsf(v[i]);
     capt_weight *wp = NULL;
-    be->weight_new(be, &wp, w, N, K, c->ct);
+    be->weight_new(be, &wp, NULL, N, K, c->ct);
     be->linear_bwd_x(be, random_f(t, (int64_t)M * K, 8, 1), 0, dy, w, wp, M, N, K, c->ct); /* the backward packing exists now */
     capt_adamw hp = {.lr = 0.1, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .decay = 0.01, .c1 = 0.1, .c2 = 0.01, .gscale = 0.5};
     be->adamw(be, w, g, m, v, (int64_t)N * K, &hp, wp);
@@ -97,7 +97,7 @@ static void conv(struct bench *t, const struct cas *c)
     float *x = random_f(t, nx, 1, 1), *w = random_f(t, (int64_t)k.N * KK, 2, 1), *b = random_f(t, k.N, 3, 1), *dy = random_f(t, ny, 4, 1);
     capt_backend *be = t->be;
     capt_weight *wp = NULL;
-    be->weight_new(be, &wp, w, k.N, KK, c->ct);
+    be->weight_new(be, &wp, NULL, k.N, KK, c->ct);
     be->conv_fwd(be, out(t, ny, 0, tol(c) * KK), x, w, wp, b, &k, c->ct);
     be->conv_bwd_x(be, out(t, nx, c->beta, tol(c) * k.N * 9), c->beta, dy, w, wp, &k, c->ct);
     float *dw = out(t, (int64_t)k.N * KK, c->beta, tol(c) * (double)(k.B * k.OH * k.OW));
@@ -147,7 +147,7 @@ static void head(struct bench *t, const struct cas *c)
         target[i] = (i * 31) % V;
     capt_weight *wp = NULL;
     if (c->e)
-        be->weight_new(be, &wp, w, V, D, c->ct);
+        be->weight_new(be, &wp, NULL, V, D, c->ct);
     void *save = keep(t, (size_t)M * (size_t)V * 4);
     float *stat = keep(t, (size_t)M * 8);
     double smooth = c->d * 0.1;

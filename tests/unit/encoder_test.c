@@ -509,8 +509,9 @@ static void write_checkpoint(const char *encoder, char hash[33])
     json_t *e = encoder ? json_loads(encoder, 0, NULL) : NULL;
     capt_backend *be = capt_backend_open("ref", NULL, &err);
     capt_model *m = capt_model_new(config, capt_vocab_from_json(v, "test", &err), e, be, CAPT_F32, 5, &err);
-    if (!m || capt_checkpoint_save(file_a, m, 0, NULL, &err) || capt_params_hash(&m->params, "encoder.", hash, &err))
+    if (!m || capt_checkpoint_save(file_a, m, 0, NULL, &err))
         fail_msg("%s", err.text);
+    capt_params_hash(&m->params, "encoder.", hash);
     capt_model_free(m);
     capt_backend_close(be);
     json_decref(v);

@@ -460,13 +460,13 @@ static void parts(void **state)
         int N = f.m->params.n;
         char(*before)[33] = capt_alloc((size_t)N * sizeof *before), after[33];
         for (int i = 0; i < N; i++)
-            ok(capt_params_hash(&f.m->params, f.m->params.v[i]->name, before[i], &err), &err);
+            capt_params_hash(&f.m->params, f.m->params.v[i]->name, before[i]);
         ok(capt_import_weights(f.m, GOLDEN, part, &n, &err), &err);
         assert_int_equal(n, part == 1 ? N_PARAM - 1 : 1);
         for (int i = 0; i < N; i++) {
             const char *name = f.m->params.v[i]->name;
             int wte = !strcmp(name, "wte.weight"), taken = strncmp(name, "prefix.", 7) && wte == (part == 2);
-            ok(capt_params_hash(&f.m->params, name, after, &err), &err);
+            capt_params_hash(&f.m->params, name, after);
             if ((strcmp(before[i], after) != 0) != taken || f.m->params.v[i]->loaded != (taken || !strcmp(name, "prefix.weight")))
                 fail_msg("part %d: %s was %staken", part, name, taken ? "not " : "");
         }

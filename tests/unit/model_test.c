@@ -195,8 +195,8 @@ static int same_params(const capt_params *a, const capt_params *b)
 {
     char x[33], y[33];
     capt_err err = CAPT_ERR_INIT;
-    ok(capt_params_hash(a, "", x, &err), &err);
-    ok(capt_params_hash(b, "", y, &err), &err);
+    capt_params_hash(a, "", x);
+    capt_params_hash(b, "", y);
     return !strcmp(x, y);
 }
 

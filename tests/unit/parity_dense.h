@@ -207,6 +207,8 @@ static void case_weight_update(struct run *r)
         int ct = (int)cts[v];
         capt_real *w = values(r, N * K, 0, 0, 0, 0);
         capt_weight *wp = pack(r, w, N, K, ct, 1);
+        r->be->linear_fwd(r->be, out(r, M * N, 0, TOL), NULL, in(r, M * K), w, wp, NULL, M, N, K, CAPT_MAP_none, ct); /* which fills it */
+        r->be->linear_bwd_x(r->be, out(r, M * K, 0, TOL), 0, in(r, M * N), w, wp, M, N, K, ct);
         r->be->axpby(r->be, w, 0, in(r, N * K), 1, N * K);
         r->be->weight_update(r->be, wp, w);
         r->be->linear_fwd(r->be, out(r, M * N, 0, TOL), NULL, in(r, M * K), w, wp, NULL, M, N, K, CAPT_MAP_none, ct);

@@ -59,7 +59,7 @@ static capt_weight *pack(struct run *r, const capt_real *w, int N, int K, int ct
 {
     capt_weight *wp = NULL;
     if (packed)
-        r->be->weight_new(r->be, &wp, w, N, K, ct);
+        r->be->weight_new(r->be, &wp, NULL, N, K, ct);
     return wp;
 }
 

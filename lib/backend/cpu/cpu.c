@@ -201,6 +201,7 @@ capt_backend *capt_backend_cpu_new(capt_pool *pool, capt_err *err)
     be->name = "cpu";
     snprintf(be->isa, sizeof be->isa, "%s", l->name);
     be->pool = pool;
+    be->reads_host = be->reads_packed = 1;
     be->priv = c;
     be->alloc = cpu_alloc;
     be->free = cpu_free;

@@ -132,8 +132,11 @@ void capt_cpu_linear_tn(capt_backend *be, struct cpu_gemm_tn *t, const float *x)
 
 struct capt_weight {
     int N, K, ct, fmt;
-    void *fwd;          /* panels of the columns of w^T */
-    struct cpu_back { void *p; } *bwd; /* panels of w's rows; p is NULL until the first backward pass */
+    capt_weight_rows rows;     /* read: NULL when they are those of w */
+    struct cpu_panels {
+        void *fwd;      /* of the columns of w^T; NULL until the first product */
+        void *bwd;      /* of w's rows; NULL until the first backward pass */
+    } *panels;
 };
 /* panels for y = x w^T, or for dx = dy w: of wp, or packed now in buf BUF_B */
 const void *capt_cpu_panels_fwd(capt_backend *be, const float *w, const capt_weight *wp, int N, int K, int fmt);

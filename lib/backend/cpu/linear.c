@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "base/mem.h"
 
+/* w: rows n0 on of the matrix */
 static void pack_back(const struct cpu_isa *isa, int fmt, void *bwd, const float *w, int N, int K, int n0)
 {
     enum { KB = 256 };
@@ -14,36 +15,45 @@ static void pack_back(const struct cpu_isa *isa, int fmt, void *bwd, const float
     for (int k = 0; k < K; k += KB) {
         int cols = MIN(KB, K - k);
         for (int i = 0; i < rows; i++)
-            isa->convert(fmt, t + i * KB * esz, w + (int64_t)(n0 + i) * K + k, cols);
+            isa->convert(fmt, t + i * KB * esz, w + (int64_t)i * K + k, cols);
         isa->pack_rows(fmt, (char *)bwd + (k / PANEL * stride + (int64_t)n0 * PANEL) * esz, stride, t, KB, rows, cols);
     }
 }
 
 static void pack_front(const struct cpu_isa *isa, int fmt, void *fwd, const float *w, int N, int K, int n0)
 {
-    isa->pack_cols(fmt, (char *)fwd + n0 * pad_k(K, fmt) * fmt_size(fmt), w + (int64_t)n0 * K, K, MIN(PANEL, N - n0), K);
+    isa->pack_cols(fmt, (char *)fwd + n0 * pad_k(K, fmt) * fmt_size(fmt), w, K, MIN(PANEL, N - n0), K);
 }
 
 struct pack {
-    const struct cpu_isa *isa;
+    capt_backend *be;
     int fmt, N, K;
-    void *fwd, *bwd; /* either may be NULL */
+    struct cpu_panels to; /* either may be NULL */
     const float *w;
+    const capt_weight_rows *rows; /* or NULL: of w */
 };
 
 static void pack_task(void *arg, int64_t task, int worker)
 {
     const struct pack *p = arg;
-    (void)worker;
-    if (p->fwd)
-        pack_front(p->isa, p->fmt, p->fwd, p->w, p->N, p->K, (int)task * PANEL);
-    if (p->bwd)
-        pack_back(p->isa, p->fmt, p->bwd, p->w, p->N, p->K, (int)task * PANEL);
+    int n0 = (int)task * PANEL;
+    const float *w = p->w + (p->rows ? 0 : (int64_t)n0 * p->K);
+    if (p->rows) {
+        float *x = capt_cpu_work(p->be, worker, (size_t)PANEL * (size_t)p->K * sizeof *x);
+        if (!x)
+            return;
+        p->rows->read(p->rows->arg, x, n0, MIN(n0 + PANEL, p->N));
+        w = x;
+    }
+    if (p->to.fwd)
+        pack_front(isa_of(p->be), p->fmt, p->to.fwd, w, p->N, p->K, n0);
+    if (p->to.bwd)
+        pack_back(isa_of(p->be), p->fmt, p->to.bwd, w, p->N, p->K, n0);
 }
 
-static void pack(capt_backend *be, int fmt, void *fwd, void *bwd, const float *w, int N, int K)
+static void pack(capt_backend *be, int fmt, struct cpu_panels to, const float *w, const capt_weight *wp, int N, int K)
 {
-    struct pack p = {isa_of(be), fmt, N, K, fwd, bwd, w};
+    struct pack p = {be, fmt, N, K, to, w, wp && wp->rows.read ? &wp->rows : NULL};
     capt_cpu_run(be, (N + PANEL - 1) / PANEL, (int64_t)N * K > SMALL, pack_task, &p);
 }
 
@@ -54,58 +64,56 @@ static int fits(const capt_weight *wp, int N, int K, int fmt)
 
 const void *capt_cpu_panels_fwd(capt_backend *be, const float *w, const capt_weight *wp, int N, int K, int fmt)
 {
-    if (fits(wp, N, K, fmt))
-        return wp->fwd;
-    void *p = capt_cpu_buf(be, BUF_B, panel_bytes(N, K, fmt));
+    int kept = fits(wp, N, K, fmt);
+    if (kept && wp->panels->fwd)
+        return wp->panels->fwd;
+    void *p = kept ? be->alloc(be, panel_bytes(N, K, fmt)) : capt_cpu_buf(be, BUF_B, panel_bytes(N, K, fmt));
     if (p)
-        pack(be, fmt, p, NULL, w, N, K);
+        pack(be, fmt, (struct cpu_panels){p, NULL}, w, wp, N, K);
+    if (kept)
+        wp->panels->fwd = p;
     return p;
 }
 
 const void *capt_cpu_panels_bwd(capt_backend *be, const float *w, const capt_weight *wp, int N, int K, int fmt)
 {
     int kept = fits(wp, N, K, fmt);
-    if (kept && wp->bwd->p)
-        return wp->bwd->p;
+    if (kept && wp->panels->bwd)
+        return wp->panels->bwd;
     void *p = kept ? be->alloc(be, panel_bytes(K, N, fmt)) : capt_cpu_buf(be, BUF_B, panel_bytes(K, N, fmt));
     if (p)
-        pack(be, fmt, NULL, p, w, N, K);
+        pack(be, fmt, (struct cpu_panels){NULL, p}, w, wp, N, K);
     if (kept)
-        wp->bwd->p = p;
+        wp->panels->bwd = p;
     return p;
 }
 
-void capt_cpu_weight_new(capt_backend *be, capt_weight **out, const capt_real *w, int N, int K, int ct)
+void capt_cpu_weight_new(capt_backend *be, capt_weight **out, const capt_weight_rows *rows, int N, int K, int ct)
 {
     capt_weight *wp = capt_alloc(sizeof *wp);
     wp->N = N;
     wp->K = K;
     wp->ct = ct;
     wp->fmt = fmt_of(be, ct);
-    wp->bwd = capt_alloc(sizeof *wp->bwd);
-    wp->fwd = be->alloc(be, MAX((size_t)64, panel_bytes(N, K, wp->fmt)));
-    *out = NULL;
-    if (!wp->fwd) {
-        capt_cpu_weight_free(be, wp);
-        return;
-    }
-    pack(be, wp->fmt, wp->fwd, NULL, w, N, K);
+    if (rows)
+        wp->rows = *rows;
+    wp->panels = capt_alloc(sizeof *wp->panels);
     *out = wp;
 }
 
 void capt_cpu_weight_update(capt_backend *be, capt_weight *wp, const capt_real *w)
 {
-    if (wp)
-        pack(be, wp->fmt, wp->fwd, wp->bwd->p, w, wp->N, wp->K);
+    if (wp && (wp->panels->fwd || wp->panels->bwd))
+        pack(be, wp->fmt, *wp->panels, w, wp, wp->N, wp->K);
 }
 
 void capt_cpu_weight_free(capt_backend *be, capt_weight *wp)
 {
     if (!wp)
         return;
-    be->free(be, wp->bwd->p);
-    be->free(be, wp->fwd);
-    free(wp->bwd);
+    be->free(be, wp->panels->bwd);
+    be->free(be, wp->panels->fwd);
+    free(wp->panels);
     free(wp);
 }
 
@@ -174,11 +182,11 @@ static void opt_task(void *arg, int64_t task, int worker)
     (void)worker;
     int64_t i = task * o->step;
     o->isa->adamw(o->w + i, o->g + i, o->m + i, o->v + i, MIN(o->step, o->n - i), o->hp);
-    if (o->wp) { /* the strip of 32 rows is still in cache */
-        pack_front(o->isa, o->wp->fmt, o->wp->fwd, o->w, o->wp->N, o->wp->K, (int)task * PANEL);
-        if (o->wp->bwd->p)
-            pack_back(o->isa, o->wp->fmt, o->wp->bwd->p, o->w, o->wp->N, o->wp->K, (int)task * PANEL);
-    }
+    const capt_weight *wp = o->wp;
+    if (wp && wp->panels->fwd) /* the strip of 32 rows is still in cache */
+        pack_front(o->isa, wp->fmt, wp->panels->fwd, o->w + i, wp->N, wp->K, (int)task * PANEL);
+    if (wp && wp->panels->bwd)
+        pack_back(o->isa, wp->fmt, wp->panels->bwd, o->w + i, wp->N, wp->K, (int)task * PANEL);
 }
 
 void capt_cpu_adamw(capt_backend *be, capt_real *w, const capt_real *g, capt_real *m, capt_real *v, int64_t n, const capt_adamw *hp, capt_weight *wp)

@@ -4,7 +4,7 @@
 
 struct capt_weight { int N, K, ct; }; /* nothing is packed: the products read w */
 
-void capt_ref_weight_new(capt_backend *be, capt_weight **out, const capt_real *w, int N, int K, int ct)
+void capt_ref_weight_new(capt_backend *be, capt_weight **out, const capt_weight_rows *rows, int N, int K, int ct)
 {
     *out = capt_alloc(sizeof **out);
     **out = (capt_weight){N, K, ct};

@@ -35,7 +35,7 @@ capt_backend *capt_backend_ref_new(capt_pool *pool, capt_err *err)
 {
     capt_backend *be = capt_alloc(sizeof *be);
     *be = (capt_backend){
-        .name = "ref", .isa = "plain", .pool = pool, .alloc = ref_alloc, .free = ref_free, .upload = ref_copy,
+        .name = "ref", .isa = "plain", .pool = pool, .reads_host = 1, .alloc = ref_alloc, .free = ref_free, .upload = ref_copy,
         .download = ref_copy, .check = ref_check, .close = ref_close,
 #define KERNEL(name, parameters, arguments) .name = capt_ref_##name,
 #include "backend/kernel.def"
