@@ -51,7 +51,7 @@ is 'is named' "$(cat "$ERR")" 'capt-beam: no such.jpg: No such file or directory
 echo text >'not a "picture".jpg'
 status 1 'a file that is no picture' "$caption" "$picture" 'not a "picture".jpg'
 like 'is named by its own name' "$(cat "$ERR")" '^capt-beam: not a "picture".jpg: '
-is 'and nothing is printed' "$(cat "$OUT")" ''
+is 'after the caption of the one before it' "$(cat "$OUT")" "$(want 000000000001.jpg)"
 status 2 'no picture' "$caption"
 status 2 'an unknown option' "$caption" --beam "$picture"
 ok '--help' "$caption" --help
