@@ -119,6 +119,13 @@ static int have_avx512(void)
 #endif
 }
 
+#if defined(__x86_64__)
+static int have_vnni(void)
+{
+    return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi");
+}
+#endif
+
 int capt_resize_variant(int variant, const capt_view *src, int rw, int rh, int x0, int y0, int cw, int ch, unsigned char *dst,
                         capt_err *err)
 {
@@ -129,7 +136,7 @@ int capt_resize_variant(int variant, const capt_view *src, int rw, int rh, int x
     capt_resize_rows *do_rows = rows_plain;
     capt_resize_cols *do_cols = cols_plain;
 #if defined(__x86_64__)
-    if (variant && have_avx512()) {
+    if (variant >= 1 && have_avx512()) {
         do_rows = capt_resize_rows_avx512;
         do_cols = capt_resize_cols_avx512;
     }
@@ -145,6 +152,16 @@ int capt_resize_variant(int variant, const capt_view *src, int rw, int rh, int x
     }
     int top = v.first[0], rows = v.first[ch - 1] + v.count[ch - 1] - top;
     size_t line = (size_t)cw * 3, bytes = 0;
+    for (int i = 0; i < ch; i++)
+        v.first[i] -= top;
+#if defined(__x86_64__)
+    if (variant >= 2 && have_avx512() && have_vnni()) {
+        ret = capt_resize_avx512vnni(src->p + (size_t)top * src->stride, src->stride, src->w, &h, &v, dst, err);
+        if (ret <= 0)
+            goto end;
+        ret = -1;
+    }
+#endif
     if (capt_mul_size(line, (size_t)rows, &bytes) != 0) {
         capt_fail(err, CAPT_ENOMEM, "resize: %d x %d is too large", cw, rows);
         goto end;
@@ -153,8 +170,6 @@ int capt_resize_variant(int variant, const capt_view *src, int rw, int rh, int x
     scratch = capt_try_alloc64(((size_t)src->w * 3 + 16) * 16, err);
     if (!between || !scratch)
         goto end;
-    for (int i = 0; i < ch; i++)
-        v.first[i] -= top;
     do_rows(src->p + (size_t)top * src->stride, src->stride, src->w, rows, &h, scratch, between);
     do_cols(between, (int)line, &v, dst);
     ret = 0;
@@ -168,10 +183,10 @@ end:
 
 int capt_resize_window(const capt_view *src, int rw, int rh, int x0, int y0, int cw, int ch, unsigned char *dst, capt_err *err)
 {
-    return capt_resize_variant(1, src, rw, rh, x0, y0, cw, ch, dst, err);
+    return capt_resize_variant(CAPT_RESIZE_BEST, src, rw, rh, x0, y0, cw, ch, dst, err);
 }
 
 int capt_resize(const capt_view *src, int rw, int rh, unsigned char *dst, capt_err *err)
 {
-    return capt_resize_variant(1, src, rw, rh, 0, 0, rw, rh, dst, err);
+    return capt_resize_variant(CAPT_RESIZE_BEST, src, rw, rh, 0, 0, rw, rh, dst, err);
 }

@@ -1,6 +1,6 @@
 /* Antialiased bicubic resampling, byte for byte what Pillow's Image.resize((w, h), Image.BICUBIC) gives (a = -1/2, 22-bit fixed-point
  * weights, first along rows, bytes in between, then along columns). Keys, "Cubic convolution interpolation", 1981, eq. 4 widened by
- * the scale when shrinking. All variants (plain, AVX-512) give the same bytes. Any number of threads at once. */
+ * the scale when shrinking. All variants give the same bytes. Any number of threads at once. */
 #ifndef CAPT_IMAGE_RESIZE_H
 #define CAPT_IMAGE_RESIZE_H
 #include <stddef.h>
@@ -20,7 +20,8 @@ int capt_resize_window(const capt_view *src, int rw, int rh, int x0, int y0, int
 /* The whole of it: dst (rh,rw,3). */
 int capt_resize(const capt_view *src, int rw, int rh, unsigned char *dst, capt_err *err);
 
-/* The same with a chosen variant, for tests: 0 plain, 1 the best this machine has. */
+/* The same with a chosen variant, for tests: 0 plain, 1 AVX-512, 2 with dot products of bytes; where the machine or the sizes do not allow it, the one before. */
+enum { CAPT_RESIZE_BEST = 2 };
 int capt_resize_variant(int variant, const capt_view *src, int rw, int rh, int x0, int y0, int cw, int ch, unsigned char *dst,
                         capt_err *err);
 #endif

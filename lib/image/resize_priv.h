@@ -3,6 +3,7 @@
 #define CAPT_IMAGE_RESIZE_PRIV_H
 #include <stddef.h>
 #include <stdint.h>
+#include "base/err.h"
 
 #define CAPT_RESIZE_BITS 22
 
@@ -22,5 +23,7 @@ typedef void capt_resize_cols(const unsigned char *src, int width, const capt_ax
 #if defined(__x86_64__)
 capt_resize_rows capt_resize_rows_avx512;
 capt_resize_cols capt_resize_cols_avx512;
+/* Both: src (.., w, 3) with stride -> dst (v->n, h->n, 3); v->first counts from src's first row. 1 when these sizes are none for it: nothing is written then. */
+int capt_resize_avx512vnni(const unsigned char *src, size_t stride, int w, const capt_axis *h, const capt_axis *v, unsigned char *dst, capt_err *err);
 #endif
 #endif

@@ -158,5 +158,6 @@ static void buffers_are_copied(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(lent_is_copied), cmocka_unit_test(changes_are_its_own), cmocka_unit_test(buffers_are_copied)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("param", tests, NULL, NULL);
 }
