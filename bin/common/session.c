@@ -250,6 +250,8 @@ int capt_set_config(capt_prog *p, const capt_strs *set, const capt_key *keys, js
         }
         char *end = NULL;
         const char *value = eq + 1;
+        if (k->type == 'c' && !capt_config_choice(k->def, value))
+            return capt_prog_usage(p, "--set %s: not one of %s", set->v[i], k->def);
         json_t *v = NULL;
         errno = 0;
         if (k->type == 'i')

@@ -14,8 +14,7 @@ static json_t *default_value(const capt_key *k)
     }
 }
 
-/* word is one of those that list, "a|b|c", holds */
-static int is_choice(const char *list, const char *word)
+int capt_config_choice(const char *list, const char *word)
 {
     size_t n = word ? strlen(word) : 0;
     for (; n && list; list = strchr(list, '|') ? strchr(list, '|') + 1 : NULL)
@@ -30,7 +29,7 @@ static int type_fits(const capt_key *k, const json_t *v)
     case 'i': return json_is_integer(v);
     case 'n': return json_is_number(v);
     case 'b': return json_is_boolean(v);
-    case 'c': return is_choice(k->def, json_string_value(v));
+    case 'c': return capt_config_choice(k->def, json_string_value(v));
     default: return json_is_string(v);
     }
 }

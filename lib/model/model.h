@@ -123,6 +123,8 @@ capt_model *capt_model_blank(const json_t *config, capt_vocab *vocab_take, const
 void capt_model_free(capt_model *m);
 /* config with every key of keys present; unknown keys refused. New reference. */
 json_t *capt_config_complete(const json_t *config, const capt_key *keys, const char *what, capt_err *err);
+/* 1 if word is one of those that list, "a|b|c", holds. */
+int capt_config_choice(const char *list, const char *word);
 int capt_config_int(const json_t *config, const char *key);
 double capt_config_num(const json_t *config, const char *key);
 const char *capt_config_str(const json_t *config, const char *key);

@@ -124,9 +124,15 @@ for o in --model --captions --vocab --store; do
 done
 status 2 'pictures without an encoder' sh -c "capt-train $tiny --captions r.ndjson --vocab v.json --images toy/images --out x.ckpt"
 status 2 'a random encoder that stays random' sh -c "capt-train $tiny --captions r.ndjson --vocab v.json --images toy/images --encoder random --out x.ckpt"
+status 2 'a word that a key does not have' run x.ckpt --set map=x
+said 'those it has are named' '--set map=x: not one of '
+for m in show-tell attend-tell updown transformer m2; do
+    status 2 "$m: an unknown variant" capt-train --model $m --set compat=other --captions r.ndjson --vocab v.json --store s.mdb --out x.ckpt
+    said 'the known ones are named' '--set compat=other: not one of [a-z0-9]*\|[a-z0-9]*$'
+done
 
 # configurations that make no model
-for o in width=31 width=0 width=-4 width=2000000000 words=1 words=2000000000 layers=0 layers=1000000 heads=0 dropout=1 dropout=-1 map=x tokens=-1 \
+for o in width=31 width=0 width=-4 width=2000000000 words=1 words=2000000000 layers=0 layers=1000000 heads=0 dropout=1 dropout=-1 tokens=-1 \
     tokens=2000000000 positions=5 feature_rows=3; do
     status 1 "--set $o" run x.ckpt --set $o
     said "$o is named" 'gpt2|rows'
