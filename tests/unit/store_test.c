@@ -298,7 +298,7 @@ static void killed(void **state)
     assert_same_file(at(1, "a"), names[0]);
 }
 
-/* What LMDB's pages promise and the disk never got, a loss of power takes: the newest anchor names what there is. */
+/* LMDB's two first pages came to the disk, and what they name did not: the newest anchor names what there is. */
 static void power_lost(void **state)
 {
     pid_t p = fork();
@@ -326,9 +326,16 @@ static void power_lost(void **state)
             memcpy(&last, meta_page + 120, 8);
         }
     }
+    assert_true(entries >= 129 && (last + 1) * page <= n);
+    for (size_t i = 0; i < 2; i++) { /* two transactions ahead, with pages that are not there */
+        uint64_t ahead = txn + 1 + ((txn + 1 + i) & 1), far = last + 1000;
+        memcpy(whole + i * page + 16 + 120, &far, 8);
+        memcpy(whole + i * page + 16 + 128, &ahead, 8);
+    }
+    FILE *f = fopen(part, "wb");
+    fwrite(whole, 1, (last + 1) * page, f);
+    fclose(f);
     free(whole);
-    assert_true(entries >= 129 && (last + 1) * page < n);
-    assert_int_equal(truncate(part, (off_t)((last + 1) * page)), 0);
     capt_err err = CAPT_ERR_INIT;
     capt_store_meta m = meta();
     capt_store *s = capt_store_create(names[0], &m, 1, &err);
