@@ -128,7 +128,7 @@ status 2 'a word that a key does not have' run x.ckpt --set map=x
 said 'those it has are named' '--set map=x: not one of '
 for m in show-tell attend-tell updown transformer m2; do
     status 2 "$m: an unknown variant" capt-train --model $m --set compat=other --captions r.ndjson --vocab v.json --store s.mdb --out x.ckpt
-    said 'the known ones are named' '--set compat=other: not one of [a-z0-9]*\|[a-z0-9]*$'
+    said 'the known ones are named' '--set compat=other: not one of [a-z0-9]+\|[a-z0-9]+ '
 done
 
 # configurations that make no model
