@@ -3,9 +3,11 @@
 # message, nothing under the final name; or, where the program can do without, 0 and the bytes it writes otherwise. After it the same
 # command completes. Budget: two minutes.
 # FAULT_STEP: n goes up in such steps; FAULT_RUNS: at most so many of a kind and program, spread over all n (0: no limit).
+import base64
 import os
 import re
 import shutil
+import struct
 import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from tap import *
@@ -21,6 +23,10 @@ write('names', '1\n2\n3\n')
 head = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 16), }"
 head += ' ' * (-(len(head) + 11) % 64) + '\n'
 write('f.npy', b'\x93NUMPY\x01\x00' + bytes([len(head), 0]) + head.encode() + bytes(3 * 16 * 4))
+with open('tsv', 'w') as f: # four transactions
+    for i in range(200):
+        numbers = struct.pack('<8f', 1, 2, 30, 40, 5, 6, 7, 8), struct.pack('<16f', *range(16))
+        f.write('%d\t64\t48\t2\t%s\t%s\n' % (i * 79 % 1009, *[base64.b64encode(x).decode() for x in numbers]))
 write('text', run(['capt-store', 'dump', 's.mdb'], keep=1 << 24).out)
 write('weights', run(['capt-store', 'dump', 'a.ckpt'], keep=1 << 24).out)
 for i in range(2):
@@ -75,6 +81,7 @@ strike('coco-split', 'coco-split --quiet --scheme karpathy toy/dataset.json', ou
 strike('vocab-build', 'vocab-build --quiet --type word --min-count 1 --out o/out r.ndjson')
 strike('clip-featurize', 'clip-featurize --quiet --weights %s --images toy/images --store o/out r.ndjson' % VIT, '--resume')
 strike('vinvl-import', 'vinvl-import --quiet --format npy --names names --store o/out f.npy', '--resume')
+strike('vinvl-import of rows', 'vinvl-import --quiet --threads 2 --dtype f32 --store o/out tsv', '--resume')
 strike('capt-store load', 'capt-store load --out o/out text', '--resume')
 strike('capt-store load of weights', 'capt-store load --out o/out weights')
 strike('capt-store merge', 'capt-store merge --out o/out p0 p1', '--resume')
