@@ -194,7 +194,6 @@ static void loss_falls(void **state)
 static int same_params(const capt_params *a, const capt_params *b)
 {
     char x[33], y[33];
-    capt_err err = CAPT_ERR_INIT;
     capt_params_hash(a, "", x);
     capt_params_hash(b, "", y);
     return !strcmp(x, y);
