@@ -18,7 +18,7 @@ typedef struct capt_ahead_batch {
 } capt_ahead_batch;
 
 typedef struct capt_ahead capt_ahead;
-/* All are borrowed. first: size of batch 0, for a result that is soon there (0: batch). */
+/* All are borrowed. first: size of batch 0, for a result that is soon there (0: batch). depth: batches in memory at once. NULL when a source has no room for them. */
 capt_ahead *capt_ahead_new(capt_pool *pool, capt_source *const *source, int n_sources, const capt_caption *const *recs, size_t n, int first, int batch, int depth, capt_err *err);
 int64_t capt_ahead_batches(const capt_ahead *a);
 /* Begins to load all batches below upto that have not been begun. */
