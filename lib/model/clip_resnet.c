@@ -14,17 +14,16 @@
 #include "model/encoder_priv.h"
 #include "op/op.h"
 
-typedef struct bn { capt_tensor *g, *b, *mean, *var; } bn; /* (C) each */
 typedef struct bottleneck {
     const capt_encoder *of;
     int stride;
     capt_tensor *w1, *w2, *w3, *w0; /* (P,Cin), (P,3,3,P), (4P,P); shortcut (4P,Cin) or NULL: identity */
-    bn n1, n2, n3, n0;
+    capt_bn n1, n2, n3, n0;
 } bottleneck;
 typedef struct resnet {
     int heads, n_blocks;
     capt_tensor *stem[3]; /* (w/2,3,3,3), (w/2,3,3,w/2), (w,3,3,w/2) */
-    bn stem_norm[3];
+    capt_bn stem_norm[3];
     bottleneck *block;
     capt_tensor *position; /* (1+S,C) */
     capt_affine q, k, v, out;
@@ -43,14 +42,14 @@ static const capt_key keys[] = {
     {NULL, 0, NULL, NULL}
 };
 
-static bn new_bn(capt_encoder *e, int C, const char *name, ...)
+static capt_bn new_norm(capt_encoder *e, int C, const char *name, ...)
 {
     char s[100], full[120];
     va_list ap;
     va_start(ap, name);
     vsnprintf(s, sizeof s, name, ap);
     va_end(ap);
-    bn n;
+    capt_bn n;
     snprintf(full, sizeof full, "encoder.%s", s);
     capt_affine a = capt_affine_norm(e->params, C, full);
     n.g = a.w;
@@ -80,15 +79,15 @@ static void new_bottleneck(capt_encoder *e, bottleneck *b, int stage, int i, int
     b->of = e;
     b->stride = i == 0 && stage > 1 ? 2 : 1;
     b->w1 = new_conv(e, P, 1, in, "layer%d.%d.conv1", stage, i);
-    b->n1 = new_bn(e, P, "layer%d.%d.bn1", stage, i);
+    b->n1 = new_norm(e, P, "layer%d.%d.bn1", stage, i);
     b->w2 = new_conv(e, P, 3, P, "layer%d.%d.conv2", stage, i);
-    b->n2 = new_bn(e, P, "layer%d.%d.bn2", stage, i);
+    b->n2 = new_norm(e, P, "layer%d.%d.bn2", stage, i);
     b->w3 = new_conv(e, 4 * P, 1, P, "layer%d.%d.conv3", stage, i);
-    b->n3 = new_bn(e, 4 * P, "layer%d.%d.bn3", stage, i);
+    b->n3 = new_norm(e, 4 * P, "layer%d.%d.bn3", stage, i);
     if (b->stride == 1 && in == 4 * P)
         return;
     b->w0 = new_conv(e, 4 * P, 1, in, "layer%d.%d.downsample.0", stage, i);
-    b->n0 = new_bn(e, 4 * P, "layer%d.%d.downsample.1", stage, i);
+    b->n0 = new_norm(e, 4 * P, "layer%d.%d.downsample.1", stage, i);
 }
 
 static int init(capt_encoder *e, capt_err *err)
@@ -118,7 +117,7 @@ static int init(capt_encoder *e, capt_err *err)
     const int stem[4] = {3, w / 2, w / 2, w};
     for (int i = 0; i < 3; i++) {
         r->stem[i] = new_conv(e, stem[i + 1], 3, stem[i], "conv%d", i + 1);
-        r->stem_norm[i] = new_bn(e, stem[i + 1], "bn%d", i + 1);
+        r->stem_norm[i] = new_norm(e, stem[i + 1], "bn%d", i + 1);
     }
     r->n_blocks = n[0] + n[1] + n[2] + n[3];
     r->block = capt_alloc((size_t)r->n_blocks * sizeof *r->block);
@@ -136,10 +135,11 @@ static int init(capt_encoder *e, capt_err *err)
     return 0;
 }
 
-static capt_tensor *norm(capt_ctx *c, const capt_encoder *e, capt_tensor *x, const bn *n, int relu)
+/* a convolution, its norm, what is added, a relu */
+static capt_tensor *conv(capt_ctx *c, const capt_encoder *e, capt_tensor *x, capt_tensor *w, const capt_bn *n, int stride, capt_tensor *add, int relu)
 {
     int train = c->training && e->train_bn && n->g->needs_grad;
-    return capt_batchnorm(c, x, n->g, n->b, n->mean, n->var, train, relu);
+    return capt_conv_norm(c, x, w, n, stride, w->ndim == 4, add, train, relu);
 }
 
 /* x (I,H,W,Cin) -> (I,H/stride,W/stride,4P) */
@@ -148,17 +148,15 @@ static capt_tensor *run_bottleneck(capt_ctx *c, const void *arg, capt_tensor *x)
     const bottleneck *b = arg;
     const capt_encoder *e = b->of;
     int s = b->stride;
-    capt_tensor *h = norm(c, e, capt_linear(c, x, b->w1, NULL, CAPT_MAP_none), &b->n1, 1);
-    h = norm(c, e, capt_conv2d(c, h, b->w2, NULL, 1, 1), &b->n2, 1);
-    if (s > 1)
+    capt_tensor *h = conv(c, e, x, b->w1, &b->n1, 1, NULL, 1);
+    h = conv(c, e, h, b->w2, &b->n2, 1, NULL, 1);
+    if (s > 1) {
         h = capt_avgpool(c, h, s, s);
-    h = norm(c, e, capt_linear(c, h, b->w3, NULL, CAPT_MAP_none), &b->n3, 0);
-    if (b->w0) {
-        if (s > 1)
-            x = capt_avgpool(c, x, s, s);
-        x = norm(c, e, capt_linear(c, x, b->w0, NULL, CAPT_MAP_none), &b->n0, 0);
+        x = capt_avgpool(c, x, s, s);
     }
-    return capt_apply(c, capt_add(c, h, x), CAPT_MAP_relu);
+    if (b->w0)
+        x = conv(c, e, x, b->w0, &b->n0, 1, NULL, 0);
+    return conv(c, e, h, b->w3, &b->n3, 1, x, 1);
 }
 
 /* map (I,g,g,C), cells (I,S,C) the same -> (I,1,output_dim). Only token 0 asks, all tokens answer. */
@@ -176,7 +174,7 @@ static capt_tensor *attention_pool(capt_ctx *c, const capt_encoder *e, const res
     return capt_linear(c, x, r->out.w, r->out.b, CAPT_MAP_none);
 }
 
-struct stem { const capt_encoder *of; capt_relay relay; };
+struct stem { const capt_encoder *of; capt_mark mark; };
 
 /* x (I,R,R,3) -> (I,R/4,R/4,w) */
 static capt_tensor *run_stem(capt_ctx *c, const void *arg, capt_tensor *x)
@@ -184,21 +182,20 @@ static capt_tensor *run_stem(capt_ctx *c, const void *arg, capt_tensor *x)
     const struct stem *s = arg;
     const resnet *r = s->of->self;
     for (int i = 0; i < 3; i++)
-        x = norm(c, s->of, capt_conv2d(c, i ? capt_relay_next(c, &s->relay, x) : x, r->stem[i], NULL, i == 0 ? 2 : 1, 1), &r->stem_norm[i], 1);
+        x = conv(c, s->of, i ? capt_relay(c, s->mark, x) : x, r->stem[i], &r->stem_norm[i], i == 0 ? 2 : 1, NULL, 1);
     return capt_avgpool(c, x, 2, 2);
 }
 
 static void forward(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *out)
 {
     const resnet *r = e->self;
-    int64_t quarter = e->size / 4, w = e->grid_dim / 32;
     struct stem *stem = capt_arena_alloc(c->host, sizeof *stem);
     stem->of = e;
-    stem->relay = capt_relay_start(c, u8->dim[0] * quarter * quarter * 4 * w); /* the first stage's maps, and the stem's last */
+    stem->mark = capt_ctx_mark(c);
     capt_tensor *x = capt_pixels(c, u8, e->mean, e->std);
     x = e->recompute ? capt_recompute(c, run_stem, stem, x) : run_stem(c, stem, x);
     for (int i = 0; i < r->n_blocks; i++)
-        x = capt_encoder_segment(c, e, &stem->relay, run_bottleneck, &r->block[i], x);
+        x = capt_encoder_segment(c, e, stem->mark, run_bottleneck, &r->block[i], x);
     out->grid = capt_reshape_to(c, x, u8->dim[0], e->grid_rows, e->grid_dim);
     out->global = attention_pool(c, e, r, x, out->grid);
 }

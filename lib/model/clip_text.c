@@ -105,11 +105,11 @@ capt_tensor *capt_clip_text_embed(capt_ctx *c, const capt_clip_text *t, int R, i
 {
     if (T > t->positions)
         return capt_ctx_fail(c, "clip text tower: %d tokens, at most %d", T, t->positions);
-    capt_relay relay = capt_relay_start(c, (int64_t)R * T * t->width);
+    capt_mark mark = capt_ctx_mark(c);
     capt_tensor *x = capt_reshape_to(c, capt_gather(c, t->token, tokens, (int64_t)R * T), R, T, t->width);
     x = capt_add_rows(c, x, t->position, 0); /* (R,T,W) */
     for (int i = 0; i < t->layers; i++)
-        x = capt_clip_block_run(c, &t->block[i], capt_relay_next(c, &relay, x), t->heads, 0, t->act);
+        x = capt_clip_block_run(c, &t->block[i], capt_relay(c, mark, x), t->heads, 0, t->act);
     int32_t *at = capt_arena_alloc(c->host, (size_t)R * sizeof *at);
     for (int r = 0; r < R; r++)
         at[r] = r * T + end[r];

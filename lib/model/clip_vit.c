@@ -82,7 +82,7 @@ static void forward(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded 
 {
     const vit *v = e->self;
     int64_t I = u8->dim[0], S = e->grid_rows, D = v->width;
-    capt_relay relay = capt_relay_start(c, I * (1 + S) * D);
+    capt_mark mark = capt_ctx_mark(c);
     capt_tensor *x = capt_pixels(c, u8, e->mean, e->std);
     x = capt_conv2d(c, x, v->conv1, NULL, v->patch, 0); /* (I,g,g,D) */
     x = capt_reshape_to(c, x, I, S, D);
@@ -91,7 +91,7 @@ static void forward(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded 
     x = capt_concat(c, capt_reshape_to(c, cls, I, 1, D), x);
     x = capt_clip_norm(c, capt_add_rows(c, x, v->position, 0), v->ln_pre);
     for (int i = 0; i < v->layers; i++)
-        x = capt_encoder_segment(c, e, &relay, run_layer, &v->layer[i], x);
+        x = capt_encoder_segment(c, e, mark, run_layer, &v->layer[i], x);
     x = capt_clip_norm(c, x, v->ln_post);
     out->global = capt_linear(c, capt_slice(c, x, 0, 1), v->proj, NULL, CAPT_MAP_none);
     out->grid = capt_slice(c, x, 1, S);

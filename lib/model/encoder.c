@@ -150,29 +150,30 @@ void capt_encode(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *ou
     e->type->forward(c, e, u8, out);
 }
 
-capt_relay capt_relay_start(capt_ctx *c, int64_t n)
+static int apart(const capt_real *x, const capt_real *y, int64_t n)
 {
-    capt_relay r = {.hand = capt_ctx_bytes(c, (size_t)n * sizeof(capt_real))};
-    r.mark = capt_ctx_mark(c);
-    return r;
+    uintptr_t p = (uintptr_t)x, q = (uintptr_t)y, bytes = (uintptr_t)n * sizeof *x;
+    return p + bytes <= q || q + bytes <= p;
 }
 
-capt_tensor *capt_relay_next(capt_ctx *c, const capt_relay *r, capt_tensor *x)
+capt_tensor *capt_relay(capt_ctx *c, capt_mark mark, capt_tensor *x)
 {
-    if (c->again || c->last != r->mark.last || capt_ctx_bad(c))
+    if (c->again || c->last != mark.last || capt_ctx_bad(c))
         return x;
+    capt_tensor *y, old = *x;
     int64_t n = capt_tensor_numel(x);
-    c->be->copy2d(c->be, r->hand, n, 0, x->data, n, 1, n);
-    capt_ctx_release(c, r->mark);
-    capt_tensor *y = capt_ctx_tensor(c, CAPT_F32, x->ndim, x->dim);
+    capt_ctx_release(c, mark);
+    do /* what has been given back keeps its content until it is taken again, and y may be laid over it: then further up */
+        y = capt_ctx_tensor(c, CAPT_F32, old.ndim, old.dim);
+    while (!capt_ctx_bad(c) && !apart(old.data, y->data, n));
     if (!capt_ctx_bad(c))
-        c->be->copy2d(c->be, y->data, n, 0, r->hand, n, 1, n);
+        c->be->copy2d(c->be, y->data, n, 0, old.data, n, 1, n);
     return y;
 }
 
-capt_tensor *capt_encoder_segment(capt_ctx *c, const capt_encoder *e, const capt_relay *r, capt_segment *fn, const void *arg, capt_tensor *x)
+capt_tensor *capt_encoder_segment(capt_ctx *c, const capt_encoder *e, capt_mark mark, capt_segment *fn, const void *arg, capt_tensor *x)
 {
-    x = capt_relay_next(c, r, x);
+    x = capt_relay(c, mark, x);
     return e->recompute ? capt_recompute(c, fn, arg, x) : fn(c, arg, x);
 }
 

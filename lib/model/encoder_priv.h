@@ -19,13 +19,11 @@
 /* The value of an integer key, refused outside lo..hi. */
 int capt_encoder_int(const capt_encoder *e, const char *key, int lo, int hi, int *v, capt_err *err);
 
-/* Between the blocks of a pass that is not recorded (no tape, or a frozen encoder) only the running tensor is worth keeping: relay_start before the
- * first, relay_next on what each block returns; n is the largest number of elements that is handed over. In a recorded pass relay_next does nothing. */
-typedef struct capt_relay { capt_mark mark; capt_real *hand; } capt_relay;
-capt_relay capt_relay_start(capt_ctx *c, int64_t n);
-capt_tensor *capt_relay_next(capt_ctx *c, const capt_relay *r, capt_tensor *x);
+/* Between the blocks of a pass that is not recorded (no tape, or a frozen encoder) only the running tensor is worth keeping: gives back what was taken since the mark, but x,
+ * what a block returns, which comes to lie there (any x before it is dead). In a recorded pass it does nothing. */
+capt_tensor *capt_relay(capt_ctx *c, capt_mark mark, capt_tensor *x);
 /* fn(arg, x), one block: relayed where it is not recorded, recomputed in the backward pass where e says so. */
-capt_tensor *capt_encoder_segment(capt_ctx *c, const capt_encoder *e, const capt_relay *r, capt_segment *fn, const void *arg, capt_tensor *x);
+capt_tensor *capt_encoder_segment(capt_ctx *c, const capt_encoder *e, capt_mark mark, capt_segment *fn, const void *arg, capt_tensor *x);
 
 /* A positional table for another grid: src (1+g0*g0,dim) -> dst (1+g*g,dim). Row 0, the class token's, is kept; the others are resampled as a picture
  * by cubic convolution (Keys 1981, pixel centres): with a = -3/4, edges repeated, not widened when shrinking, as transformers does; antialias: with a = -1/2,

@@ -21,6 +21,10 @@ capt_tensor *capt_layernorm(capt_ctx *c, capt_tensor *x, capt_tensor *g, capt_te
 /* x (B,H,W,C); run_mean, run_var (C) are buffers updated in training when `train`; relu fused */
 capt_tensor *capt_batchnorm(capt_ctx *c, capt_tensor *x, capt_tensor *g, capt_tensor *b, capt_tensor *run_mean, capt_tensor *run_var, int train, int relu);
 capt_tensor *capt_conv2d(capt_ctx *c, capt_tensor *x, capt_tensor *w, capt_tensor *b, int stride, int pad); /* x (B,H,W,C), w (N,kh,kw,C), b NULL ok */
+typedef struct capt_bn { capt_tensor *g, *b, *mean, *var; } capt_bn; /* of a batch norm, (C) each */
+/* batchnorm(conv2d(x)) + add, then relu if asked: these operators one after the other, and one kernel of the same result, to the bit, where nothing is recorded. w (N,C): a 1x1 convolution, stride and pad are not read;
+ * add has the output's shape, or is NULL */
+capt_tensor *capt_conv_norm(capt_ctx *c, capt_tensor *x, capt_tensor *w, const capt_bn *n, int stride, int pad, capt_tensor *add, int train, int relu);
 capt_tensor *capt_avgpool(capt_ctx *c, capt_tensor *x, int kh, int kw);         /* (B,H,W,C) */
 /* qkv (B,T,3*D) packed q|k|v; causal CAPT_ATTN_FULL or an offset (0: GPT-2); k_len NULL or host (B); -> (B,T,D) */
 capt_tensor *capt_attention_self(capt_ctx *c, capt_tensor *qkv, int heads, int causal, const int32_t *k_len, double drop);

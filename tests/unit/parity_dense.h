@@ -222,6 +222,10 @@ static void case_weight_free(struct run *r) { case_weight_update(r); }
 static const capt_conv convs[] = {
     {1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1}, {2, 5, 4, 3, 6, 3, 3, 1, 1, 5, 4}, {2, 7, 6, 3, 5, 3, 3, 2, 1, 4, 3}, {2, 8, 8, 3, 17, 4, 4, 4, 0, 2, 2},
     {3, 5, 5, 33, 20, 1, 1, 1, 0, 5, 5}, {2, 9, 9, 16, 32, 3, 3, 1, 1, 9, 9},
+    /* rows longer than a tile and shorter, one channel more than a panel, a row of channels of 2 KiB, no border and a wide one, windows that are no squares, strides */
+    {2, 17, 19, 32, 33, 3, 3, 1, 1, 17, 19}, {3, 4, 29, 33, 300, 3, 3, 1, 1, 4, 29}, {1, 3, 15, 512, 5, 3, 3, 1, 1, 3, 15}, {1, 16, 20, 64, 40, 5, 5, 1, 2, 16, 20},
+    {1, 12, 30, 32, 12, 3, 3, 1, 0, 10, 28}, {2, 6, 21, 32, 8, 2, 3, 1, 1, 7, 21}, {2, 20, 18, 6, 7, 3, 3, 2, 1, 10, 9}, {1, 40, 41, 3, 9, 7, 7, 2, 3, 20, 21},
+    {1, 3, 18, 4, 3, 3, 3, 1, 2, 5, 20}, {2, 5, 7, 8, 260, 3, 3, 1, 1, 5, 7},
 };
 #define conv_x(c) ((c)->B * (c)->H * (c)->W * (c)->C)
 #define conv_y(c) ((c)->B * (c)->OH * (c)->OW * (c)->N)
@@ -244,6 +248,20 @@ static void convolution(struct run *r, int what)
                 capt_real *dw = option != 1 ? out(r, conv_w(c), beta, TOL) : NULL, *db = option != 2 ? out(r, c->N, beta, ct == CAPT_BF16 ? TOL_BF16 : TOL) : NULL;
                 r->be->conv_bwd_w(r->be, dw, beta, db, beta, dy, x, c, ct);
             }
+            unpack(r, wp);
+        }
+}
+static void case_conv_norm_fwd(struct run *r)
+{
+    EACH(i, convs)
+        for (int v = 0; v < 8; v++) {
+            const capt_conv *c = &convs[i];
+            int relu = v & 1, ct = v & 2 ? CAPT_BF16 : CAPT_F32, add = v >> 2;
+            mark(r, "conv %d, ct %d, relu %d, add %d", (int)i, ct, relu, add);
+            const capt_real *w = in(r, conv_w(c));
+            capt_weight *wp = pack(r, w, c->N, c->kh * c->kw * c->C, ct, add);
+            r->be->conv_norm_fwd(r->be, out(r, conv_y(c), 0, TOL), in(r, conv_x(c)), w, wp, in(r, c->N), in(r, c->N), in(r, c->N), values(r, c->N, 0, 1.5, 0, 0), 1e-5,
+                                 add ? in(r, conv_y(c)) : NULL, relu, c, ct);
             unpack(r, wp);
         }
 }

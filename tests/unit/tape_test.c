@@ -88,6 +88,8 @@ static capt_tensor *wrong(int n)
     case 31: return capt_ctx_real(c, 8, INT64_MAX / 4);
     case 32: return capt_ctx_tensor(c, CAPT_F16, 1, (const int64_t[]){1});
     case 33: return capt_add(c, capt_ctx_tensor(c, CAPT_I32, 1, (const int64_t[]){1}), F(1, 1));
+    case 34: return capt_conv_norm(c, F(1, 1, 4, 4, 3), F(1, 2, 3), &(capt_bn){F(1, 2), F(1, 2), F(1, 2), F(1, 3)}, 1, 0, NULL, 0, 1);
+    case 35: return capt_conv_norm(c, F(1, 1, 4, 4, 3), F(1, 2, 3, 3, 3), &(capt_bn){F(1, 2), F(1, 2), F(1, 2), F(1, 2)}, 1, 1, F(1, 1, 4, 3, 2), 0, 1);
     default: return NULL;
     }
 }
@@ -103,6 +105,7 @@ static const char *const texts[] = {
     "attention_cross: q is 2x3x4, kv is 2x5x12, 2 heads, dropout 0", "attention_cross: q is 2x3x4, kv is 2x5x8, 2 heads, dropout 1",
     "dropout: probability 1", "pixels: x is 1x2x2x3 of f32, not (I,H,W,3) of u8", "xent: target 1 is 2, w is 2x3", "xent: h is 2x3, w is 5x4",
     "xent: smoothing -0.1", "tensor: dimension 1 is -1", "tensor: dimension 1 is 2305843009213693951", "tensor: no f16 in computations", "add: operand 0 is i32, not real",
+    "conv_norm: w is 2x3, g is 2, b is 2, mean is 2, var is 3", "conv_norm: the output is 1x4x4x2, add is 1x4x3x2",
 };
 
 static void messages(void **state)

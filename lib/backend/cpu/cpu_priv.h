@@ -45,6 +45,7 @@ struct cpu_isa {
     void (*add)(float *y, const float *p, const float *q, int64_t n);
     void (*add_scalar)(float *y, float v, int64_t n);
     void (*mul)(float *y, float beta, const float *p, const float *q, int64_t n);
+    void (*norm)(float *y, const float *mean, const float *rstd, const float *g, const float *b, const float *plus, int relu, int64_t n); /* y = (y - mean)*rstd*g + b, plus, 0 below 0 */
     void (*keep)(uint8_t *k, int64_t n, double p, uint64_t key, uint64_t i0); /* dropout's mask, 0 or 1 */
     void (*dropout)(float *y, float beta, const float *x, int64_t n, double p, uint64_t key, uint64_t i0);
     void (*attn_mask)(float *p, const uint8_t *kept, float mul, int64_t n);
@@ -99,6 +100,7 @@ static inline int fmt_size(int fmt) { return fmt >= F_HALF ? 2 : 4; }
 static inline int64_t pad_k(int64_t k, int fmt) { return fmt == F_BF16 ? (k + 1) & ~(int64_t)1 : k; }
 static inline size_t panel_bytes(int64_t N, int64_t K, int fmt) { return (size_t)(ROUND_UP(N, PANEL) * pad_k(K, fmt)) * (size_t)fmt_size(fmt); }
 
+struct cpu_norm { const float *mean, *rstd, *g, *b; }; /* by columns: (y - mean)*rstd*g + b */
 /* one product y (M,N) = a (M,K) b, with what is done to a finished row of y */
 struct cpu_gemm {
     const struct cpu *c;
@@ -108,8 +110,12 @@ struct cpu_gemm {
     const void *b;              /* panels */
     float *y; int64_t ldy; int add;
     const float *bias; int act; float *pre; /* pre has y's shape and ldy; act 0: none */
+    const struct cpu_norm *norm;            /* or NULL; instead of these: y = norm(y) + plus, its maximum with 0 when relu; plus has y's shape and ldy or is NULL */
+    const float *plus; int relu;
 };
 void capt_cpu_gemm(capt_backend *be, const struct cpu_gemm *g);
+/* what is done to finished rows i0..i1, n columns from c0 on */
+void capt_cpu_gemm_finish(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_t c0, int64_t n);
 /* the part of rows i0..i1 and panels p0..p1, by this thread */
 void capt_cpu_gemm_part(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_t p0, int64_t p1);
 /* x (M,K) in format with a good leading dimension: x itself or a copy in buf `which` */

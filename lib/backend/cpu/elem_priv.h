@@ -65,6 +65,18 @@ static void add_scalar(float *y, float v, int64_t n)
         y[i] += v;
 }
 
+static void norm(float *restrict y, const float *restrict mean, const float *restrict rstd, const float *restrict g, const float *restrict b, const float *restrict plus, int relu, int64_t n)
+{
+    if (plus)
+        for (int64_t i = 0; i < n; i++)
+            y[i] = (y[i] - mean[i]) * rstd[i] * g[i] + b[i] + plus[i];
+    else
+        for (int64_t i = 0; i < n; i++)
+            y[i] = (y[i] - mean[i]) * rstd[i] * g[i] + b[i];
+    for (int64_t i = 0; relu && i < n; i++)
+        y[i] = y[i] <= 0 ? 0 : y[i];
+}
+
 static void mul(float *y, float beta, const float *p, const float *q, int64_t n)
 {
     if (beta == 0) {

@@ -11,11 +11,16 @@
 
 enum { GROUP = 4, PART_ROWS = 112, KC = 1536 }; /* KC in bytes */
 
-static void epilogue(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_t c0, int64_t n)
+void capt_cpu_gemm_finish(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_t c0, int64_t n)
 {
     const struct cpu_isa *isa = g->c->isa;
-    for (int64_t i = i0; i < i1; i++) {
+    for (int64_t i = i0; (g->norm || g->bias || g->pre || g->act) && i < i1; i++) {
         float *y = g->y + i * g->ldy + c0;
+        if (g->norm) {
+            const struct cpu_norm *m = g->norm;
+            isa->norm(y, m->mean + c0, m->rstd + c0, m->g + c0, m->b + c0, g->plus ? g->plus + i * g->ldy + c0 : NULL, g->relu, n);
+            continue;
+        }
         if (g->bias)
             isa->add(y, y, g->bias + c0, n);
         if (g->pre)
@@ -48,8 +53,8 @@ void capt_cpu_gemm_part(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_
                              g->y + i * g->ldy + p * PANEL, g->ldy, g->add || k0 > 0, (int)MIN(PANEL, g->N - p * PANEL),
                              b + to_next + (i - i0) / mr % 4 * quarter);
                 }
-                if (k0 + step >= g->K && (g->bias || g->pre || g->act))
-                    epilogue(g, i, i + rows, c0, cols);
+                if (k0 + step >= g->K)
+                    capt_cpu_gemm_finish(g, i, i + rows, c0, cols);
             }
         }
     }

@@ -34,6 +34,7 @@ const struct cpu_isa ISA_TABLE = {
     .add = add,
     .add_scalar = add_scalar,
     .mul = mul,
+    .norm = norm,
     .keep = keep,
     .dropout = dropout,
     .attn_mask = attn_mask,

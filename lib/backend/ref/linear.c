@@ -1,5 +1,6 @@
 /* Matrix products, convolution, pooling. */
 #include "backend/ref/ref_priv.h"
+#include <math.h>
 #include "base/mem.h"
 
 struct capt_weight { int N, K, ct; }; /* nothing is packed: the products read w */
@@ -136,6 +137,16 @@ void capt_ref_conv_fwd(capt_backend *be, capt_real *y, const capt_real *x, const
             capt_ref_add_rows(be, y + b * P * c->N, y + b * P * c->N, bias, P, 1, c->N);
     }
     free(col);
+}
+
+void capt_ref_conv_norm_fwd(capt_backend *be, capt_real *y, const capt_real *x, const capt_real *w, const capt_weight *wp, const capt_real *g, const capt_real *b, const capt_real *mean, const capt_real *var, double eps, const capt_real *add, int relu, const capt_conv *c, int ct)
+{
+    capt_ref_conv_fwd(be, y, x, w, wp, NULL, c, ct);
+    for (int64_t i = 0; i < c->B * c->OH * c->OW * c->N; i++) {
+        int64_t j = i % c->N;
+        capt_real v = (y[i] - mean[j]) * (capt_real)(1 / sqrt((double)var[j] + eps)) * g[j] + b[j] + (add ? add[i] : 0);
+        y[i] = relu && v <= 0 ? 0 : v;
+    }
 }
 
 void capt_ref_conv_bwd_x(capt_backend *be, capt_real *dx, double beta, const capt_real *dy, const capt_real *w, const capt_weight *wp, const capt_conv *c, int ct)
