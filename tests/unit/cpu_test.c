@@ -102,6 +102,17 @@ static void conv(struct bench *t, const struct cas *c)
     be->conv_bwd_x(be, out(t, nx, c->beta, tol(c) * k.N * 9), c->beta, dy, w, wp, &k, c->ct);
     float *dw = out(t, (int64_t)k.N * KK, c->beta, tol(c) * (double)(k.B * k.OH * k.OW));
     be->conv_bwd_w(be, dw, c->beta, out(t, k.N, c->beta, 1e-5 * (double)ny), c->beta, dy, x, &k, c->ct);
+    /* one kernel, or one after the other: the same bits */
+    float *g = random_f(t, k.N, 5, 1), *mean = random_f(t, k.N, 6, 1), *var = random_f(t, k.N, 7, 1), *parts = keep(t, (size_t)ny * 4), *whole = keep(t, (size_t)ny * 4);
+    float *m = keep(t, (size_t)k.N * 4), *rstd = keep(t, (size_t)k.N * 4);
+    for (int i = 0; i < k.N; i++)
+        var[i] = fabsf(var[i]);
+    be->conv_norm_fwd(be, whole, x, w, wp, g, b, mean, var, 1e-5, dy, 1, &k, c->ct);
+    be->conv_fwd(be, parts, x, w, wp, NULL, &k, c->ct);
+    be->batchnorm_fwd(be, parts, m, rstd, parts, g, b, mean, var, ny / k.N, k.N, 1e-5, 0, 0, 0);
+    be->add(be, parts, parts, dy, ny);
+    be->map_fwd(be, CAPT_MAP_relu, parts, parts, ny);
+    assert_memory_equal(whole, parts, (size_t)ny * 4);
     be->weight_free(be, wp);
 }
 
