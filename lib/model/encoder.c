@@ -140,35 +140,46 @@ int capt_encoder_tune(capt_encoder *e, const char *stages, capt_str *tuned, capt
     return err->code ? -1 : 0;
 }
 
+static int learns(const capt_encoder *e)
+{
+    for (int i = 0; i < e->params->n; i++)
+        if (e->params->v[i]->t.needs_grad && !strncmp(e->params->v[i]->name, "encoder.", 8))
+            return 1;
+    return 0;
+}
+
+/* As many images at a time as make some 200 rows of the last map for each thread, which is what matrix products take to be fast. */
+static void encode_in_parts(capt_ctx *c, capt_encoder *e, const capt_tensor *u8, capt_encoded *out)
+{
+    enum { ROWS = 200 };
+    int64_t I = u8->dim[0], rows = ROWS * (int64_t)capt_pool_size(c->be->pool), part = rows > e->grid_rows ? rows / e->grid_rows : 1, picture = capt_tensor_numel(u8) / I;
+    int64_t global = e->global_dim, grid = (int64_t)e->grid_rows * e->grid_dim;
+    out->global = capt_ctx_real(c, I, 1, e->global_dim);
+    out->grid = capt_ctx_real(c, I, e->grid_rows, e->grid_dim);
+    for (int64_t i = 0; i < I && !capt_ctx_bad(c); i += part) {
+        capt_mark mark = capt_ctx_mark(c);
+        capt_tensor some = *u8;
+        capt_encoded y;
+        some.data = (uint8_t *)u8->data + i * picture;
+        some.dim[0] = I - i < part ? I - i : part;
+        e->type->forward(c, e, &some, &y);
+        if (capt_ctx_bad(c))
+            return;
+        c->be->copy2d(c->be, (capt_real *)out->global->data + i * global, global, 0, y.global->data, global, some.dim[0], global);
+        c->be->copy2d(c->be, (capt_real *)out->grid->data + i * grid, grid, 0, y.grid->data, grid, some.dim[0], grid);
+        capt_ctx_release(c, mark);
+    }
+}
+
 void capt_encode(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *out)
 {
-    if (u8->ndim != 4 || u8->dim[1] != e->size || u8->dim[2] != e->size || u8->dim[3] != 3) {
+    if (u8->ndim != 4 || u8->dim[1] != e->size || u8->dim[2] != e->size || u8->dim[3] != 3)
         out->global = out->grid = capt_ctx_fail(c, "%s: images are %lldx%lldx%lld, the encoder reads %dx%dx3", e->type->name, (long long)u8->dim[1],
                                                 (long long)u8->dim[2], (long long)u8->dim[3], e->size, e->size);
-        return;
-    }
-    e->type->forward(c, e, u8, out);
-}
-
-static int apart(const capt_real *x, const capt_real *y, int64_t n)
-{
-    uintptr_t p = (uintptr_t)x, q = (uintptr_t)y, bytes = (uintptr_t)n * sizeof *x;
-    return p + bytes <= q || q + bytes <= p;
-}
-
-capt_tensor *capt_relay(capt_ctx *c, capt_mark mark, capt_tensor *x)
-{
-    if (c->again || c->last != mark.last || capt_ctx_bad(c))
-        return x;
-    capt_tensor *y, old = *x;
-    int64_t n = capt_tensor_numel(x);
-    capt_ctx_release(c, mark);
-    do /* what has been given back keeps its content until it is taken again, and y may be laid over it: then further up */
-        y = capt_ctx_tensor(c, CAPT_F32, old.ndim, old.dim);
-    while (!capt_ctx_bad(c) && !apart(old.data, y->data, n));
-    if (!capt_ctx_bad(c))
-        c->be->copy2d(c->be, y->data, n, 0, old.data, n, 1, n);
-    return y;
+    else if ((c->recording || c->training) && learns(e))
+        e->type->forward(c, e, u8, out);
+    else
+        encode_in_parts(c, e, u8, out);
 }
 
 capt_tensor *capt_encoder_segment(capt_ctx *c, const capt_encoder *e, capt_mark mark, capt_segment *fn, const void *arg, capt_tensor *x)

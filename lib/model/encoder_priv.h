@@ -19,9 +19,6 @@
 /* The value of an integer key, refused outside lo..hi. */
 int capt_encoder_int(const capt_encoder *e, const char *key, int lo, int hi, int *v, capt_err *err);
 
-/* Between the blocks of a pass that is not recorded (no tape, or a frozen encoder) only the running tensor is worth keeping: gives back what was taken since the mark, but x,
- * what a block returns, which comes to lie there (any x before it is dead). In a recorded pass it does nothing. */
-capt_tensor *capt_relay(capt_ctx *c, capt_mark mark, capt_tensor *x);
 /* fn(arg, x), one block: relayed where it is not recorded, recomputed in the backward pass where e says so. */
 capt_tensor *capt_encoder_segment(capt_ctx *c, const capt_encoder *e, capt_mark mark, capt_segment *fn, const void *arg, capt_tensor *x);
 

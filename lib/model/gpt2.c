@@ -158,6 +158,7 @@ static capt_state *prefill(capt_ctx *c, capt_model *m, const capt_feat *f, int r
 {
     gpt2 *g = m->self;
     capt_backend *be = c->be;
+    capt_mark mark = capt_ctx_mark(c);
     capt_tensor *x = capt_add_rows(c, image_tokens(c, m, f), g->wpe, 0); /* (I,K,D) */
     if (capt_ctx_bad(c))
         return NULL;
@@ -166,6 +167,7 @@ static capt_state *prefill(capt_ctx *c, capt_model *m, const capt_feat *f, int r
     capt_state_caches(s, g->L, 2 * D);
     for (int i = 0; i < g->L; i++) {
         capt_block *b = &g->h[i];
+        x = capt_relay(c, mark, x);
         capt_tensor *qkv = capt_lin_run(c, &b->self.qkv, capt_norm_run(c, &b->n1, x), CAPT_MAP_none); /* (I,K,3D) */
         int k = capt_state_room(s, g->K, 2 * D);
         if (!capt_ctx_bad(c))

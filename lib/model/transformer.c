@@ -102,9 +102,10 @@ static capt_tensor *encode(capt_ctx *c, capt_model *m, const capt_feat *f)
     transformer *g = m->self;
     int64_t row0 = c->row0;
     c->row0 = c->image0;
+    capt_mark mark = capt_ctx_mark(c);
     capt_tensor *x = capt_dropout(c, capt_lin_run(c, &g->image, capt_model_features(c, m, f), CAPT_MAP_relu), g->drop_feature);
     for (int i = 0; i < g->L; i++)
-        x = capt_block_run(c, &g->enc[i], x, &(capt_seq){.causal = CAPT_ATTN_FULL, .k_len = f->len});
+        x = capt_block_run(c, &g->enc[i], capt_relay(c, mark, x), &(capt_seq){.causal = CAPT_ATTN_FULL, .k_len = f->len});
     x = capt_norm_run(c, &g->enc_norm, x);
     c->row0 = row0;
     return x;

@@ -49,6 +49,9 @@ capt_tensor *capt_coverage(capt_ctx *c, capt_tensor *alpha, const int32_t *t_len
  * in the backward pass, to the same bits (recompute.c): memory of one segment at a time, for a second forward pass. arg lives until the step's end. */
 typedef capt_tensor *capt_segment(capt_ctx *c, const void *arg, capt_tensor *x);
 capt_tensor *capt_recompute(capt_ctx *c, capt_segment *fn, const void *arg, capt_tensor *x);
+/* Between the blocks of a pass that is not recorded (no tape, or frozen parameters) only the running tensor is worth keeping: gives back what was taken since the mark,
+ * but x, what a block returns, which comes to lie there (any x before it is dead). In a recorded pass it does nothing. */
+capt_tensor *capt_relay(capt_ctx *c, capt_mark mark, capt_tensor *x);
 /* Ends a step: h (M,D), w (V,D), b (V) or NULL, host targets (M) and weights (M) (negative ones too: SCST). Returns the per-row losses (M): the objective
  * is their sum, and capt_tape_backward starts from it. */
 capt_tensor *capt_xent(capt_ctx *c, capt_tensor *h, capt_tensor *w, capt_tensor *b, const int32_t *target, const capt_real *weight, double smooth);

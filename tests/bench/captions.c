@@ -166,7 +166,7 @@ static double wall(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Runs a program whose standard error says "ready after X s, Y s of processor time"; col: wall, processor, ready (wall, processor), pictures/s, MB. */
+/* Runs a program whose standard error says "ready after X s, Y s of processor time"; col: wall, processor, ready (wall, processor), pictures/s, MiB. */
 static void measure(char *const *argv, int n, const char *said, double col[COLUMNS])
 {
     double t0 = wall();
@@ -222,7 +222,7 @@ int main(int argc, char **argv)
     snprintf(command, sizeof command, "exec %s tests/bench/peers/torch_captions.py \"$@\"", peer ? peer : "");
     write_weights(captioner, encoder);
     write_records(records, folder, n);
-    printf("%d pictures, %d threads, batches of %d, medians of %d: wall and processor s, ready after (wall, processor s), pictures/s from then on, MB\n", n, n_thread, batch, rounds);
+    printf("%d pictures, %d threads, batches of %d, medians of %d: wall and processor s, ready after (wall, processor s), pictures/s from then on, MiB\n", n, n_thread, batch, rounds);
     static const char *const type[] = {"f32", "bf16"};
     for (int c = 0; c < 2; c++) {
         double col[2][COLUMNS][MOST], one[COLUMNS];

@@ -18,15 +18,18 @@ capt_backend *capt_backend_cpu_new(capt_pool *pool, capt_err *err)
 
 enum { HUGE = 1 << 21 };
 
+/* Large pieces begin at a huge page. They end where they end: a huge page for the rest would be cleared and kept for a few bytes. */
 static void *try_alloc(size_t n)
 {
     size_t align = n >= 2 * (size_t)HUGE ? HUGE : 64;
     if (n > SIZE_MAX - align)
         return NULL;
-    void *p = aligned_alloc(align, MAX(ROUND_UP(n, align), align));
+    void *p;
+    if (posix_memalign(&p, align, MAX(n, 64)))
+        return NULL;
 #ifdef MADV_HUGEPAGE
-    if (p && align == HUGE)
-        (void)madvise(p, ROUND_UP(n, align), MADV_HUGEPAGE); /* advice: without it only slower */
+    if (align == HUGE)
+        (void)madvise(p, n / HUGE * HUGE, MADV_HUGEPAGE); /* advice: without it only slower */
 #endif
     return p;
 }
