@@ -22,8 +22,9 @@ CFLAGS_release := -O3 -g -fno-math-errno -ffp-contract=off
 CFLAGS_debug := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -ffp-contract=off
 CFLAGS_real64 := -O2 -g -DCAPT_REAL64 -ffp-contract=off
 CFLAGS_fuzz := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -ffp-contract=off
-ifeq ($(filter $(CONF),release debug real64 fuzz),)
-$(error CONF is release, debug, real64 or fuzz, not $(CONF))
+CFLAGS_bf16 := $(CFLAGS_release) -DCAPT_EMULATE_BF16
+ifeq ($(filter $(CONF),release debug real64 fuzz bf16),)
+$(error CONF is release, debug, real64, fuzz or bf16, not $(CONF))
 endif
 CPPFLAGS += -D_GNU_SOURCE -DCAPT_VERSION='"$(VERSION)"' -Ilib -Ibin -I. -I$(B)/gen $(PKG_CFLAGS)
 CFLAGS ?=
@@ -52,7 +53,7 @@ FORCE:
 $(B)/bin/common/help.o: private CPPFLAGS += -DCAPT_BUILD_FLAGS='"$(strip $(CFLAGS_$(CONF)) $(CFLAGS))"'
 
 # kernels for one instruction set: the suffix of the file name picks the flags
-ISA_avx512bf16 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -mf16c -mprefer-vector-width=512
+ISA_avx512bf16 := -mavx512f -mavx512bw -mavx512vl -mavx512dq $(if $(filter bf16,$(CONF)),-include tests/emulate_bf16.h,-mavx512bf16) -mfma -mf16c -mprefer-vector-width=512
 ISA_avx512vnni := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vbmi -mfma -mprefer-vector-width=512
 ISA_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mprefer-vector-width=512
 ISA_avx2 := -mavx2 -mfma -mf16c
@@ -166,8 +167,13 @@ GRAD_TEST := $(addprefix build/real64/unit/,grad_test model_test decode_test scs
 grad-test:
 	@+$(MAKE) --no-print-directory CONF=real64 $(GRAD_TEST)
 
-check-built: all $(UNIT_BIN) $(FUZZ_BIN) $(B)/shim.so grad-test
-	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(PROVE_FLAGS) $(filter-out %/unit/grad_test,$(UNIT_BIN)) $(GRAD_TEST) $(sort $(wildcard tests/*.t tests/cli/*.t)) $(RELIABILITY)
+# the kernels for products of bf16 pairs, in software where the processor has none
+BF16_TEST := $(addprefix build/bf16/unit/,cpu_test parity_test)
+bf16-test:
+	@+$(MAKE) --no-print-directory CONF=bf16 $(BF16_TEST)
+
+check-built: all $(UNIT_BIN) $(FUZZ_BIN) $(B)/shim.so grad-test bf16-test
+	CAPT_BIN=$(CURDIR)/$(B)/bin prove -e '' $(PROVE_FLAGS) $(filter-out %/unit/grad_test,$(UNIT_BIN)) $(GRAD_TEST) $(BF16_TEST) $(sort $(wildcard tests/*.t tests/cli/*.t)) $(RELIABILITY)
 
 # what programs do on bad disks, bad files, bad days: with small numbers in `make check`, here with large ones (CONTRIBUTING.md)
 RELIABILITY := $(sort $(wildcard tests/reliability/*.t))
@@ -242,7 +248,7 @@ uninstall:
 	rm -rf $(INCDIR)
 
 help:
-	@echo 'make [all]         programs and library in build/$$CONF (CONF=release, debug or real64; CI=1: -Werror)'
+	@echo 'make [all]         programs and library in build/$$CONF (CONF=release, debug, real64 or bf16; CI=1: -Werror)'
 	@echo 'make check         installs what is missing, builds, runs all tests'
 	@echo 'make check-unit    the unit tests alone; with CONF=debug under sanitizers'
 	@echo 'make soak          the reliability tests with large numbers and an hour of every fuzz target: days; SOAK=FILE.. SOAK_FUZZ=SECONDS'
@@ -261,5 +267,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all bench fuzz fuzz-targets clean FORCE deps deps-build deps-check deps-lint deps-slurm check check-built check-slurm schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test demo check-unit check-unit-built soak soak-built
+.PHONY: all bench fuzz fuzz-targets clean FORCE deps deps-build deps-check deps-lint deps-slurm check check-built check-slurm schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test bf16-test demo check-unit check-unit-built soak soak-built
 .SECONDARY:

@@ -118,6 +118,9 @@ static int has_avx512(void)
  * Emerald Rapids): their unit for bf16 is another one, and the float tile over bf16 panels is the faster way. */
 static int has_avx512bf16(void)
 {
+#if defined CAPT_EMULATE_BF16 /* tests/emulate_bf16.h */
+    return has_avx512();
+#endif
     return has_avx512() && __builtin_cpu_supports("avx512bf16") && (!__builtin_cpu_is("intel") || __builtin_cpu_is("cooperlake"));
 }
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
