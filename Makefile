@@ -120,6 +120,17 @@ bench: $(B)/bench/kernels $(B)/bench/jobs
 	    $(B)/bench/kernels -t $$t || exit 1; \
 	    for i in avx2 cblas portable; do CAPT_CPU_ISA=$$i $(B)/bench/kernels -t $$t 'linear f32' || exit 1; done; done)
 	for t in $(BENCH_THREADS); do PEER='$(PEER)' $(B)/bench/jobs -t $$t $(ROWS) || exit 1; done
+	$(if $(ROWS),,@+$(MAKE) --no-print-directory bench-images)
+
+# from JPEG files to what an encoder reads, to captions, to features
+BENCH_IMAGES ?= $(or $(CAPT_SHARED),../shared)/data/jpeg
+bench-images: all $(addprefix $(B)/bench/,pictures captions featurize)
+	@if ! ls '$(BENCH_IMAGES)'/*.jpg >/dev/null 2>&1; then \
+	    echo 'benches of pictures: not run, no *.jpg in $(BENCH_IMAGES) (BENCH_IMAGES=FOLDER names another one)'; exit 0; fi; \
+	set -ex; export PEER='$(PEER)'; \
+	$(B)/bench/pictures '$(BENCH_IMAGES)'; \
+	$(B)/bench/captions -t $(lastword $(BENCH_THREADS)) '$(BENCH_IMAGES)' $(B)/bench/weights; \
+	$(B)/bench/featurize -t $(lastword $(BENCH_THREADS)) $(B)/bench/weights/encoder.safetensors '$(BENCH_IMAGES)'
 
 $(B)/libcapt.pc: Makefile VERSION
 	@mkdir -p $(@D)
@@ -256,7 +267,8 @@ help:
 	@echo 'make demo          builds, then trains, captions and scores a toy data set: at most 5 minutes, a page at the end'
 	@echo 'make lint          cppcheck, shellcheck, mandoc'
 	@echo 'make fuzz          every parser by libFuzzer, FUZZ_SECONDS=30 each (needs clang)'
-	@echo 'make bench         kernels and whole jobs beside the peak (tests/bench/README.md); ROWS=NAME.. some jobs, PEER=python3 PyTorch beside them'
+	@echo 'make bench         kernels, whole jobs and pictures to captions (tests/bench/README.md); ROWS=NAME.. some jobs, PEER=python3 PyTorch beside them'
+	@echo 'make bench-images  the last of them alone, on the pictures in BENCH_IMAGES'
 	@echo 'make schemas       writes schemas/*.json; check-schemas compares them'
 	@echo 'make deps          installs the Debian packages to build, test and lint'
 	@echo 'make install       to PREFIX (/usr/local) under DESTDIR; uninstall takes it away'
@@ -267,5 +279,5 @@ help:
 clean:
 	rm -rf build
 
-.PHONY: all bench fuzz fuzz-targets clean FORCE deps deps-build deps-check deps-lint deps-slurm check check-built check-slurm schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test bf16-test demo check-unit check-unit-built soak soak-built
+.PHONY: all bench bench-images fuzz fuzz-targets clean FORCE deps deps-build deps-check deps-lint deps-slurm check check-built check-slurm schemas check-schemas lint lint-code lint-shell lint-man install uninstall help grad-test bf16-test demo check-unit check-unit-built soak soak-built
 .SECONDARY:

@@ -1,16 +1,18 @@
 /* A stream of pictures to captions as a user runs it: capt-beam with a GPT-2 small over the 49 cells of a ViT-B/32, beam 5, 20 words, start to end.
  * captions [-t THREADS] [-n PICTURES] [-b BATCH] [-r ROUNDS] FOLDER WORK
  * FOLDER holds *.jpg files, taken round and round until there are PICTURES (default 64). The weights, random and of the right shapes, are written to the folder WORK
- * where they are not there yet: captioner.ckpt (f32, 50,257 words) and encoder.safetensors (halves, public names), 680 MB. PEER is a command that runs Python with
+ * (made if it is not there), where they are not there yet: captioner.ckpt (f32, 50,257 words) and encoder.safetensors (halves, public names), 680 MB. PEER is a command that runs Python with
  * torch and Pillow ("python3"): tests/bench/peers/torch_captions.py then does the same with the same weights. Rows f32 and bf16 in turns with the peer's; medians of
  * ROUNDS (default 3): wall and processor seconds of the whole program, of that until the weights are there, pictures/s from then on, and most memory. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/bf16.h"
@@ -220,6 +222,8 @@ int main(int argc, char **argv)
     snprintf(threads, sizeof threads, "%d", n_thread);
     snprintf(images, sizeof images, "%d", batch);
     snprintf(command, sizeof command, "exec %s tests/bench/peers/torch_captions.py \"$@\"", peer ? peer : "");
+    capt_err err = CAPT_ERR_INIT;
+    must(mkdir(work, 0777) && errno != EEXIST && capt_fail_errno(&err, "%s", work), &err);
     write_weights(captioner, encoder);
     write_records(records, folder, n);
     printf("%d pictures, %d threads, batches of %d, medians of %d: wall and processor s, ready after (wall, processor s), pictures/s from then on, MiB\n", n, n_thread, batch, rounds);
