@@ -105,8 +105,9 @@ static void head(int M, int V, int D, int ct)
         return;
     double ops = 2.0 * M * V * D;
     float *h = values((int64_t)M * D), *w = values((int64_t)V * D), *b = values(V), *save = values((int64_t)M * V), *dw = values((int64_t)V * D), *dh = values((int64_t)M * D);
-    float *loss = values(M), *stat = values(2 * M), *wt = values(M);
-    int32_t *target = mem((size_t)M * 4), *idx = mem((size_t)M * 20);
+    enum { BEST = 6 };
+    float *loss = values((int64_t)M * BEST), *stat = values(2 * M), *wt = values(M);
+    int32_t *target = mem((size_t)M * 4), *idx = mem((size_t)M * BEST * 4);
     for (int i = 0; i < M; i++)
         target[i] = i * 31 % V;
     for (int64_t i = 0; i < (int64_t)V * D; i++)
@@ -115,7 +116,7 @@ static void head(int M, int V, int D, int ct)
     be->weight_new(be, &wp, NULL, V, D, ct);
     TIME(ct, ops, 0, be->head_xent_fwd(be, loss, save, stat, h, w, wp, b, target, wt, 0, M, V, D, ct), "head_xent %s forward %dx%dx%d", ct_name(ct), M, V, D);
     TIME(ct, 2 * ops, 0, be->head_xent_bwd(be, dh, 0, dw, 0, b, 0, save, stat, h, w, wp, target, wt, 0, M, V, D, ct), "head_xent %s backward %dx%dx%d", ct_name(ct), M, V, D);
-    TIME(ct, ops, 0, be->head_topk(be, loss, idx, h, w, wp, NULL, NULL, 0, 1, M, V, D, ct), "head_topk %s %dx%dx%d", ct_name(ct), M, V, D);
+    TIME(ct, ops, 0, be->head_topk(be, loss, idx, h, w, wp, NULL, NULL, 0, BEST, M, V, D, ct), "head_topk %s %dx%dx%d", ct_name(ct), M, V, D);
     be->weight_free(be, wp);
     be->free(be, h), be->free(be, w), be->free(be, b), be->free(be, save), be->free(be, dw), be->free(be, dh), be->free(be, loss), be->free(be, stat), be->free(be, wt);
     be->free(be, target), be->free(be, idx);
@@ -213,6 +214,9 @@ int main(int argc, char **argv)
     for (int ct = 0; ct < 2; ct++) {
         head(1536, 2600, 384, ct ? CAPT_BF16 : CAPT_F32);
         head(640, 15000, 768, ct ? CAPT_BF16 : CAPT_F32);
+        head(640, 50257, 768, ct ? CAPT_BF16 : CAPT_F32);
+        head(160, 50257, 768, ct ? CAPT_BF16 : CAPT_F32);
+        head(5, 50257, 768, ct ? CAPT_BF16 : CAPT_F32);
         head(160, 2600, 384, ct ? CAPT_BF16 : CAPT_F32);
     }
     attention(64, 24, 6, 64, 0, 0);

@@ -13,7 +13,8 @@
 #include "base/rng.h"
 
 #ifndef CAPT_REAL64
-enum { N_OUT = 4 };
+enum { N_OUT = 6 };
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
 struct out { float *v; int64_t n; double tol; };
 struct bench { capt_backend *be; struct out out[N_OUT]; int n_out; void *mem[64]; int n_mem; };
 
@@ -208,6 +209,61 @@ static void mix(struct bench *t, const struct cas *c)
         f[i] = (float)idx[i];
 }
 
+/* Logits that are small whole numbers: exact whatever the order of their sums, and many alike, so that only the rule for ties orders the words.
+ * Targets, adjusted words and forbidden ones (e: all of the second 256 too) stand where the head's blocks of words and parts of rows begin and end. */
+static const int edge[] = {0, 255, 256, 257, 511, 512, 1023};
+
+static float *whole(struct bench *t, int64_t n, uint64_t key)
+{
+    float *p = keep(t, (size_t)n * sizeof *p);
+    for (int64_t i = 0; i < n; i++)
+        p[i] = (float)((int)capt_rng_below(key, (uint64_t)i, 5) - 2);
+    return p;
+}
+
+static int at_edge(int i, int V) { return MIN(edge[i % 7], V - 1); }
+
+enum { N_EDGE_ADJ = 7 * 4 }; /* several of one entry too; the amounts make no new ties, whose sides ref would round apart */
+static void edge_adjust(capt_adjust *adj, int M, int V)
+{
+    static const int row[] = {0, 167, 168, 639};
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 7; j++)
+            adj[i * 7 + j] = (capt_adjust){MIN(row[i], M - 1), at_edge(j + i, V), j == 1 ? -INFINITY : (float)(j % 3) * 3.5f - 3.25f + 0.013f * (float)(i * 7 + j)};
+}
+
+static void ties(struct bench *t, const struct cas *c)
+{
+    int M = c->a, V = c->b, D = c->c, k = c->d;
+    capt_backend *be = t->be;
+    float *h = whole(t, (int64_t)M * D, 1), *w = whole(t, (int64_t)V * D, 2), *b = whole(t, V, 3), *wt = random_f(t, M, 4, 1), *stat = keep(t, (size_t)M * 8);
+    int32_t *idx = keep(t, (size_t)(M * k) * 4), *target = keep(t, (size_t)M * 4), ban[] = {at_edge(1, V), at_edge(2, V)};
+    double *u = keep(t, (size_t)M * sizeof *u);
+    void *save = keep(t, (size_t)M * (size_t)V * 4);
+    for (int j = 256; c->e && j < MIN(512, V); j++)
+        b[j] = -INFINITY;
+    for (int i = 0; i < M; i++) {
+        u[i] = capt_rng_u01(7, (uint64_t)i);
+        target[i] = at_edge(i, V);
+        if (!(b[target[i]] > -INFINITY))
+            target[i] = 3 % V;
+    }
+    capt_adjust adj[N_EDGE_ADJ];
+    edge_adjust(adj, M, V);
+    be->head_topk(be, out(t, (int64_t)M * k, 0, 2e-6), idx, h, w, NULL, b, adj, N_EDGE_ADJ, k, M, V, D, c->ct);
+    float *lp = out(t, (int64_t)M * V, 0, 2e-6), *f = out(t, (int64_t)M * k + M, 0, 0);
+    for (int i = 0; i < M * k; i++)
+        f[i] = (float)idx[i];
+    be->head_logits(be, lp, h, w, NULL, b, M, V, D, c->ct);
+    be->head_sample(be, idx, keep(t, (size_t)M * 4), h, w, NULL, b, u, 0.5, ban, V > 600 ? 2 : 0, M, V, D, c->ct);
+    for (int i = 0; i < M; i++)
+        f[M * k + i] = (float)idx[i];
+    be->head_xent_fwd(be, out(t, M, 0, 2e-6), save, stat, h, w, NULL, b, target, wt, c->e ? 0 : 0.1, M, V, D, c->ct);
+    double near = c->ct == CAPT_BF16 ? 4e-3 : 1e-5;
+    float *dw = out(t, (int64_t)V * D, 0, near);
+    be->head_xent_bwd(be, keep(t, (size_t)M * (size_t)D * 4), 0, dw, 0, keep(t, (size_t)V * 4), 0, save, stat, h, w, NULL, target, wt, c->e ? 0 : 0.1, M, V, D, c->ct);
+}
+
 static void norm(struct bench *t, const struct cas *c)
 {
     int rows = c->a, D = c->b;
@@ -291,6 +347,8 @@ static const struct cas cases[] = {
     {"head 50x101x33", head, 50, 101, 33, 1, 1, F, 0}, {"head 50x101x33", head, 50, 101, 33, 1, 1, H, 1}, {"head 600x3001x40", head, 600, 3001, 40, 0, 0, H, 0},
     {"head 3x2500x64", head, 3, 2500, 64, 0, 1, F, 1},
     {"choose 5x300x20", choose, 5, 300, 20, 4, 0, F, 0}, {"choose 500x3000x16", choose, 500, 3000, 16, 5, 0, F, 0}, {"mix prob", mix, 9, 400, 0, 0, 0, F, 0}, {"mix log", mix, 40, 1000, 1, 0, 0, F, 0},
+    {"ties 5x1", ties, 5, 1, 2, 1, 0, F, 0}, {"ties 1x256", ties, 1, 256, 3, 256, 0, F, 0}, {"ties 3x257", ties, 3, 257, 3, 257, 0, H, 0}, {"ties 200x513", ties, 200, 513, 3, 9, 0, F, 0},
+    {"ties 200x1300", ties, 200, 1300, 5, 6, 1, F, 0}, {"ties 340x700", ties, 340, 700, 2, 300, 0, F, 0}, {"ties 30x1100", ties, 30, 1100, 2, 40, 1, H, 0},
     {"layernorm", norm, 3, 7, 0, 0, 0, F, 0}, {"layernorm", norm, 300, 130, 0, 0, 0, F, 1}, {"batchnorm train relu", norm, 700, 37, 1, 1, 1, F, 0}, {"batchnorm", norm, 300, 64, 1, 0, 0, F, 1},
     {"relu", maps, CAPT_MAP_relu, 1000, 0, 0, 0, F, 0}, {"tanh", maps, CAPT_MAP_tanh, 40001, 0, 0, 0, F, 1}, {"sigmoid", maps, CAPT_MAP_sigmoid, 1003, 0, 0, 0, F, 0},
     {"gelu", maps, CAPT_MAP_gelu, 1003, 0, 0, 0, F, 1}, {"gelu_erf", maps, CAPT_MAP_gelu_erf, 1003, 0, 0, 0, F, 1}, {"quickgelu", maps, CAPT_MAP_quickgelu, 1003, 0, 0, 0, F, 0}, {"none", maps, CAPT_MAP_none, 5, 0, 0, 0, F, 1},
@@ -346,6 +404,63 @@ static void isa(void **state)
     capt_pool_free(p[1]);
 }
 
+/* The head: rows in one call (more than a chunk of them) are rows in several calls, bit for bit, and a row of NaN is NaN and leaves the others alone; no rows are none. */
+static void alone(void **state)
+{
+    enum { M = 640, V = 15013, D = 5, K = 500, FEW = 600, PARTS = 6 }; /* FEW: words to find the best among */
+    static const int cut[PARTS + 1] = {0, 0, 1, 16, 217, 470, M};
+    setenv("CAPT_CPU_ISA", *state, 1);
+    capt_err err = CAPT_ERR_INIT;
+    capt_pool *pool = capt_pool_new(3, &err);
+    struct bench t = {.be = capt_backend_cpu_new(pool, &err)};
+    capt_backend *be = t.be;
+    assert_non_null(be);
+    float *h = whole(&t, M * D, 1), *w = whole(&t, V * D, 2), *wt = random_f(&t, M, 4, 1), *y[2][5];
+    h[3 * D + 1] = NAN;
+    int32_t *target = keep(&t, M * 4), *idx[2], *token[2], ban[] = {7, 256};
+    double *u = keep(&t, M * sizeof *u);
+    for (int i = 0; i < M; i++) {
+        u[i] = capt_rng_u01(7, (uint64_t)i);
+        target[i] = at_edge(i, V);
+    }
+    static const int64_t width[5] = {K, V, 1, 1, 2};
+    for (int o = 0; o < 2; o++) {
+        for (int i = 0; i < 5; i++)
+            y[o][i] = keep(&t, (size_t)(M * width[i]) * 4);
+        idx[o] = keep(&t, M * K * 4);
+        token[o] = keep(&t, M * 4);
+        float *save = keep(&t, (size_t)M * V * 4);
+        for (int p = 0; p < (o ? PARTS : 1); p++) {
+            int64_t m0 = o ? cut[p] : 0, n = (o ? cut[p + 1] : M) - m0;
+            capt_adjust adj[N_EDGE_ADJ];
+            int n_adj = 0;
+            edge_adjust(adj, M, FEW);
+            for (int j = 0; j < N_EDGE_ADJ; j++)
+                if (adj[j].row >= m0 && adj[j].row < m0 + n) {
+                    adj[n_adj] = adj[j];
+                    adj[n_adj++].row -= (int32_t)m0;
+                }
+            be->head_topk(be, y[o][0] + m0 * K, idx[o] + m0 * K, h + m0 * D, w, NULL, NULL, adj, n_adj, K, n, FEW, D, CAPT_F32);
+            be->head_logits(be, y[o][1] + m0 * V, h + m0 * D, w, NULL, NULL, n, V, D, CAPT_F32);
+            be->head_sample(be, token[o] + m0, y[o][2] + m0, h + m0 * D, w, NULL, NULL, u + m0, 0.7, ban, 2, n, V, D, CAPT_F32);
+            be->head_xent_fwd(be, y[o][3] + m0, save + m0 * V, y[o][4] + 2 * m0, h + m0 * D, w, NULL, NULL, target + m0, wt + m0, 0.1, n, V, D, CAPT_F32);
+        }
+    }
+    for (int i = 0; i < 5; i++)
+        for (int64_t e = 0; e < M * width[i]; e++) {
+            int nan = e / width[i] == 3 && i != 2 && e != 6; /* there is nothing to draw, and no largest logit */
+            if (nan ? !isnan(y[0][i][e]) || !isnan(y[1][i][e]) : memcmp(&y[0][i][e], &y[1][i][e], 4) != 0)
+                fail_msg("%s: output %d, element %d is %.9g among %d rows, %.9g among fewer", (const char *)*state, i, (int)e, (double)y[0][i][e], M, (double)y[1][i][e]);
+        }
+    assert_memory_equal(idx[0], idx[1], M * K * 4);
+    assert_memory_equal(token[0], token[1], M * 4);
+    for (int i = 0; i < M * K; i++)
+        assert_in_range(idx[0][i], 0, FEW - 1);
+    drop(&t);
+    be->close(be);
+    capt_pool_free(pool);
+}
+
 static void unknown(void **state)
 {
     (void)state;
@@ -360,7 +475,8 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
         {"portable", isa, NULL, NULL, (void *)"portable"}, {"cblas", isa, NULL, NULL, (void *)"cblas"}, {"avx2", isa, NULL, NULL, (void *)"avx2"}, {"avx512", isa, NULL, NULL, (void *)"avx512"},
-        {"avx512bf16", isa, NULL, NULL, (void *)"avx512bf16"}, cmocka_unit_test(unknown),
+        {"avx512bf16", isa, NULL, NULL, (void *)"avx512bf16"}, {"rows alone, portable", alone, NULL, NULL, (void *)"portable"}, {"rows alone, cblas", alone, NULL, NULL, (void *)"cblas"},
+        {"rows alone, avx2", alone, NULL, NULL, (void *)"avx2"}, {"rows alone, avx512", alone, NULL, NULL, (void *)"avx512"}, {"rows alone, avx512bf16", alone, NULL, NULL, (void *)"avx512bf16"}, cmocka_unit_test(unknown),
     };
     return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);
 }

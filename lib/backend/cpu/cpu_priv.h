@@ -54,6 +54,7 @@ struct cpu_isa {
     void (*adamw)(float *w, const float *g, float *m, float *v, int64_t n, const capt_adamw *hp);
     /* rows */
     float (*dot)(const float *x, const float *y, int64_t n);
+    float (*sum)(const float *x, int64_t n);
     float (*max)(const float *x, int64_t n);
     float (*exp_sum)(float *y, const float *x, float mul, float sub, int64_t n); /* y = exp(x*mul - sub); their sum */
     void (*col_sum)(float *s, const float *x, int64_t ldx, int rows, int n);

@@ -1,26 +1,45 @@
-/* The output head. Rows go through in chunks whose float logits (chunk x V) stay in the last-level cache: the product fills them, then a task
- * a row takes what is wanted. 2*M*V*D operations against V*D*size bytes of weights a chunk: arithmetic is the bound from a chunk of 30 rows on,
- * the weights' bytes below (decoding a few rows).
+/* The output head: logits = h w^T + bias, of which each row leaves a loss and its gradient, the best words, a draw, or log-probabilities.
  *
- * Training: the gradient of the loss by the logits needs nothing but the row, so the forward pass forms it while the row is in cache and leaves it in
- * `save`, in the format of the backward products: the left operand of dh = g w as it stands, and of dw = g^T h after the usual transposition. */
+ * Two phases over a chunk of rows. First a task a block of 256 words and a part of at most 168 rows: the product of the part by the block's panels into the
+ * worker's scratch, and while that (170 KB) is in cache the little that a block gives a row: its largest logit, its sum of exp(logit - largest), its best
+ * words. Then a task a row joins its blocks, in their order, and finishes. Blocks come before parts, so that a block's panels (800 KB for D = 768) stay in
+ * the second cache for all parts. Only who keeps them (gradients, log-probabilities; draws, a chunk of them) writes logits to memory at all.
+ *
+ * 2*M*V*D operations and about 25*M*V for exponentials and the rest (3 % for D = 768), against V*D*size bytes of weights once a chunk, and 12*M*V bytes where
+ * logits are kept: arithmetic is the bound from about 30 rows on, the weights' bytes below (decoding a few rows).
+ *
+ * Blocks, parts and chunks depend on the sizes alone, sums are of a row and joined in fixed order, and the best words are chosen by a total order: no bit
+ * depends on the number of threads.
+ *
+ * Training: the gradient of the loss by the logits needs nothing but the row, so the forward pass forms it, in place, and leaves it in `save`, in the
+ * format of the backward products: the left operand of dh = g w as it stands, and of dw = g^T h after the usual transposition. */
 #include "backend/cpu/cpu_priv.h"
 
 #ifndef CAPT_REAL64
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK_BYTES = 4 << 20, MIN_ROWS = 28, BLOCK = 1024 };
+enum { BLOCK = 8 * PANEL, PART = 168, CHUNK_BYTES = 36 << 20 };
+enum { LISTS = 16 }; /* workers whose lists of best words a chunk's bytes allow for; more of them take more */
+
+/* the k best words met so far, falling */
+struct best {
+    float *val;
+    int32_t *idx;
+    int n;
+};
 
 struct head {
     capt_backend *be;
     const struct cpu_isa *isa;
-    struct cpu_gemm g;  /* of all rows; y is set a chunk */
-    int64_t ld, rows;   /* of the chunk's logits; rows of a chunk */
-    int64_t m0;         /* the chunk's first row */
-    float *z;
-    int V, fmt;         /* fmt: of the left operand */
-    /* what the row functions use */
+    struct cpu_gemm g;        /* of all rows */
+    int V, fmt, n_block;      /* fmt: of the left operand */
+    int64_t m0, rows, part;   /* the chunk's first row and its rows; rows of a part */
+    float *max, *sum;         /* (rows,n_block): a block's largest logit, the sum of exp(logit - largest) */
+    float *max2, *sum2;       /* the same once more, of what is drawn from; or sum2: of the logits */
+    float *z;                 /* (rows,V): what is kept of the logits */
+    void (*block)(const struct head *s, float *z, int64_t i0, int64_t rows, int b, int worker); /* z (rows,BLOCK): of the chunk's rows i0 on */
+    /* what the ways of use need */
     float *loss, *stat, *val, *logp;
     char *save;
     int64_t ld_save;
@@ -31,6 +50,8 @@ struct head {
     const double *u;
     int n_ban, n_adj, k;
     const capt_adjust *adj;
+    float *was;               /* (n_adj): entries before they were adjusted */
+    struct best *best;        /* (workers,rows) */
     const capt_real *const *mix;
     const int32_t *const *perm;
     const double *mix_weight;
@@ -38,84 +59,145 @@ struct head {
 };
 
 /* 0, or -1: no memory */
-static int head_set(struct head *s, capt_backend *be, const float *h, const float *w, const capt_weight *wp, const float *bias, int64_t M, int V, int D, int ct, float *out)
+static int head_set(struct head *s, capt_backend *be, const float *h, const float *w, const capt_weight *wp, const float *bias, int64_t M, int V, int D, int ct)
 {
     s->be = be;
     s->isa = isa_of(be);
     s->V = V;
-    s->g = (struct cpu_gemm){.c = cpu_of(be), .fmt = fmt_of(be, ct), .N = V, .bias = bias};
+    s->n_block = (V + BLOCK - 1) / BLOCK;
+    s->g = (struct cpu_gemm){.c = cpu_of(be), .fmt = fmt_of(be, ct), .N = V, .M = M, .bias = bias};
     s->fmt = left_of(s->g.fmt);
     s->g.K = (int)pad_k(D, s->fmt);
     s->g.b = capt_cpu_panels_fwd(be, w, wp, V, D, s->g.fmt);
     s->g.a = capt_cpu_left(be, BUF_A, s->fmt, h, M, D, &s->g.lda);
-    int mr = s->g.c->mr;
-    s->rows = MIN(M, ROUND_UP(MAX(MIN_ROWS, CHUNK_BYTES / 4 / V), mr));
-    s->ld = out ? V : ROUND_UP(V, 16);
-    s->z = out;
-    if (!out && M > 0)
-        s->z = capt_cpu_buf(be, BUF_C, (size_t)(s->rows * s->ld) * sizeof(float));
-    return s->g.a && s->g.b && (s->z || M == 0) ? 0 : -1;
+    return s->g.a && s->g.b ? 0 : -1;
 }
 
-/* the row's maximum and the sum of exp(z - max), the exponentials thrown away */
-static float stat_row(const struct cpu_isa *isa, const float *z, int V, double *sum)
+static void block_task(void *arg, int64_t task, int worker)
 {
-    float t[BLOCK], max = isa->max(z, V);
-    *sum = 0;
-    for (int j = 0; j < V; j += BLOCK)
-        *sum += isa->exp_sum(t, z + j, 1, max, MIN(BLOCK, V - j));
-    return max;
+    const struct head *s = arg;
+    int64_t n_part = (s->rows + s->part - 1) / s->part, i0 = task % n_part * s->part, rows = MIN(s->part, s->rows - i0);
+    int b = (int)(task / n_part), c0 = b * BLOCK;
+    float *z = capt_cpu_work(s->be, worker, (size_t)(s->part * BLOCK) * sizeof *z);
+    if (!z)
+        return;
+    struct cpu_gemm g = s->g;
+    g.N -= c0; /* to the last word: the tiles ask for the next block's panels too */
+    g.a = (const char *)g.a + (s->m0 + i0) * g.lda * fmt_size(s->fmt);
+    g.b = (const char *)g.b + panel_bytes(c0, g.K, g.fmt);
+    g.bias = g.bias ? g.bias + c0 : NULL;
+    g.y = z;
+    g.ldy = BLOCK;
+    capt_cpu_gemm_part(&g, 0, rows, 0, (MIN(BLOCK, g.N) + PANEL - 1) / PANEL);
+    s->block(s, z, i0, rows, b, worker);
 }
 
-static void head_run(struct head *s, int64_t M, void (*row)(void *arg, int64_t task, int worker), int whole)
+/* Runs both phases. Logits are kept in a chunk's own memory, or in kept (M,V), or (NULL) not at all. */
+static void head_run(struct head *s, int own, float *kept, void (*row)(void *arg, int64_t task, int worker))
 {
-    float *z0 = s->z;
-    for (int64_t m = 0; m < M; m += s->rows) {
-        struct cpu_gemm g = s->g;
-        g.M = MIN(s->rows, M - m);
-        g.a = (const char *)g.a + m * g.lda * fmt_size(s->fmt);
-        g.y = s->z = whole ? z0 + m * s->ld : z0;
-        g.ldy = s->ld;
-        capt_cpu_gemm(s->be, &g);
-        s->m0 = m;
-        capt_cpu_run(s->be, g.M, g.M * s->V > SMALL, row, s);
+    int64_t M = s->g.M, n = s->n_block, mr = s->g.c->mr;
+    if (M <= 0)
+        return;
+    int64_t floats = 4 * n + (own ? s->V : 0), list = s->k * (int64_t)(sizeof(float) + sizeof(int32_t));
+    int64_t most = MAX(1, CHUNK_BYTES / (floats * (int64_t)sizeof(float) + LISTS * list) / mr) * mr, n_chunk = (M + most - 1) / most;
+    int64_t chunk = MIN(M, ROUND_UP((M + n_chunk - 1) / n_chunk, mr)), n_list = s->k ? s->g.c->n_worker * chunk : 0;
+    float *p = capt_cpu_buf(s->be, BUF_C, (size_t)(chunk * floats) * sizeof *p);
+    s->best = n_list ? capt_cpu_buf(s->be, BUF_D, (size_t)n_list * (sizeof *s->best + (size_t)list)) : NULL;
+    if (!p || (n_list && !s->best))
+        return;
+    s->max = p;
+    s->sum = s->max + chunk * n;
+    s->max2 = s->sum + chunk * n;
+    s->sum2 = s->max2 + chunk * n;
+    float *val = (float *)(void *)(s->best + n_list);
+    for (s->m0 = 0; s->m0 < M; s->m0 += chunk) {
+        s->rows = MIN(chunk, M - s->m0);
+        int64_t n_part = (s->rows + PART - 1) / PART;
+        s->part = ROUND_UP((s->rows + n_part - 1) / n_part, mr);
+        s->z = own ? s->sum2 + chunk * n : kept ? kept + s->m0 * s->V : NULL;
+        for (int64_t i = 0; i < n_list; i++)
+            s->best[i] = (struct best){val + i * s->k, (int32_t *)(void *)(val + n_list * s->k) + i * s->k, 0};
+        capt_cpu_run(s->be, n * ((s->rows + s->part - 1) / s->part), (double)s->rows * s->V * s->g.K > 1e6, block_task, s);
+        capt_cpu_run(s->be, s->rows, s->rows * s->V > SMALL, row, s);
     }
 }
 
+static int block_words(const struct head *s, int b) { return MIN(BLOCK, s->V - b * BLOCK); }
+
+/* What a block gives every way of use; e: the exponentials. A block without a finite logit subtracts nothing: its sum is 0, or NaN where there is one. */
+static void block_stat(const struct head *s, float *max, float *sum, float *e, const float *z, int64_t i, int b, float mul)
+{
+    int n = block_words(s, b);
+    float m = s->isa->max(z, n);
+    max[i * s->n_block + b] = m;
+    sum[i * s->n_block + b] = s->isa->exp_sum(e, z, mul, m > -INFINITY ? m * mul : 0, n);
+}
+
+/* Joins a row's blocks: their factors exp(mul * (block's largest - row's)) take the place of their largest; the row's largest, and its sum. */
+static float join(const struct head *s, float *max, const float *sum, int64_t i, float mul, double *total)
+{
+    float *f = max + i * s->n_block, m = s->isa->max(f, s->n_block);
+    s->isa->exp_sum(f, f, mul, m * mul, s->n_block);
+    *total = 0;
+    for (int b = 0; b < s->n_block; b++)
+        *total += (double)f[b] * sum[i * s->n_block + b];
+    return m;
+}
+
+static float join_lse(const struct head *s, int64_t i)
+{
+    double sum;
+    float max = join(s, s->max, s->sum, i, 1, &sum);
+    return (float)((double)max + log(sum));
+}
+
 static int64_t save_ld(int V, int fmt) { return fmt == F_BF16 ? pad_k(V, fmt) : V; }
+
+static void xent_block(const struct head *s, float *z, int64_t i0, int64_t rows, int b, int worker)
+{
+    (void)worker;
+    int c0 = b * BLOCK, n = block_words(s, b);
+    for (int64_t i = i0; i < i0 + rows; i++, z += BLOCK) {
+        int t = s->target[s->m0 + i] - c0;
+        if (t >= 0 && t < n)
+            s->loss[s->m0 + i] = z[t]; /* until the row is finished */
+        if (s->smooth != 0)
+            s->sum2[i * s->n_block + b] = s->isa->sum(z, n);
+        block_stat(s, s->max, s->sum, s->z + i * s->V + c0, z, i, b, 1);
+    }
+}
 
 static void xent_row(void *arg, int64_t task, int worker)
 {
     struct head *s = arg;
     (void)worker;
     int64_t i = s->m0 + task;
-    float *z = s->z + task * s->ld, max = s->isa->max(z, s->V);
-    double at = z[s->target[i]], mean = 0;
-    if (s->smooth != 0) {
-        for (int j = 0; j < s->V; j++)
-            mean += z[j];
-        mean /= s->V;
-    }
-    float sum = s->isa->exp_sum(z, z, 1, max, s->V);
-    double lse = (double)max + log((double)sum);
+    double sum, mean = 0, at = s->loss[i];
+    float max = join(s, s->max, s->sum, task, 1, &sum);
+    double lse = (double)max + log(sum);
+    for (int b = 0; s->smooth != 0 && b < s->n_block; b++)
+        mean += s->sum2[task * s->n_block + b];
+    mean /= s->V;
     s->stat[2 * i] = max;
-    s->stat[2 * i + 1] = logf(sum);
+    s->stat[2 * i + 1] = (float)log(sum);
     s->loss[i] = s->weight[i] * (float)((1 - s->smooth) * (lse - at) + (s->smooth != 0 ? s->smooth * (lse - mean) : 0));
-    if (!s->save)
-        return;
     char *g = s->save + i * s->ld_save * fmt_size(s->fmt);
-    s->isa->xent_grad(s->fmt, g, z, 1 / sum, (float)(s->smooth / s->V), (float)(1 - s->smooth), s->target[i], s->weight[i], s->V);
+    for (int b = 0; b < s->n_block; b++) {
+        int c0 = b * BLOCK;
+        s->isa->xent_grad(s->fmt, g + c0 * fmt_size(s->fmt), s->z + task * s->V + c0, (float)(s->max[task * s->n_block + b] / sum),
+                          (float)(s->smooth / s->V), (float)(1 - s->smooth), s->target[i] - c0, s->weight[i], block_words(s, b));
+    }
     if (s->ld_save > s->V)
         ((uint16_t *)g)[s->V] = 0;
 }
 
 void capt_cpu_head_xent_fwd(capt_backend *be, capt_real *loss, void *save, capt_real *stat, const capt_real *h, const capt_real *w, const capt_weight *wp, const capt_real *bias, const int32_t *target, const capt_real *weight, double smooth, int64_t M, int V, int D, int ct)
 {
-    struct head s = {.loss = loss, .save = save, .stat = stat, .target = target, .weight = weight, .smooth = smooth};
-    if (head_set(&s, be, h, w, wp, bias, M, V, D, ct, NULL))
+    struct head s = {.block = xent_block, .loss = loss, .save = save, .stat = stat, .target = target, .weight = weight, .smooth = smooth};
+    if (head_set(&s, be, h, w, wp, bias, M, V, D, ct))
         return;
     s.ld_save = save_ld(V, s.fmt);
-    head_run(&s, M, xent_row, 0);
+    head_run(&s, s.fmt == F_BF16, save, xent_row);
 }
 
 void capt_cpu_head_xent_bwd(capt_backend *be, capt_real *dh, double beta, capt_real *dw, double beta_w, capt_real *db, double beta_b, void *save, const capt_real *stat, const capt_real *h, const capt_real *w, const capt_weight *wp, const int32_t *target, const capt_real *weight, double smooth, int64_t M, int V, int D, int ct)
@@ -134,81 +216,145 @@ void capt_cpu_head_xent_bwd(capt_backend *be, capt_real *dh, double beta, capt_r
     capt_cpu_linear_tn(be, &t, h);
 }
 
+static void logits_block(const struct head *s, float *z, int64_t i0, int64_t rows, int b, int worker)
+{
+    (void)worker;
+    float e[BLOCK];
+    for (int64_t i = i0; i < i0 + rows; i++, z += BLOCK) {
+        block_stat(s, s->max, s->sum, e, z, i, b, 1);
+        memcpy(s->z + i * s->V + b * BLOCK, z, (size_t)block_words(s, b) * sizeof *z);
+    }
+}
+
 static void logits_row(void *arg, int64_t task, int worker)
 {
     struct head *s = arg;
     (void)worker;
-    float *z = s->z + task * s->ld;
-    double sum;
-    float max = stat_row(s->isa, z, s->V, &sum);
-    s->isa->add_scalar(z, -(float)((double)max + log(sum)), s->V);
+    s->isa->add_scalar(s->z + task * s->V, -join_lse(s, task), s->V);
 }
 
 void capt_cpu_head_logits(capt_backend *be, capt_real *logp, const capt_real *h, const capt_real *w, const capt_weight *wp, const capt_real *bias, int64_t M, int V, int D, int ct)
 {
-    struct head s = {0};
-    if (head_set(&s, be, h, w, wp, bias, M, V, D, ct, logp) == 0)
-        head_run(&s, M, logits_row, 1);
+    struct head s = {.block = logits_block};
+    if (head_set(&s, be, h, w, wp, bias, M, V, D, ct) == 0)
+        head_run(&s, 0, logp, logits_row);
 }
 
-/* the k largest of z, less `sub`: one pass, by blocks whose maximum is compared with the k-th best so far */
-static void topk(const struct cpu_isa *isa, float *val, int32_t *idx, const float *z, float sub, int k, int V)
+/* Whether word i of value a ranks before word j of value b: the larger first, the lower word among equals, NaN last. A total order: the best are the same
+ * in whatever order they are met. */
+static int before(float a, int32_t i, float b, int32_t j)
 {
-    enum { B = 128 };
-    int n = 0;
-    for (int j0 = 0; j0 < V; j0 += B) {
-        int m = MIN(B, V - j0);
-        if (n == k && !(isa->max(z + j0, m) > val[n - 1]))
-            continue;
-        for (int j = j0; j < j0 + m; j++) {
-            if (n == k && !(z[j] > val[n - 1]))
-                continue;
-            int at = n < k ? n++ : n - 1;
-            for (; at > 0 && z[j] > val[at - 1]; at--) {
-                val[at] = val[at - 1];
-                idx[at] = idx[at - 1];
-            }
-            val[at] = z[j];
-            idx[at] = j;
-        }
+    if (a > b || a < b)
+        return a > b;
+    return (a != a) != (b != b) ? b != b : i < j;
+}
+
+static void best_add(struct best *l, int k, float v, int32_t j)
+{
+    if (l->n == k && !before(v, j, l->val[k - 1], l->idx[k - 1]))
+        return;
+    int at = l->n < k ? l->n++ : k - 1;
+    for (; at > 0 && before(v, j, l->val[at - 1], l->idx[at - 1]); at--) {
+        l->val[at] = l->val[at - 1];
+        l->idx[at] = l->idx[at - 1];
     }
-    for (int i = 0; i < n; i++)
-        val[i] -= sub;
+    l->val[at] = v;
+    l->idx[at] = j;
 }
 
-/* topk of an adjusted row; was: room for what its n_adj entries were before */
-static void adjusted_topk(const struct head *s, float *z, float sub, float *was, int64_t row)
+/* n words, c0 on; a few at a time, of which most hold none of the best */
+static void best_take(const struct cpu_isa *isa, struct best *l, int k, const float *z, int c0, int n)
 {
-    float *val = s->val + row * s->k;
-    int32_t *idx = s->idx + row * s->k;
-    for (int j = 0; j < s->n_adj; j++)
-        if (s->adj[j].row == row) {
-            was[j] = z[s->adj[j].token];
-            z[s->adj[j].token] += s->adj[j].add;
-        }
-    topk(s->isa, val, idx, z, sub, s->k, s->V);
+    enum { FEW = 32 };
+    for (int j0 = 0; j0 < n; j0 += FEW) {
+        int m = MIN(FEW, n - j0);
+        if (l->n == k && isa->max(z + j0, m) < l->val[k - 1])
+            continue;
+        for (int j = j0; j < j0 + m; j++)
+            best_add(l, k, z[j], c0 + j);
+    }
+}
+
+/* adjusts what lies in rows m0 on and words c0 on of z; whether anything does */
+static int adjust(const struct head *s, float *z, int64_t ld, int64_t m0, int64_t rows, int c0, int n)
+{
+    int any = 0;
+    for (int j = 0; j < s->n_adj; j++) {
+        int64_t i = s->adj[j].row - m0, c = s->adj[j].token - c0;
+        if (i < 0 || i >= rows || c < 0 || c >= n)
+            continue;
+        s->was[j] = z[i * ld + c];
+        z[i * ld + c] += s->adj[j].add;
+        any = 1;
+    }
+    return any;
+}
+
+/* from ranks to log-probabilities */
+static void best_finish(const struct head *s, const struct best *l, int64_t row, float lse)
+{
+    for (int i = 0; i < l->n; i++)
+        l->val[i] -= lse;
     for (int j = s->n_adj; j-- > 0;) /* the first of several of one entry comes last */
-        for (int i = 0; i < s->k && s->adj[j].row == row; i++)
-            if (idx[i] == s->adj[j].token && val[i] > -INFINITY)
-                val[i] = was[j] - sub;
+        for (int i = 0; i < l->n && s->adj[j].row == row; i++)
+            if (l->idx[i] == s->adj[j].token && l->val[i] > -INFINITY)
+                l->val[i] = s->was[j] - lse;
+}
+
+static void topk_block(const struct head *s, float *z, int64_t i0, int64_t rows, int b, int worker)
+{
+    int c0 = b * BLOCK, n = block_words(s, b);
+    float e[BLOCK];
+    for (int64_t i = 0; i < rows; i++)
+        block_stat(s, s->max, s->sum, e, z + i * BLOCK, i0 + i, b, 1);
+    int adjusted = adjust(s, z, BLOCK, s->m0 + i0, rows, c0, n);
+    for (int64_t i = 0; i < rows; i++, z += BLOCK) {
+        struct best *l = &s->best[worker * s->rows + i0 + i];
+        if (adjusted || l->n < s->k || !(s->max[(i0 + i) * s->n_block + b] < l->val[s->k - 1]))
+            best_take(s->isa, l, s->k, z, c0, n);
+    }
 }
 
 static void topk_row(void *arg, int64_t task, int worker)
 {
     struct head *s = arg;
-    float *z = s->z + task * s->ld, *was = s->n_adj ? capt_cpu_work(s->be, worker, (size_t)s->n_adj * sizeof *was) : NULL;
-    if (s->n_adj && !was)
-        return;
-    double sum;
-    float max = stat_row(s->isa, z, s->V, &sum);
-    adjusted_topk(s, z, (float)((double)max + log(sum)), was, s->m0 + task);
+    (void)worker;
+    struct best l = {s->val + (s->m0 + task) * s->k, s->idx + (s->m0 + task) * s->k, 0};
+    for (int w = 0; w < s->g.c->n_worker; w++) {
+        const struct best *part = &s->best[w * s->rows + task];
+        for (int i = 0; i < part->n; i++)
+            best_add(&l, s->k, part->val[i], part->idx[i]);
+    }
+    best_finish(s, &l, s->m0 + task, join_lse(s, task));
+}
+
+static int was_set(struct head *s)
+{
+    s->was = s->n_adj ? capt_cpu_buf(s->be, BUF_E, (size_t)s->n_adj * sizeof *s->was) : NULL;
+    return s->n_adj && !s->was ? -1 : 0;
 }
 
 void capt_cpu_head_topk(capt_backend *be, capt_real *val, int32_t *idx, const capt_real *h, const capt_real *w, const capt_weight *wp, const capt_real *bias, const capt_adjust *adj, int n_adj, int k, int64_t M, int V, int D, int ct)
 {
-    struct head s = {.val = val, .idx = idx, .adj = adj, .n_adj = n_adj, .k = k};
-    if (head_set(&s, be, h, w, wp, bias, M, V, D, ct, NULL) == 0)
-        head_run(&s, M, topk_row, 0);
+    struct head s = {.block = topk_block, .val = val, .idx = idx, .adj = adj, .n_adj = n_adj, .k = k};
+    if (head_set(&s, be, h, w, wp, bias, M, V, D, ct) == 0 && was_set(&s) == 0)
+        head_run(&s, 0, NULL, topk_row);
+}
+
+static void sample_block(const struct head *s, float *z, int64_t i0, int64_t rows, int b, int worker)
+{
+    (void)worker;
+    int c0 = b * BLOCK, n = block_words(s, b);
+    float e[BLOCK];
+    for (int64_t i = 0; i < rows; i++)
+        block_stat(s, s->max, s->sum, e, z + i * BLOCK, i0 + i, b, 1);
+    for (int j = 0; j < s->n_ban; j++)
+        for (int64_t i = 0; i < rows && s->ban[j] >= c0 && s->ban[j] < c0 + n; i++)
+            z[i * BLOCK + s->ban[j] - c0] = -INFINITY;
+    for (int64_t i = i0; i < i0 + rows; i++, z += BLOCK) {
+        block_stat(s, s->max2, s->sum2, e, z, i, b, (float)(1 / s->temperature));
+        memcpy(s->z + i * s->V + c0, z, (size_t)n * sizeof *z);
+    }
 }
 
 static void sample_row(void *arg, int64_t task, int worker)
@@ -216,49 +362,45 @@ static void sample_row(void *arg, int64_t task, int worker)
     struct head *s = arg;
     (void)worker;
     int64_t i = s->m0 + task;
-    int V = s->V, last = -1;
-    float *z = s->z + task * s->ld, e[BLOCK];
-    double sum, total = 0, run = 0;
-    float lse = stat_row(s->isa, z, V, &sum), inv = (float)(1 / s->temperature);
-    lse = (float)((double)lse + log(sum));
-    for (int j = 0; j < s->n_ban; j++)
-        z[s->ban[j]] = -INFINITY;
-    float max = s->isa->max(z, V);
+    const float *z = s->z + task * s->V, *f = s->max2 + task * s->n_block, *sum = s->sum2 + task * s->n_block;
+    float lse = join_lse(s, task), inv = (float)(1 / s->temperature), e[BLOCK];
+    double total, run = 0;
     s->idx[i] = -1;
     s->logp[i] = -INFINITY;
-    if (!(max > -INFINITY))
+    if (!(join(s, s->max2, s->sum2, task, inv, &total) > -INFINITY))
         return;
-    for (int j = 0; j < V; j += BLOCK)
-        total += s->isa->exp_sum(e, z + j, inv, max * inv, MIN(BLOCK, V - j));
     double want = s->u[i] * total;
-    for (int j = 0; j < V && s->idx[i] < 0; j += BLOCK) {
-        double part = s->isa->exp_sum(e, z + j, inv, max * inv, MIN(BLOCK, V - j)), in = run;
-        for (int t = 0; t < MIN(BLOCK, V - j) && s->idx[i] < 0; t++) {
-            if (z[j + t] > -INFINITY)
-                last = j + t;
-            in += e[t];
-            if (run + part > want && in > want && e[t] > 0)
-                s->idx[i] = j + t;
-        }
+    for (int b = 0; b < s->n_block && s->idx[i] < 0; b++) {
+        double part = (double)f[b] * sum[b], in = run;
         run += part;
+        if (!(run > want))
+            continue;
+        int c0 = b * BLOCK, n = block_words(s, b);
+        s->isa->exp_sum(e, z + c0, inv, s->isa->max(z + c0, n) * inv, n);
+        for (int t = 0; t < n && s->idx[i] < 0; t++) {
+            in += (double)f[b] * e[t];
+            if (in > want && e[t] > 0)
+                s->idx[i] = c0 + t;
+        }
     }
-    if (s->idx[i] < 0) /* rounding at u near 1 */
-        s->idx[i] = last;
+    for (int j = s->V - 1; j >= 0 && s->idx[i] < 0; j--) /* rounding at u near 1 */
+        if (z[j] > -INFINITY)
+            s->idx[i] = j;
     s->logp[i] = z[s->idx[i]] - lse;
 }
 
 void capt_cpu_head_sample(capt_backend *be, int32_t *token, capt_real *logp, const capt_real *h, const capt_real *w, const capt_weight *wp, const capt_real *bias, const double *u, double temperature, const int32_t *ban, int n_ban, int64_t M, int V, int D, int ct)
 {
-    struct head s = {.idx = token, .logp = logp, .u = u, .temperature = temperature, .ban = ban, .n_ban = n_ban};
-    if (head_set(&s, be, h, w, wp, bias, M, V, D, ct, NULL) == 0)
-        head_run(&s, M, sample_row, 0);
+    struct head s = {.block = sample_block, .idx = token, .logp = logp, .u = u, .temperature = temperature, .ban = ban, .n_ban = n_ban};
+    if (head_set(&s, be, h, w, wp, bias, M, V, D, ct) == 0)
+        head_run(&s, 1, NULL, sample_row);
 }
 
 static void mix_row(void *arg, int64_t task, int worker)
 {
     struct head *s = arg;
     int64_t i = task;
-    float *z = capt_cpu_work(s->be, worker, ((size_t)s->V * 2 + (size_t)s->n_adj) * sizeof *z);
+    float *z = capt_cpu_work(s->be, worker, (size_t)s->V * 2 * sizeof *z);
     if (!z)
         return;
     float *t = z + s->V;
@@ -280,12 +422,16 @@ static void mix_row(void *arg, int64_t task, int worker)
     if (s->mode == 0) /* the order of probabilities is that of their logarithms, but an adjustment adds to the logarithm */
         for (int j = 0; j < s->V; j++)
             z[j] = logf(z[j]);
-    adjusted_topk(s, z, 0, t + s->V, i);
+    adjust(s, z, s->V, i, 1, 0, s->V);
+    struct best l = {s->val + i * s->k, s->idx + i * s->k, 0};
+    best_take(s->isa, &l, s->k, z, 0, s->V);
+    best_finish(s, &l, i, 0);
 }
 
 void capt_cpu_mix_topk(capt_backend *be, capt_real *val, int32_t *idx, const capt_real *const *logp, const int32_t *const *perm, const double *weight, int n, int mode, const capt_adjust *adj, int n_adj, int k, int64_t M, int V)
 {
     struct head s = {.be = be, .isa = isa_of(be), .V = V, .val = val, .idx = idx, .mix = logp, .perm = perm, .mix_weight = weight, .n_mix = n, .mode = mode, .adj = adj, .n_adj = n_adj, .k = k};
-    capt_cpu_run(be, M, M * V > SMALL, mix_row, &s);
+    if (was_set(&s) == 0)
+        capt_cpu_run(be, M, M * V > SMALL, mix_row, &s);
 }
 #endif

@@ -42,6 +42,7 @@ const struct cpu_isa ISA_TABLE = {
     .pixels = pixels,
     .adamw = adamw,
     .dot = dot,
+    .sum = row_sum,
     .max = row_max,
     .exp_sum = exp_sum,
     .col_sum = col_sum,

@@ -15,6 +15,19 @@ static float dot(const float *x, const float *y, int64_t n)
     return vsum((a + b) + (c + d));
 }
 
+static float row_sum(const float *x, int64_t n)
+{
+    vf a = vset(0), b = a;
+    int64_t i = 0;
+    for (; i + 2 * VL <= n; i += 2 * VL) {
+        a = a + vload(x + i);
+        b = b + vload(x + i + VL);
+    }
+    for (; i < n; i += VL)
+        a = a + vloadn(x + i, (int)MIN(VL, n - i));
+    return vsum(a + b);
+}
+
 /* a NaN anywhere makes the result of a later exp_sum NaN: the maximum itself may lose it */
 static float row_max(const float *x, int64_t n)
 {
