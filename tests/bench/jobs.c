@@ -1,6 +1,7 @@
 /* Times whole jobs through the library's public calls, random weights and inputs, beside the machine's peak and, where PEER is set, beside PyTorch.
  * jobs [-t THREADS] [-s SECONDS] [START-OF-A-NAME]...
- * Each row runs in a process of its own (its peak memory is its own), once unmeasured and then for about SECONDS (default 2), at least 5 times; figures are medians.
+ * Each row runs in a process of its own (its peak memory is its own), once unmeasured and then for about SECONDS (default 2), at least 5 times; figures are medians,
+ * the share of the peak that of each run and the peak just before and after it.
  * Training rows print their memory as a multiple of what cannot be done without; decoding of one image its weights' bytes beside the memory's read rate; scst rows
  * their time as a multiple of a cross-entropy update on as many captions, the two taking turns.
  * PEER is a command that runs Python with torch ("python3"): tests/bench/peers/torch_jobs.py then does the same job, the two taking turns, and the ratio
@@ -285,7 +286,7 @@ static double units(const job *j, const char **name)
 
 static void run_row(const row *r, capt_dtype dtype, double seconds)
 {
-    enum { MOST = 200, LEAST = 5 };
+    enum { LEAST = 5 };
     capt_err err = CAPT_ERR_INIT;
     const char *type = dtype == CAPT_BF16 ? "bf16" : "f32", *unit;
     char line[600];
@@ -305,29 +306,33 @@ static void run_row(const row *r, capt_dtype dtype, double seconds)
         job_xe(&j);
     if (with_peer)
         peer_ask(&p, "warm");
-    double mine[MOST], xe[MOST], theirs[MOST], top = measure_peak(be, dtype == CAPT_BF16), sum = 0;
-    int n = 0;
-    while (n < MOST && (n < LEAST || sum < seconds)) {
-        double t0 = now();
+    timed mine = {.n = 0}, theirs = {.n = 0};
+    double xe[MOST_RUNS], sum = 0, ops = operations(&j);
+    int n = 0, bf16 = dtype == CAPT_BF16;
+    while (n < MOST_RUNS && (n < LEAST || sum < seconds)) {
+        double before = measure_peak(be, bf16), t0 = now();
         job_run(&j);
-        mine[n] = now() - t0;
-        sum += mine[n];
+        double t = now() - t0;
+        timed_add(&mine, t, ops, before, measure_peak(be, bf16));
+        sum += t;
         if (r->kind == SCST) {
             t0 = now();
             job_xe(&j);
             xe[n] = now() - t0;
         }
-        if (with_peer)
-            theirs[n] = peer_ask(&p, "run");
+        if (with_peer) {
+            before = measure_peak(be, bf16);
+            t = peer_ask(&p, "run");
+            timed_add(&theirs, t, ops, before, measure_peak(be, bf16));
+        }
         n++;
     }
-    top = (top + measure_peak(be, dtype == CAPT_BF16)) / 2;
-    double t = middle(mine, n), count = units(&j, &unit), ops = operations(&j);
+    double t = middle(mine.t, n), top = middle(mine.peak, n), count = units(&j, &unit);
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
     printf("%-17s %-4s %d  %8.4f s  %8.1f %-6s/s  %6.1f GF/s", r->name, type, n_thread, t, count / t, unit, ops / t * 1e-9);
     if (top > 0)
-        printf(" %3.0f%% of %.0f", 100e-9 * ops / t / top, top);
+        printf(" %3.0f%% of %.0f", 100 * middle(mine.share, n), top);
     printf("  %5ld MB", use.ru_maxrss / 1024);
     if (r->kind == TRAIN && !r->encoder && !r->model)
         printf(" (%.2f of what it needs)", 1024.0 * (double)use.ru_maxrss / needed_bytes(&j));
@@ -338,7 +343,7 @@ static void run_row(const row *r, capt_dtype dtype, double seconds)
         printf("  reads %.1f GB/s, %.0f%% of %.1f", rate, 100 * rate / memory, memory);
     }
     if (with_peer) {
-        double other = middle(theirs, n), share = top > 0 ? 100e-9 * ops / other / top : 0;
+        double other = middle(theirs.t, n), share = 100 * middle(theirs.share, n);
         char about[200];
         printf("  | %s  %8.4f s  %8.1f /s  %5.0f MB  %3.0f%%%s  ratio %.2f", peer_text(&p, "about", about, sizeof about), other, count / other, peer_ask(&p, "memory"), share,
                n_thread == 1 && share < 35 && r->images > 1 ? " void" : "", other / t);
@@ -362,7 +367,7 @@ int main(int argc, char **argv)
             first = i;
             break;
         }
-    printf("job, type, threads, %s time of a run, rate, operations, share of the peak measured around it, peak memory, the peer (runs)\n", n_thread == 1 ? "processor" : "wall");
+    printf("job, type, threads, %s time of a run, rate, operations, share of the peak measured around each, peak memory, the peer (runs)\n", n_thread == 1 ? "processor" : "wall");
     fflush(stdout);
     int bad = 0;
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)

@@ -1,7 +1,7 @@
 /* Times the cpu backend's kernels beside the peak of the multiply-add instruction in the same run.
  * kernels [-t THREADS] [-r ROUNDS] [START-OF-A-NAME]
- * One thread: processor time, so other load on the machine disturbs little; more: wall time. Each figure is the median of the rounds; the share is of the
- * median peak for the format (f32 or bf16) with as many threads. With PEER (a Python with torch) linear layers and convolutions run there too, in turns:
+ * One thread: processor time, so other load on the machine disturbs little; more: wall time. Each figure is the median of the rounds; the share that of
+ * each round and the peak for the format (f32 or bf16) with as many threads just before and after it. With PEER (a Python with torch) linear layers and convolutions run there too, in turns:
  * torch's are oneDNN's and its BLAS's (tests/bench/peers/torch_kernels.py); the ratio above 1 says that ours is faster. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,6 @@ static int n_round = 5;
 static const char *part = "";
 static capt_pool *pool;
 static capt_backend *be;
-static double peak[2]; /* GF/s: f32, bf16 */
 static peer other;
 static int with_peer;
 
@@ -43,29 +42,31 @@ static float *values(int64_t n)
         snprintf(name_, sizeof name_, __VA_ARGS__); \
         if (strncmp(name_, part, strlen(part)) != 0) \
             break; \
-        double t_[64], other_[64]; \
+        timed runs_ = {.n = 0}; \
+        double other_[64], before_ = (ops) > 0 ? measure_peak(be, (ct) == CAPT_BF16) : 0; \
         int asked_ = with_peer && (strncmp(name_, "linear", 6) == 0 || strncmp(name_, "conv", 4) == 0); \
         CODE; \
         for (int i_ = 0; i_ < n_round; i_++) { \
-            double t0_ = now(); \
+            double t0_ = now(), t_; \
             int reps_ = 0; \
             do { CODE; reps_++; } while (now() - t0_ < 0.01); \
-            t_[i_] = (now() - t0_) / reps_; \
+            t_ = (now() - t0_) / reps_; \
+            double after_ = (ops) > 0 ? measure_peak(be, (ct) == CAPT_BF16) : 0; \
+            timed_add(&runs_, t_, ops, before_, after_); \
+            before_ = after_; \
             other_[i_] = asked_ ? peer_ask(&other, name_) : 0; \
         } \
-        qsort(t_, (size_t)n_round, sizeof *t_, cmp); \
-        qsort(other_, (size_t)n_round, sizeof *other_, cmp); \
-        report(name_, ct, ops, bytes, t_[n_round / 2], other_[n_round / 2]); \
+        report(name_, ops, bytes, &runs_, middle(other_, n_round)); \
     } while (0)
 
-static void report(const char *name, int ct, double ops, double bytes, double t, double theirs)
+static void report(const char *name, double ops, double bytes, timed *r, double theirs)
 {
-    double p = peak[ct == CAPT_BF16], gf = ops / t * 1e-9;
+    double t = middle(r->t, r->n), p = middle(r->peak, r->n);
     printf("%-44s %9.3f ms", name, t * 1e3);
     if (ops > 0)
-        printf("  %7.1f GF/s", gf);
+        printf("  %7.1f GF/s", ops / t * 1e-9);
     if (ops > 0 && p > 0)
-        printf(" %4.0f%%", 100 * gf / p);
+        printf(" %4.0f%% of %3.0f", 100 * middle(r->share, r->n), p);
     if (bytes > 0)
         printf("  %6.1f GB/s", bytes / t * 1e-9);
     if (theirs > 0)
@@ -196,14 +197,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "kernels: %s\n", err.text);
         return 1;
     }
-    peak[0] = measure_peak(be, 0);
-    peak[1] = measure_peak(be, 1);
     char about[200] = "none", threads[8];
     snprintf(threads, sizeof threads, "%d", n_thread);
     with_peer = peer_start(&other, "tests/bench/peers/torch_kernels.py", 1, (const char *const[]){threads});
     if (with_peer)
         peer_text(&other, "about", about, sizeof about);
-    printf("peer: %s\n%s, %d thread(s), %s time; peak f32 %.0f GF/s, bf16 %.0f GF/s\n", about, be->isa, n_thread, n_thread == 1 ? "processor" : "wall", peak[0], peak[1]);
+    printf("peer: %s\n%s, %d thread(s), %s time\n", about, be->isa, n_thread, n_thread == 1 ? "processor" : "wall");
     static const int shape[][4] = { /* M, N, K, with gradients: GPT-2's, then a decoder of width 384 */
         {672, 2304, 768, 1}, {672, 768, 768, 1}, {672, 3072, 768, 1}, {672, 768, 3072, 1}, {672, 15000, 768, 0}, {672, 50257, 768, 0}, {5, 3072, 768, 0}, {5, 50257, 768, 0},
         {32, 3072, 768, 0}, {160, 2304, 768, 0}, {160, 3072, 768, 0}, {160, 50257, 768, 0}, {1536, 1152, 384, 1}, {1536, 384, 384, 1}, {1536, 1536, 384, 1}, {1536, 384, 1536, 1},
@@ -228,7 +227,6 @@ int main(int argc, char **argv)
         conv(4, 224, 3, 64, 7, 2, ct ? CAPT_BF16 : CAPT_F32);
     }
     rest();
-    printf("peak at the end: f32 %.0f GF/s, bf16 %.0f GF/s\n", measure_peak(be, 0), measure_peak(be, 1));
     if (with_peer)
         peer_stop(&other);
     be->close(be);

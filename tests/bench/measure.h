@@ -35,7 +35,7 @@ static inline double middle(double *t, int n)
     __asm__ volatile("1:" CHAIN(op, r, 0) CHAIN(op, r, 1) CHAIN(op, r, 2) CHAIN(op, r, 3) CHAIN(op, r, 4) CHAIN(op, r, 5) CHAIN(op, r, 6) CHAIN(op, r, 7) \
                      CHAIN(op, r, 8) CHAIN(op, r, 9) CHAIN(op, r, 10) CHAIN(op, r, 11) "dec %0\njnz 1b\n" : "+r"(n) : : "cc", "xmm0", "xmm1", "xmm2", "xmm3", \
                      "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm13", "xmm14")
-enum { ITER = 100000 };
+enum { ITER = 700000 };
 static void spin(void *arg, int64_t task, int worker)
 {
     int kind = *(int *)arg;
@@ -49,7 +49,7 @@ static void spin(void *arg, int64_t task, int worker)
         LOOP("vfmadd231ps", "ymm");
 }
 
-/* GF/s of the multiply-add instruction (f32 or bf16) on n_thread threads; 0 where it is not known. */
+/* GF/s of the multiply-add instruction (f32 or bf16) on n_thread threads, the median of 9 times 1.6 ms or so; 0 where it is not known. */
 __attribute__((unused)) static double measure_peak(capt_backend *be, int bf16)
 {
     int wide = strncmp(be->isa, "avx512", 6) == 0, kind = bf16 && strcmp(be->isa, "avx512bf16") == 0 ? 2 : wide;
@@ -67,6 +67,20 @@ __attribute__((unused)) static double measure_peak(capt_backend *be, int bf16)
 #else
 static double measure_peak(capt_backend *be, int bf16) { (void)be, (void)bf16; return 0; }
 #endif
+
+/* Runs of one thing: seconds, the peak around each (GF/s) and the share of it that the run had. Neighbours on a shared machine move the peak by a third within
+ * seconds, so that one peak for many runs says little about them. */
+enum { MOST_RUNS = 200 };
+typedef struct timed { double t[MOST_RUNS], peak[MOST_RUNS], share[MOST_RUNS]; int n; } timed;
+
+/* before, after: the peak measured then */
+static inline void timed_add(timed *r, double t, double ops, double before, double after)
+{
+    double p = (before + after) / 2;
+    r->t[r->n] = t;
+    r->peak[r->n] = p;
+    r->share[r->n++] = p > 0 ? ops / t * 1e-9 / p : 0;
+}
 
 /* GB/s of reading memory in order on n_thread threads: the median of 5 passes over 768 MiB, well beyond what a guest's share of a last-level cache keeps. */
 enum { READ_PART = 1 << 20, READ_PARTS = 768 };
