@@ -7,7 +7,7 @@ Made with torch 2.15.0, transformers 5.24.0 and open_clip 3.3.0. Writes beside i
   clip_resnet/         the same of a residual network with x*sigmoid(1.702x) in its text tower, half precision
   clip_merges.txt.gz   a small byte-pair vocabulary as CLIP publishes its own, learned here
   clip.json            captions with the ids open_clip's tokenizer gives them, and CLIPScores of some of them
-each folder with expected.safetensors (the last also with expected_train.safetensors: statistics of the batch).
+each folder with expected.safetensors (the last also with expected_train.safetensors: statistics of the batch) and bf16.safetensors.
 
 Pixels, tokens and the weights of the objective follow formulas that the test repeats:
   pixel i of the batch  = ((i * 2654435761 mod 2^32) >> 13) & 255
@@ -15,8 +15,8 @@ Pixels, tokens and the weights of the objective follow formulas that the test re
   cotangent i of output = sin(0.7 i + 0.3)         (global vectors first, then, numbered afresh, the grid, the texts)
 Gradients are of sum(cotangent * output). A gradient is stored as "grad.<parameter>", the parameter named as OpenAI does ("text." before those of the text
 tower): in our layout, every stride-th element so that at most 96 remain, then the sum of g_i * sin(0.37 i + 1) over all elements i, then the largest |g_i|.
-"bf16.<tensor>" is max|a - b| / max|b| of PyTorch's bfloat16 autocast against float64 (a gradient's difference at the elements stored); "outN.*" are outputs
-at N pixels.
+"outN.*" are outputs at N pixels. bf16.safetensors: the same tensors' max|a - b| / max|b| of PyTorch's bfloat16 autocast against float64, for DRAWS networks of these
+shapes whose weights follow a formula (drawn()), too.
 """
 import gzip
 import json
@@ -24,6 +24,7 @@ import math
 import os
 import shutil
 import sys
+import zlib
 
 import numpy as np
 import open_clip
@@ -191,22 +192,68 @@ def run(net, x, tokens, names=("global", "grid", "text")):
     return {n: o.detach().double() for n, o in out.items()}, grads
 
 
-def expected(net, size, images, bf16=True):
+def expected(net, size, images):
     x, tokens = normalised(pixels((images, size, size, 3))), torch.tensor(TOKENS)
     out, grads = run(net, x, tokens)
     t = {"in.tokens": tokens.int()}
     t.update({"out." + n: o.float() for n, o in out.items()})
     t.update({"grad." + n: packed(n, g) for n, g in grads.items()})
-    if bf16:
+    return t
+
+
+DRAWS = 32
+
+
+def drawn(name, shape, draw):
+    """Values of a parameter in our layout: uniform numbers of mean 0 and variance 1 from a hash (MurmurHash3's last step) of name, place and draw, scaled as randomise() does."""
+    h = np.arange(int(np.prod(shape)), dtype=np.uint32) * np.uint32(0x9E3779B1) + np.uint32(zlib.crc32(name.encode()) ^ draw * 0x632BE5AB & 0xFFFFFFFF)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+        h = (h ^ h >> np.uint32(shift)) * np.uint32(factor)
+    r = math.sqrt(3) * (h / 2147483648.0 - 1)
+    if name.endswith("running_var"):
+        r = 0.5 + r * r
+    elif len(shape) > 1:
+        r = 1.3 * r / math.sqrt(np.prod(shape[1:]))
+    elif name.endswith("weight"):
+        r = 1 + 0.2 * r
+    else:
+        r = 0.2 * r
+    return torch.from_numpy(r.astype(np.float32).reshape(shape)).double()
+
+
+def draw_all(net, draw):
+    transposed = {"proj", "text.text_projection"} if isinstance(net, OpenClip) else ()
+    tensors = dict(net.named())
+    if isinstance(net, OpenClip):
+        tensors.update({n: b for n, b in net.visual.named_buffers() if "running" in n})
+    for n, t in tensors.items():
+        s, part = list(t.shape), [k for k in "qkv" if isinstance(net, Transformers) and "attn.%s_proj" % k in n]
+        if part: # a third of what is one parameter elsewhere
+            i = "qkv".index(part[0])
+            x = drawn(n.replace(part[0] + "_proj.", "in_proj_"), [3 * s[0]] + s[1:], draw)[i * s[0]:(i + 1) * s[0]]
+        elif t.dim() == 4:
+            x = drawn(n, [s[0], s[2], s[3], s[1]], draw).permute(0, 3, 1, 2)
+        else:
+            x = drawn(n, s[::-1], draw).t() if n in transposed else drawn(n, s, draw)
+        t.data = x.contiguous()
+
+
+def autocast(net, size, images):
+    """(DRAWS) errors of each output and gradient"""
+    x, tokens = normalised(pixels((images, size, size, 3))), torch.tensor(TOKENS)
+    errors = {}
+    for draw in range(DRAWS):
+        draw_all(net, draw)
+        net.model.double()
+        out, grads = run(net, x, tokens)
         net.model.float()
         with torch.autocast("cpu", torch.bfloat16):
             low, low_grads = run(net, x.float(), tokens)
         net.model.double()
-        def worst(a, b, stride):
-            return ((a - b).flatten()[::stride].abs().max() / b.abs().max()).float().reshape(1)
-        t.update({"bf16.out." + n: worst(low[n], out[n], 1) for n in out})
-        t.update({"bf16.grad." + n: worst(low_grads[n].double(), grads[n], -(-grads[n].numel() // 96)) for n in grads})
-    return t
+        for kind, a, b in (("out.", low, out), ("grad.", low_grads, grads)):
+            for n in b:
+                errors.setdefault(kind + n, []).append(float((a[n].double() - b[n]).abs().max() / b[n].abs().max()))
+    return {n: torch.tensor(e, dtype=torch.float32) for n, e in errors.items()}
 
 
 def at(net, size):
@@ -284,6 +331,7 @@ def main():
         f.write("\n")
     net.save(folder, torch.float16)
     write(os.path.join(folder, "expected.safetensors"), t)
+    write(os.path.join(folder, "bf16.safetensors"), autocast(net, 32, 2))
 
     net, folder = OpenClip(dict(layers=2, width=16, head_width=8, patch_size=8, image_size=32), False), os.path.join(here, "clip_open_clip")
     shutil.rmtree(folder, ignore_errors=True)
@@ -293,6 +341,7 @@ def main():
         t.update(at(net.resized(size), size))
     net.save(folder, torch.bfloat16)
     write(os.path.join(folder, "expected.safetensors"), t)
+    write(os.path.join(folder, "bf16.safetensors"), autocast(net, 32, 2))
 
     net, folder = OpenClip(dict(layers=[1, 2, 1, 1], width=2, head_width=32, image_size=64), True), os.path.join(here, "clip_resnet")
     shutil.rmtree(folder, ignore_errors=True)
@@ -302,9 +351,11 @@ def main():
     net.model.double()
     write(os.path.join(folder, "expected.safetensors"), t)
     net.model.train()
-    t = expected(net, 64, 4, False)
+    t = expected(net, 64, 4)
     t.update({"after." + n: b.float() for n, b in net.visual.named_buffers() if "running" in n})
     write(os.path.join(folder, "expected_train.safetensors"), t)
+    net.model.eval()
+    write(os.path.join(folder, "bf16.safetensors"), autocast(net, 64, 4))
 
 
 main()

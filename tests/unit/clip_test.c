@@ -2,11 +2,12 @@
  * outputs, every gradient, other resolutions, and bfloat16 beside PyTorch's autocast. */
 #include "encoder_rig.h"
 #include <jansson.h>
+#include <zlib.h>
 #include "eval/clipscore.h"
 #include "model/clip_text.h"
 
 #define GOLDEN "tests/golden/"
-enum { R_TEXT = 3, T_TEXT = 7 };
+enum { R_TEXT = 3, T_TEXT = 7, DRAWS = 32 };
 
 /* max |a - b| / max |b| */
 static double distance(const capt_real *a, const float *b, int64_t n)
@@ -274,57 +275,116 @@ static void each_constant_counts(void **state)
 
 /* ---- bfloat16 beside PyTorch's autocast ---- */
 
-static double peer_error(capt_st *st, const char *kind, const char *name)
+/* Values of a parameter as make_clip.py's drawn() makes them. */
+static void draw_one(capt_params *ps, capt_param *p, const char *name, uint32_t draw)
+{
+    int64_t n = capt_tensor_numel(&p->t);
+    size_t len = strlen(name);
+    capt_real *x = capt_alloc((size_t)n * sizeof *x);
+    int matrix = p->t.ndim > 1 && strcmp(name, "class_embedding"), gain = len > 6 && !strcmp(name + len - 6, "weight"), variance = strstr(name, "running_var") != NULL;
+    double fan = sqrt((double)(n / p->t.dim[0]));
+    uint32_t key = (uint32_t)crc32(0, (const Bytef *)name, (uInt)len) ^ draw * 0x632BE5ABu;
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t h = (uint32_t)i * 0x9E3779B1u + key;
+        h = (h ^ h >> 16) * 0x85EBCA6Bu;
+        h = (h ^ h >> 13) * 0xC2B2AE35u;
+        h ^= h >> 16;
+        double r = sqrt(3) * (h / 2147483648.0 - 1);
+        x[i] = (capt_real)(float)(variance ? 0.5 + r * r : matrix ? 1.3 * r / fan : gain ? 1 + 0.2 * r : 0.2 * r);
+    }
+    capt_param_set(ps, p, x);
+    free(x);
+}
+
+/* max |a - b| / max |b| of two tensors in their backends' memory */
+static double apart(towers *a, const void *x, towers *b, const void *y, int64_t n)
+{
+    capt_real *got = host_of(&a->r, x, n), *want = host_of(&b->r, y, n);
+    double d = 0, m = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double e = fabs((double)got[i] - (double)want[i]);
+        d = e > d || isnan(e) ? e : d;
+        m = fmax(m, fabs((double)want[i]));
+    }
+    free(got);
+    free(want);
+    return d / m;
+}
+
+/* The logarithms of a tensor's errors divided by autocast's, over the draws */
+typedef struct ratio { double sum; int n; } ratio;
+
+static void add_ratio(ratio *q, capt_st *st, const char *kind, const char *name, int draw, double ours)
 {
     char full[200];
-    snprintf(full, sizeof full, "bf16.%s.%s", kind, name);
-    float *x = golden_of(st, full, 1);
-    double e = x[0];
-    free(x);
-    return e;
-}
-
-typedef struct ratios { double log, worst, ours, theirs; int n; } ratios;
-
-static void add_ratio(ratios *q, double ours, double theirs, const char *name)
-{
-    if (theirs < 1e-6 || theirs > 1) /* a gradient that is zero but for rounding */
-        return;
-    q->log += log(ours / theirs);
-    q->n++;
-    if (ours / theirs > q->worst) {
-        q->worst = ours / theirs;
-        print_message("# %s: %.3g, autocast %.3g\n", name, ours, theirs);
+    snprintf(full, sizeof full, "%s.%s", kind, name);
+    float *theirs = golden_of(st, full, DRAWS), peer = theirs[draw];
+    free(theirs);
+    if (peer >= 1e-6f && peer <= 1) { /* else it is zero, or zero but for rounding */
+        q->sum += log((ours < 1e-7 ? 1e-7 : ours) / (double)peer); /* a bias of the output has no error at all */
+        q->n++;
     }
-    q->ours = fmax(q->ours, ours);
-    q->theirs = fmax(q->theirs, theirs);
 }
 
-/* A single tensor of a tiny model is a draw (golden/README has how wide it spreads, and what each tensor's mean over twelve draws is): over all of them ours must be
- * at most 1.25 times autocast's. */
+static void draw_all(towers *t, uint32_t draw)
+{
+    for (int k = 0; k < t->r.ps.n; k++)
+        draw_one(&t->r.ps, t->r.ps.v[k], golden_name(t->r.ps.v[k]), draw);
+    capt_params_zero_grad(&t->r.ps);
+    capt_ctx_reset(t->r.c);
+}
+
+/* Every output's and every gradient's error is at most 1.25 times autocast's, in the geometric mean of 32 networks: a single draw of such small ones spreads by
+ * a factor of 1.5 to 1.8 (golden/README). The error is the difference to single precision, which is a thousand times nearer. */
 static void bf16_beside_autocast(void **state)
 {
-    static const struct { const char *folder; int images; } cases[] = {{"clip_transformers", 2}, {"clip_open_clip", 2}, {"clip_resnet", 4}};
+    static const char *const outputs[3] = {"global", "grid", "text"};
+    static const struct { const char *folder; int images, tensors; } cases[] = {{"clip_transformers", 2, 62}, {"clip_open_clip", 2, 62}, {"clip_resnet", 4, 104}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases && is_there("cpu"); i++) {
-        towers t = {0};
-        ratios out = {0}, grad = {0};
-        towers_open(&t, cases[i].folder, "cpu", CAPT_BF16, "{}", "{}", "expected");
-        towers_train(&t, 0);
-        towers_run(&t, cases[i].images);
-        add_ratio(&out, error_of(&t.r, t.st, "out.global", t.image.global), peer_error(t.st, "out", "global"), "global");
-        add_ratio(&out, error_of(&t.r, t.st, "out.grid", t.image.grid), peer_error(t.st, "out", "grid"), "grid");
-        add_ratio(&out, error_of(&t.r, t.st, "out.text", t.words), peer_error(t.st, "out", "text"), "text");
-        towers_backward(&t);
-        for (int k = 0; k < t.r.ps.n; k++) {
-            const capt_param *p = t.r.ps.v[k];
-            if (!(p->flags & CAPT_P_BUFFER))
-                add_ratio(&grad, gradient_error(&t.r, t.st, p, 0), peer_error(t.st, "grad", golden_name(p)), golden_name(p));
+        towers low = {0}, high = {0};
+        char path[100];
+        snprintf(path, sizeof path, GOLDEN "%s/bf16.safetensors", cases[i].folder);
+        capt_st *peer = open_golden(path);
+        towers_open(&low, cases[i].folder, "cpu", CAPT_BF16, "{}", "{}", "expected");
+        towers_open(&high, cases[i].folder, "cpu", CAPT_F32, "{}", "{}", "expected");
+        towers_train(&low, 0);
+        towers_train(&high, 0);
+        int n = low.r.ps.n + 3, seen = 0;
+        ratio *q = capt_alloc((size_t)n * sizeof *q);
+        for (int draw = 0; draw < DRAWS; draw++) {
+            draw_all(&low, (uint32_t)draw);
+            draw_all(&high, (uint32_t)draw);
+            towers_run(&low, cases[i].images);
+            towers_run(&high, cases[i].images);
+            const capt_tensor *got[3] = {low.image.global, low.image.grid, low.words}, *want[3] = {high.image.global, high.image.grid, high.words};
+            for (int k = 0; k < 3; k++)
+                add_ratio(&q[n - 3 + k], peer, "out", outputs[k], draw, apart(&low, got[k]->data, &high, want[k]->data, capt_tensor_numel(got[k])));
+            towers_backward(&low);
+            towers_backward(&high);
+            for (int k = 0; k < n - 3; k++) {
+                const capt_param *p = low.r.ps.v[k], *h = high.r.ps.v[k];
+                if (!(p->flags & CAPT_P_BUFFER))
+                    add_ratio(&q[k], peer, "grad", golden_name(p), draw, apart(&low, p->t.grad, &high, h->t.grad, capt_tensor_numel(&p->t)));
+            }
         }
-        print_message("# %s: outputs %.3g x autocast, gradients %.3g x (geometric means), largest %.3g and %.3g\n", cases[i].folder, exp(out.log / out.n),
-                      exp(grad.log / grad.n), out.ours / out.theirs, grad.ours / grad.theirs);
-        assert_true(exp(out.log / out.n) <= 1.25);
-        assert_true(exp(grad.log / grad.n) <= 1.25);
-        towers_close(&t);
+        double worst = 0, all = 0;
+        for (int k = 0; k < n; k++) {
+            const char *name = k < n - 3 ? golden_name(low.r.ps.v[k]) : outputs[k - n + 3];
+            double mean = q[k].n ? exp(q[k].sum / q[k].n) : 0;
+            if (q[k].n < DRAWS / 2) /* the keys' biases have no gradient */
+                continue;
+            if (!(mean <= 1.25))
+                fail_msg("%s %s: %.3g times the error of autocast", cases[i].folder, name, mean);
+            worst = fmax(worst, mean);
+            all += log(mean);
+            seen++;
+        }
+        print_message("# %s: %d tensors, %.3g times the error of autocast, at most %.3g\n", cases[i].folder, seen, exp(all / seen), worst);
+        assert_true(seen >= cases[i].tensors);
+        free(q);
+        capt_st_close(peer);
+        towers_close(&high);
+        towers_close(&low);
     }
 }
 
