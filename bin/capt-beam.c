@@ -63,6 +63,13 @@ static const capt_opt options[] = {
 
 typedef CAPT_VEC(int32_t) ids;
 
+/* A model's name being made: the hash of its weights */
+typedef struct naming {
+    const capt_model *m; /* NULL: not begun */
+    capt_tasks task;
+    char hex[33];
+} naming;
+
 typedef struct job {
     capt_prog *p;
     capt_session s;
@@ -86,7 +93,13 @@ static int bad_record(void *arg, capt_err *err)
     return capt_prog_bad(arg, err);
 }
 
-static int open_one(job *j, size_t i)
+static void make_name(void *arg, int64_t task, int worker)
+{
+    naming *n = arg;
+    capt_params_hash(&n->m->params, "", n->hex);
+}
+
+static int open_one(job *j, size_t i, naming *name)
 {
     capt_err *err = &j->p->err;
     const char *path = models.v[i];
@@ -97,6 +110,8 @@ static int open_one(job *j, size_t i)
     capt_inlet *in = &j->in[i];
     if (capt_is_captioner(j->p, m, path))
         return -1;
+    name->m = m;
+    capt_pool_begin(j->s.pool, &name->task, 1, make_name, name); /* while the encoder is loaded */
     if (stores.n) {
         if (capt_inlet_store(in, stores.v[stores.n > 1 ? i : 0], capt_section_of(m), capt_config_int(m->config, "feature_rows"), err))
             return -1;
@@ -136,20 +151,21 @@ static int parse_weights(job *j, double *w)
 static int open_models(job *j)
 {
     capt_err *err = &j->p->err;
-    capt_hasher *h = capt_hasher_new();
-    char hex[33];
     int rc = 0;
-    for (size_t i = 0; i < j->n && !rc; i++) {
-        rc = open_one(j, i);
-        if (!rc)
-            capt_params_hash(&j->m[i]->params, "", hex);
-        capt_hasher_add(h, hex, 32);
+    naming *name = capt_alloc(j->n * sizeof *name);
+    for (size_t i = 0; i < j->n && !rc; i++)
+        rc = open_one(j, i, &name[i]);
+    capt_hasher *h = capt_hasher_new();
+    for (size_t i = 0; i < j->n && name[i].m; i++) {
+        capt_pool_wait(j->s.pool, &name[i].task);
+        capt_hasher_add(h, name[i].hex, 32);
     }
     capt_hasher_end(h, j->name);
+    if (j->n == 1)
+        memcpy(j->name, name[0].hex, 33);
+    free(name);
     if (rc)
         return -1;
-    if (j->n == 1)
-        memcpy(j->name, hex, 33);
     capt_scorer **member = capt_alloc(j->n * sizeof *member);
     double *w = capt_alloc(j->n * sizeof *w);
     for (size_t i = 0; i < j->n && !rc; i++) {
