@@ -1,7 +1,8 @@
 /* Times whole jobs through the library's public calls, random weights and inputs, beside the machine's peak and, where PEER is set, beside PyTorch.
- * jobs [-t THREADS] [-s SECONDS] [START-OF-A-NAME]...
+ * jobs [-k] [-t THREADS] [-s SECONDS] [START-OF-A-NAME]...
  * Each row runs in a process of its own (its peak memory is its own), once unmeasured and then for about SECONDS (default 2), at least 5 times; figures are medians,
  * the share of the peak that of each run and the peak just before and after it.
+ * -k: below the row the time by kernel.
  * Training rows print their memory as a multiple of what cannot be done without; decoding of one image its weights' bytes beside the memory's read rate; scst rows
  * their time as a multiple of a cross-entropy update on as many captions, the two taking turns.
  * PEER is a command that runs Python with torch ("python3"): tests/bench/peers/torch_jobs.py then does the same job, the two taking turns, and the ratio
@@ -19,7 +20,7 @@
 #include "train/xe.h"
 
 #ifndef CAPT_REAL64
-#include "tests/bench/measure.h"
+#include "tests/bench/profile.h"
 #include "tests/bench/peer.h"
 
 enum kind { TRAIN, BEAM, SCST, ENCODE };
@@ -284,7 +285,7 @@ static double units(const job *j, const char **name)
     return j->r->kind == TRAIN ? j->words : j->r->images;
 }
 
-static void run_row(const row *r, capt_dtype dtype, double seconds)
+static void run_row(const row *r, capt_dtype dtype, double seconds, int by_kernel)
 {
     enum { LEAST = 5 };
     capt_err err = CAPT_ERR_INIT;
@@ -306,6 +307,8 @@ static void run_row(const row *r, capt_dtype dtype, double seconds)
         job_xe(&j);
     if (with_peer)
         peer_ask(&p, "warm");
+    if (by_kernel)
+        profile_start(be);
     timed mine = {.n = 0}, theirs = {.n = 0};
     double xe[MOST_RUNS], sum = 0, ops = operations(&j);
     int n = 0, bf16 = dtype == CAPT_BF16;
@@ -315,7 +318,7 @@ static void run_row(const row *r, capt_dtype dtype, double seconds)
         double t = now() - t0;
         timed_add(&mine, t, ops, before, measure_peak(be, bf16));
         sum += t;
-        if (r->kind == SCST) {
+        if (r->kind == SCST && !by_kernel) {
             t0 = now();
             job_xe(&j);
             xe[n] = now() - t0;
@@ -336,7 +339,7 @@ static void run_row(const row *r, capt_dtype dtype, double seconds)
     printf("  %5ld MB", use.ru_maxrss / 1024);
     if (r->kind == TRAIN && !r->encoder && !r->model)
         printf(" (%.2f of what it needs)", 1024.0 * (double)use.ru_maxrss / needed_bytes(&j));
-    if (r->kind == SCST)
+    if (r->kind == SCST && !by_kernel)
         printf("  %.2f cross-entropy updates", t / middle(xe, n));
     if (r->kind == BEAM && r->images == 1) {
         double memory = measure_read(be), rate = read_bytes(&j) / t * 1e-9;
@@ -350,6 +353,8 @@ static void run_row(const row *r, capt_dtype dtype, double seconds)
         peer_stop(&p);
     }
     printf("  (%d)\n", n);
+    if (by_kernel)
+        profile_print(sum, ops * n, top);
     fflush(stdout);
     _exit(0);
 }
@@ -357,9 +362,11 @@ static void run_row(const row *r, capt_dtype dtype, double seconds)
 int main(int argc, char **argv)
 {
     double seconds = 2;
-    int first = argc;
+    int first = argc, by_kernel = 0;
     for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "-t") == 0 && i + 1 < argc)
+        if (strcmp(argv[i], "-k") == 0)
+            by_kernel = 1;
+        else if (strcmp(argv[i], "-t") == 0 && i + 1 < argc)
             n_thread = atoi(argv[++i]);
         else if (strcmp(argv[i], "-s") == 0 && i + 1 < argc)
             seconds = atof(argv[++i]);
@@ -381,7 +388,7 @@ int main(int argc, char **argv)
                 continue;
             pid_t pid = fork();
             if (pid == 0)
-                run_row(&rows[k], b ? CAPT_BF16 : CAPT_F32, seconds);
+                run_row(&rows[k], b ? CAPT_BF16 : CAPT_F32, seconds, by_kernel);
             int status = 0;
             waitpid(pid, &status, 0);
             bad |= status != 0;
