@@ -1,6 +1,6 @@
 /* Times the cpu backend's kernels beside the peak of the multiply-add instruction in the same run.
  * kernels [-t THREADS] [-r ROUNDS] [START-OF-A-NAME]
- * One thread: processor time, so other load on the machine disturbs little; more: wall time. Each figure is the median of the rounds; the share that of
+ * One thread: processor time, so other load on the machine disturbs little; more: wall time, and how many times the speed of one thread that is, in turns. Each figure is the median of the rounds; the share that of
  * each round and the peak for the format (f32 or bf16) with as many threads just before and after it. With PEER (a Python with torch) linear layers and convolutions run there too, in turns:
  * torch's are oneDNN's and its BLAS's (tests/bench/peers/torch_kernels.py); the ratio above 1 says that ours is faster. */
 #include <stdio.h>
@@ -14,7 +14,7 @@
 static int n_round = 5;
 static const char *part = "";
 static capt_pool *pool;
-static capt_backend *be;
+static capt_backend *be, *alone; /* alone: of one thread, where be has more */
 static peer other;
 static int with_peer;
 
@@ -43,7 +43,7 @@ static float *values(int64_t n)
         if (strncmp(name_, part, strlen(part)) != 0) \
             break; \
         timed runs_ = {.n = 0}; \
-        double other_[64], before_ = (ops) > 0 ? measure_peak(be, (ct) == CAPT_BF16) : 0; \
+        double other_[64], alone_[64], before_ = (ops) > 0 ? measure_peak(be, (ct) == CAPT_BF16) : 0; \
         int asked_ = with_peer && (strncmp(name_, "linear", 6) == 0 || strncmp(name_, "conv", 4) == 0); \
         CODE; \
         for (int i_ = 0; i_ < n_round; i_++) { \
@@ -55,11 +55,18 @@ static float *values(int64_t n)
             timed_add(&runs_, t_, ops, before_, after_); \
             before_ = after_; \
             other_[i_] = asked_ ? peer_ask(&other, name_) : 0; \
+            capt_backend *all_ = be; \
+            be = alone ? alone : be; \
+            t0_ = now(); \
+            if (alone) \
+                CODE; \
+            alone_[i_] = alone ? now() - t0_ : 0; \
+            be = all_; \
         } \
-        report(name_, ops, bytes, &runs_, middle(other_, n_round)); \
+        report(name_, (ct) == CAPT_BF16, ops, bytes, &runs_, middle(other_, n_round), middle(alone_, n_round)); \
     } while (0)
 
-static void report(const char *name, double ops, double bytes, timed *r, double theirs)
+static void report(const char *name, int bf16, double ops, double bytes, timed *r, double theirs, double alone_t)
 {
     double t = middle(r->t, r->n), p = middle(r->peak, r->n);
     printf("%-44s %9.3f ms", name, t * 1e3);
@@ -67,6 +74,10 @@ static void report(const char *name, double ops, double bytes, timed *r, double 
         printf("  %7.1f GF/s", ops / t * 1e-9);
     if (ops > 0 && p > 0)
         printf(" %4.0f%% of %3.0f", 100 * middle(r->share, r->n), p);
+    if (bf16 && p > 0 && ops > 0)
+        printf(" (%.0f%% of f32's)", 100 * middle(r->share, r->n) * f32_peaks(be));
+    if (alone_t > 0)
+        printf("  %.2f of one thread", alone_t / t);
     if (bytes > 0)
         printf("  %6.1f GB/s", bytes / t * 1e-9);
     if (theirs > 0)
@@ -193,7 +204,9 @@ int main(int argc, char **argv)
     capt_err err = CAPT_ERR_INIT;
     pool = capt_pool_new(n_thread, &err);
     be = pool ? capt_backend_cpu_new(pool, &err) : NULL;
-    if (!be) {
+    capt_pool *one = be && n_thread > 1 ? capt_pool_new(1, &err) : NULL;
+    alone = one ? capt_backend_cpu_new(one, &err) : NULL;
+    if (!be || (n_thread > 1 && !alone)) {
         fprintf(stderr, "kernels: %s\n", err.text);
         return 1;
     }
@@ -229,6 +242,9 @@ int main(int argc, char **argv)
     rest();
     if (with_peer)
         peer_stop(&other);
+    if (alone)
+        alone->close(alone);
+    capt_pool_free(one);
     be->close(be);
     capt_pool_free(pool);
     return 0;

@@ -68,6 +68,15 @@ __attribute__((unused)) static double measure_peak(capt_backend *be, int bf16)
 static double measure_peak(capt_backend *be, int bf16) { (void)be, (void)bf16; return 0; }
 #endif
 
+/* how many peaks of f32 the peak of bf16 is: the median of 5, the two in turns */
+static inline double f32_peaks(capt_backend *be)
+{
+    double r[5];
+    for (int i = 0; i < 5; i++)
+        r[i] = measure_peak(be, 1) / measure_peak(be, 0);
+    return middle(r, 5);
+}
+
 /* Runs of one thing: seconds, the peak around each (GF/s) and the share of it that the run had. Neighbours on a shared machine move the peak by a third within
  * seconds, so that one peak for many runs says little about them. */
 enum { MOST_RUNS = 200 };
