@@ -37,18 +37,18 @@ typedef struct row {
     const char *model; /* NULL: gpt2 */
 } row;
 static const row rows[] = {
-    {"train-f8k", TRAIN, 6, 384, 6, 4, 1280, 2543, 64, 0.2, 0.1, 1, NULL, 0},
-    {"train-gpt2-15000", TRAIN, 12, 768, 12, 1, 512, 15000, 32, 0.1, 0, 0, NULL, 0},
-    {"train-gpt2-50257", TRAIN, 12, 768, 12, 1, 512, 50257, 32, 0.1, 0, 0, NULL, 0},
-    {"train-vit-15000", TRAIN, 12, 768, 12, 1, 512, 15000, 32, 0.1, 0, 0, "clip-vit", 4.41},
-    {"beam5-gpt2-32", BEAM, 12, 768, 12, 1, 512, 50257, 32, 0, 0, 0, NULL, 0},
-    {"beam5-gpt2-1", BEAM, 12, 768, 12, 1, 512, 50257, 1, 0, 0, 0, NULL, 0},
-    {"scst-f8k", SCST, 6, 384, 6, 4, 1280, 2543, 10, 0.2, 0, 0, NULL, 0},
+    {"train-f8k", TRAIN, 6, 384, 6, 4, 1280, 2543, 64, 0.2, 0.1, 1, NULL, 0, NULL},
+    {"train-gpt2-15000", TRAIN, 12, 768, 12, 1, 512, 15000, 32, 0.1, 0, 0, NULL, 0, NULL},
+    {"train-gpt2-50257", TRAIN, 12, 768, 12, 1, 512, 50257, 32, 0.1, 0, 0, NULL, 0, NULL},
+    {"train-vit-15000", TRAIN, 12, 768, 12, 1, 512, 15000, 32, 0.1, 0, 0, "clip-vit", 4.41, NULL},
+    {"beam5-gpt2-32", BEAM, 12, 768, 12, 1, 512, 50257, 32, 0, 0, 0, NULL, 0, NULL},
+    {"beam5-gpt2-1", BEAM, 12, 768, 12, 1, 512, 50257, 1, 0, 0, 0, NULL, 0, NULL},
+    {"scst-f8k", SCST, 6, 384, 6, 4, 1280, 2543, 10, 0.2, 0, 0, NULL, 0, NULL},
     {"train-attend-tell", TRAIN, 0, 512, 0, 49, 320, 2543, 64, 0.5, 0.1, 1, NULL, 0, "attend-tell"},
     {"train-transformer", TRAIN, 6, 512, 8, 49, 2048, 9491, 50, 0.1, 0, 1, NULL, 0, "transformer"},
     {"scst-transformer", SCST, 6, 512, 8, 49, 2048, 9491, 10, 0.1, 0, 0, NULL, 0, "transformer"},
-    {"vit-b32", ENCODE, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, "clip-vit", 4.41},
-    {"rn50", ENCODE, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, "clip-resnet", 5.79},
+    {"vit-b32", ENCODE, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, "clip-vit", 4.41, NULL},
+    {"rn50", ENCODE, 0, 0, 0, 0, 0, 0, 32, 0, 0, 0, "clip-resnet", 5.79, NULL},
 };
 enum { SAMPLES = 5, BEAM_WIDTH = 5, PIXELS = 224 };
 

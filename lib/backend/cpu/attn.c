@@ -241,25 +241,23 @@ static void step_task(void *arg, int64_t task, int worker)
     const struct cpu_isa *isa = isa_of(s->be);
     int64_t r = task, image = a->sk && a->S ? a->row_image[r] : 0;
     int dh = a->dh, S = a->sk && a->S ? (a->s_len ? a->s_len[image] : a->S) : 0, n = S + a->T;
-    float *p = capt_cpu_work(s->be, worker, (size_t)MAX(n, 1) * sizeof *p);
-    if (!p)
+    const float **k = capt_cpu_work(s->be, worker, (size_t)MAX(n, 1) * (2 * sizeof *k + sizeof(float))), **v = k + n;
+    if (!k)
         return;
-    float *map = a->map && a->sk ? a->map + r * a->S : NULL;
+    float *p = (float *)(void *)(v + n), *map = a->map && a->sk ? a->map + r * a->S : NULL;
     if (map)
         memset(map, 0, (size_t)a->S * sizeof *map);
+    for (int t = 0; t < n; t++) {
+        int64_t own = t < S ? 0 : ((int64_t)(t - S) * a->slots + a->anc[(int64_t)(t - S) * a->slots + r]) * a->o_row, shared = (image * a->S + t) * a->s_row;
+        k[t] = t < S ? a->sk + shared : a->ok + own;
+        v[t] = t < S ? a->sv + shared : a->ov + own;
+    }
     for (int h = 0; h < a->H; h++) {
-        const float *q = s->q + r * a->q_row + h * dh;
-        float *o = s->o + (r * a->H + h) * dh;
-        for (int t = 0; t < n; t++)
-            p[t] = isa->dot(q, (t < S ? a->sk + (image * a->S + t) * a->s_row
-                                      : a->ok + ((int64_t)(t - S) * a->slots + a->anc[(int64_t)(t - S) * a->slots + r]) * a->o_row) + h * dh, dh);
-        memset(o, 0, (size_t)dh * sizeof *o);
-        if (n == 0)
-            continue;
-        float inv = 1 / isa->exp_sum(p, p, (float)a->scale, isa->max(p, n) * (float)a->scale, n);
-        for (int t = 0; t < n; t++)
-            isa->axpby(o, 1, (t < S ? a->sv + (image * a->S + t) * a->s_row
-                                    : a->ov + ((int64_t)(t - S) * a->slots + a->anc[(int64_t)(t - S) * a->slots + r]) * a->o_row) + h * dh, p[t] * inv, dh);
+        float *o = s->o + (r * a->H + h) * dh, inv = 0;
+        isa->dots(p, s->q + r * a->q_row + h * dh, k, h * dh, n, dh);
+        if (n > 0)
+            inv = 1 / isa->exp_sum(p, p, (float)a->scale, isa->max(p, n) * (float)a->scale, n);
+        isa->weigh(o, p, inv, v, h * dh, n, dh);
         for (int t = 0; map && t < S; t++)
             map[t] += p[t] * inv;
     }

@@ -54,6 +54,8 @@ struct cpu_isa {
     void (*adamw)(float *w, const float *g, float *m, float *v, int64_t n, const capt_adamw *hp);
     /* rows */
     float (*dot)(const float *x, const float *y, int64_t n);
+    void (*dots)(float *p, const float *q, const float *const *k, int64_t at, int n, int dh);
+    void (*weigh)(float *o, const float *p, float mul, const float *const *v, int64_t at, int n, int dh);
     float (*sum)(const float *x, int64_t n);
     float (*max)(const float *x, int64_t n);
     float (*exp_sum)(float *y, const float *x, float mul, float sub, int64_t n); /* y = exp(x*mul - sub); their sum */

@@ -15,6 +15,39 @@ static float dot(const float *x, const float *y, int64_t n)
     return vsum((a + b) + (c + d));
 }
 
+/* p[t] = q . k[t], n keys of dh numbers, each `at` behind its pointer */
+static void dots(float *p, const float *q, const float *const *k, int64_t at, int n, int dh)
+{
+    for (int t = 0; t < n; t++)
+        p[t] = dot(q, k[t] + at, dh);
+}
+
+/* o = sum over t, rising, of p[t]*mul * v[t], n values of dh numbers, each `at` behind its pointer */
+static void weigh(float *o, const float *p, float mul, const float *const *v, int64_t at, int n, int dh)
+{
+    for (int j = 0; j < dh; j += 4 * VL, at += 4 * VL) {
+        vf s[4] = {vset(0), vset(0), vset(0), vset(0)};
+        int m = dh - j;
+        if (m >= 4 * VL) {
+            for (int t = 0; t < n; t++) {
+                vf w = vset(p[t] * mul);
+                for (int i = 0; i < 4; i++)
+                    s[i] = vfma(w, vload(v[t] + at + i * VL), s[i]);
+            }
+            for (int i = 0; i < 4; i++)
+                vstore(o + j + i * VL, s[i]);
+            continue;
+        }
+        for (int t = 0; t < n; t++) {
+            vf w = vset(p[t] * mul);
+            for (int i = 0; i < 4 && i * VL < m; i++)
+                s[i] = vfma(w, vloadn(v[t] + at + i * VL, m - i * VL), s[i]);
+        }
+        for (int i = 0; i < 4 && i * VL < m; i++)
+            vstoren(o + j + i * VL, s[i], m - i * VL);
+    }
+}
+
 static float row_sum(const float *x, int64_t n)
 {
     vf a = vset(0), b = a;

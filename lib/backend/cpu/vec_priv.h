@@ -71,14 +71,21 @@ static inline vf vfma(vf a, vf b, vf c) { return a * b + c; }
 static inline vf vmax(vf a, vf b) { vi4 m = a > b; return (vf)(((vi4)a & m) | ((vi4)b & ~m)); }
 #endif
 
-static inline float vsum(vf v) /* halves added to halves: a fixed order */
+/* The sum of a vector, halves added to halves. */
+static inline float vsum(vf v)
 {
-    float t[VL];
-    vstore(t, v);
-    for (int s = VL / 2; s > 0; s /= 2)
-        for (int i = 0; i < s; i++)
-            t[i] += t[i + s];
-    return t[0];
+#if VL > 4
+#if VL == 16
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+#else
+    __m256 h = v;
+#endif
+    __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    q = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
+#else
+    return (v[0] + v[2]) + (v[1] + v[3]);
+#endif
 }
 
 #ifdef __FMA__
