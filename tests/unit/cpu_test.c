@@ -117,6 +117,20 @@ static void conv(struct bench *t, const struct cas *c)
     be->weight_free(be, wp);
 }
 
+/* borders as wide as the filter, or wider */
+static void wide_border(struct bench *t, const struct cas *c)
+{
+    capt_conv k = {.B = 2, .H = 5, .W = 30, .C = 32, .N = 9, .kh = c->a, .kw = c->a, .stride = 1, .pad = c->b};
+    k.OH = k.H + 2 * k.pad - k.kh + 1;
+    k.OW = k.W + 2 * k.pad - k.kw + 1;
+    int KK = k.kh * k.kw * k.C;
+    int64_t nx = k.B * k.H * k.W * k.C, ny = k.B * k.OH * k.OW * k.N;
+    float *x = random_f(t, nx, 1, 1), *w = random_f(t, (int64_t)k.N * KK, 2, 1), *dy = random_f(t, ny, 4, 1);
+    t->be->conv_fwd(t->be, out(t, ny, 0, tol(c) * KK), x, w, NULL, NULL, &k, c->ct);
+    t->be->conv_bwd_x(t->be, out(t, nx, 0, tol(c) * k.N * 9), 0, dy, w, NULL, &k, c->ct);
+    t->be->conv_bwd_w(t->be, out(t, (int64_t)k.N * KK, 0, tol(c) * (double)(k.B * k.OH * k.OW)), 0, out(t, k.N, 0, 1e-5 * (double)ny), 0, dy, x, &k, c->ct);
+}
+
 static void attn(struct bench *t, const struct cas *c)
 {
     int Tq = c->a, Tk = c->b, H = 3, dh = c->c, row = 3 * H * dh + 1;
@@ -341,6 +355,7 @@ static const struct cas cases[] = {
     {"adamw 7x65x33", adamw, 7, 65, 33, 0, 0, H, 0}, {"adamw 30x200x300", adamw, 30, 200, 300, 0, 0, F, 0},
     {"conv 3x3", conv, 13, 5, 37, 3, 1, F, 0}, {"conv 3x3", conv, 13, 5, 37, 3, 1, H, 1}, {"conv 7x7 s2", conv, 30, 3, 40, 7, 2, H, 0}, {"conv 1x1", conv, 20, 40, 33, 1, 1, H, 1},
     {"conv 1x1 s2", conv, 9, 8, 12, 1, 2, F, 1}, {"conv 5x5 long", conv, 40, 4, 8, 5, 1, F, 0},
+    {"conv 2x2 pad 2", wide_border, 2, 2, 0, 0, 0, F, 0}, {"conv 2x2 pad 3", wide_border, 2, 3, 0, 0, 0, H, 0}, {"linear 0x33x7", linear, 0, 33, 7, 0, 0, F, 0},
     {"attn 7x7 causal", attn, 7, 7, 16, 0, 0, F, 0}, {"attn 70x70 causal drop", attn, 70, 70, 64, 0, 2, F, 1}, {"attn 5x130 len", attn, 5, 130, 33, -1, 1, F, 0},
     {"attn 61x40 len drop", attn, 61, 40, 20, 3, 3, F, 1},
     {"step", step, 9, 11, 5, 24, 0, F, 0}, {"step own", step, 40, 0, 21, 64, 0, F, 0}, {"step shared", step, 3, 50, 0, 64, 0, F, 0},

@@ -81,7 +81,7 @@ static void sweep_task(void *arg, int64_t task, int worker)
 
 int capt_cpu_sweeps(capt_backend *be, const capt_conv *c, int fmt)
 {
-    if (c->stride >= c->kw || (fmt == F_BF16 && c->C % 2) || c->pad >= c->kh)
+    if (c->stride >= c->kw || (fmt == F_BF16 && c->C % 2) || c->pad >= c->kh || c->pad < 0)
         return 0;
     return c->OW >= cpu_of(be)->mr || c->N <= 256;
 }

@@ -35,7 +35,7 @@ void capt_cpu_gemm_part(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_
     int esz = fmt_size(g->fmt), lsz = fmt_size(left_of(g->fmt)), mr = g->c->mr, step = KC / lsz;
     int n_block = i1 - i0 <= mr ? 1 : MAX(1, (g->K + step / 2) / step);
     int64_t panel = pad_k(g->K, g->fmt) * PANEL * esz, n_panel = (g->N + PANEL - 1) / PANEL;
-    step = ROUND_UP((g->K + n_block - 1) / n_block, 2);
+    step = MAX(2, ROUND_UP((g->K + n_block - 1) / n_block, 2)); /* without rows to sum over, K is 0 and the result too */
     for (int64_t q = p0; q < p1; q += GROUP) {
         int64_t q1 = MIN(q + GROUP, p1), c0 = q * PANEL, cols = MIN(q1 * PANEL, g->N) - c0;
         for (int k0 = 0; k0 == 0 || k0 < g->K; k0 += step) {
