@@ -354,7 +354,7 @@ static void run_row(const row *r, capt_dtype dtype, double seconds, int by_kerne
     }
     printf("  (%d)\n", n);
     if (by_kernel)
-        profile_print(sum, ops * n, top);
+        profile_print(sum, top);
     fflush(stdout);
     _exit(0);
 }

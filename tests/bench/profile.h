@@ -9,8 +9,25 @@ enum profile_id {
 #undef KERNEL
     N_PROFILE
 };
-static struct profile { const char *name; double t; long n; } profiled[N_PROFILE];
+static struct profile { const char *name; double t, ops; long n; } profiled[N_PROFILE];
 static capt_backend unprofiled;
+
+/* operations of a call, for products of matrices: in the names of kernel.def; of other kernels 0 */
+#define PRODUCT_linear_fwd ~, 2.0 * (double)M * N * K
+#define PRODUCT_linear_bwd_x PRODUCT_linear_fwd
+#define PRODUCT_linear_bwd_w PRODUCT_linear_fwd
+#define PRODUCT_head_xent_fwd ~, 2.0 * (double)M * V * D
+#define PRODUCT_head_xent_bwd ~, 4.0 * (double)M * V * D
+#define PRODUCT_head_topk PRODUCT_head_xent_fwd
+#define PRODUCT_head_logits PRODUCT_head_xent_fwd
+#define PRODUCT_head_sample PRODUCT_head_xent_fwd
+#define PRODUCT_conv_fwd ~, 2.0 * (double)(c->B * c->OH * c->OW) * c->N * c->kh * c->kw * c->C
+#define PRODUCT_conv_norm_fwd PRODUCT_conv_fwd
+#define PRODUCT_conv_bwd_x PRODUCT_conv_fwd
+#define PRODUCT_conv_bwd_w PRODUCT_conv_fwd
+#define OPS(name) OPS_SECOND(PRODUCT_##name, 0.0, 0)
+#define OPS_SECOND(...) OPS_PICK(__VA_ARGS__)
+#define OPS_PICK(first, second, ...) (second)
 
 #define KERNEL(name, parameters, arguments) \
 static void profile_##name parameters \
@@ -18,6 +35,7 @@ static void profile_##name parameters \
     double t0 = now(); \
     unprofiled.name arguments; \
     profiled[PROFILE_##name].t += now() - t0; \
+    profiled[PROFILE_##name].ops += OPS(name); \
     profiled[PROFILE_##name].n++; \
 }
 #include "backend/kernel.def"
@@ -28,7 +46,7 @@ static void profile_start(capt_backend *be)
     unprofiled = *be;
 #define KERNEL(name, parameters, arguments) \
     be->name = profile_##name; \
-    profiled[PROFILE_##name] = (struct profile){#name, 0, 0};
+    profiled[PROFILE_##name] = (struct profile){#name, 0, 0, 0};
 #include "backend/kernel.def"
 #undef KERNEL
 }
@@ -39,26 +57,26 @@ static int profile_order(const void *a, const void *b)
     return (d > 0) - (d < 0);
 }
 
-/* products of matrices, whose operations are those of the job */
-static int profile_is_product(const char *name)
+/* runs took `all` seconds together, at a peak of top GF/s */
+static void profile_print(double all, double top)
 {
-    return strncmp(name, "linear_", 7) == 0 || strncmp(name, "head_", 5) == 0 || strncmp(name, "conv_", 5) == 0;
-}
-
-/* runs took `all` seconds together, with ops operations at a peak of top GF/s */
-static void profile_print(double all, double ops, double top)
-{
-    double products = 0, rest = all;
+    double rest = all, ops = 0, products = 0;
     qsort(profiled, N_PROFILE, sizeof *profiled, profile_order);
     for (int i = 0; i < N_PROFILE; i++) {
-        rest -= profiled[i].t;
-        products += profile_is_product(profiled[i].name) ? profiled[i].t : 0;
-        if (profiled[i].t > 0.004 * all)
-            printf("    %-16s %5.1f%%  %8ld calls\n", profiled[i].name, 100 * profiled[i].t / all, profiled[i].n);
+        const struct profile *p = &profiled[i];
+        rest -= p->t;
+        ops += p->ops;
+        products += p->ops > 0 ? p->t : 0;
+        if (p->t < 0.004 * all)
+            continue;
+        printf("    %-16s %5.1f%%  %7ld calls", p->name, 100 * p->t / all, p->n);
+        if (p->ops > 0 && top > 0)
+            printf("  %6.1f GF/s, %.0f%% of the peak", p->ops / p->t * 1e-9, 100e-9 * p->ops / p->t / top);
+        printf("\n");
     }
-    printf("    %-16s %5.1f%%\n    products: %.1f%% of the time, at %.0f GF/s", "outside kernels", 100 * rest / all, 100 * products / all, ops / products * 1e-9);
-    if (top > 0)
-        printf(", %.0f%% of the peak", 100e-9 * ops / products / top);
-    printf("; at the peak they would take %.1f%%\n", top > 0 ? 100e-9 * ops / top / all : 0);
+    printf("    %-16s %5.1f%%\n    %-16s %5.1f%%", "outside kernels", 100 * rest / all, "all products", 100 * products / all);
+    if (top > 0 && products > 0)
+        printf("  %6.1f GF/s, %.0f%% of the peak, at which they would take %.1f%%", ops / products * 1e-9, 100e-9 * ops / products / top, 100e-9 * ops / top / all);
+    printf("\n");
 }
 #endif
