@@ -148,11 +148,12 @@ static int learns(const capt_encoder *e)
     return 0;
 }
 
-/* As many images at a time as make some 200 rows of the last map for each thread, which is what matrix products take to be fast. */
+/* As many images at a time as make some 400 rows of the last map, which is what matrix products take to be fast; not as many as there are threads: BLAS rounds a
+ * row by how many there are. */
 static void encode_in_parts(capt_ctx *c, capt_encoder *e, const capt_tensor *u8, capt_encoded *out)
 {
-    enum { ROWS = 200 };
-    int64_t I = u8->dim[0], rows = ROWS * (int64_t)capt_pool_size(c->be->pool), part = rows > e->grid_rows ? rows / e->grid_rows : 1, picture = capt_tensor_numel(u8) / I;
+    enum { ROWS = 400 };
+    int64_t I = u8->dim[0], part = ROWS > e->grid_rows ? ROWS / e->grid_rows : 1, picture = 3 * (int64_t)e->size * e->size;
     int64_t global = e->global_dim, grid = (int64_t)e->grid_rows * e->grid_dim;
     out->global = capt_ctx_real(c, I, 1, e->global_dim);
     out->grid = capt_ctx_real(c, I, e->grid_rows, e->grid_dim);

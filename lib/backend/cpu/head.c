@@ -1,6 +1,6 @@
 /* The output head: logits = h w^T + bias, of which each row leaves a loss and its gradient, the best words, a draw, or log-probabilities.
  *
- * Two phases over a chunk of rows. First a task a block of 256 words and a part of at most 168 rows: the product of the part by the block's panels into the
+ * Two phases over a chunk of rows. First a task a block of 256 words and a part of some 168 rows: the product of the part by the block's panels into the
  * worker's scratch, and while that (170 KB) is in cache the little that a block gives a row: its largest logit, its sum of exp(logit - largest), its best
  * words. Then a task a row joins its blocks, in their order, and finishes. Blocks come before parts, so that a block's panels (800 KB for D = 768) stay in
  * the second cache for all parts. Only who keeps them (gradients, log-probabilities; draws, a chunk of them) writes logits to memory at all.
