@@ -241,9 +241,10 @@ static void step_task(void *arg, int64_t task, int worker)
     const struct cpu_isa *isa = isa_of(s->be);
     int64_t r = task, image = a->sk && a->S ? a->row_image[r] : 0;
     int dh = a->dh, S = a->sk && a->S ? (a->s_len ? a->s_len[image] : a->S) : 0, n = S + a->T;
-    const float **k = capt_cpu_work(s->be, worker, (size_t)MAX(n, 1) * (2 * sizeof *k + sizeof(float))), **v = k + n;
+    const float **k = capt_cpu_work(s->be, worker, (size_t)MAX(n, 1) * (2 * sizeof *k + sizeof(float)));
     if (!k)
         return;
+    const float **v = k + n;
     float *p = (float *)(void *)(v + n), *map = a->map && a->sk ? a->map + r * a->S : NULL;
     if (map)
         memset(map, 0, (size_t)a->S * sizeof *map);
