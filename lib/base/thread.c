@@ -112,7 +112,7 @@ static int take_beside(capt_pool *p, capt_tasks *t, int id)
 
 static int idle(capt_pool *p, unsigned seen)
 {
-    return atomic_load(&p->gen) == seen && atomic_load(&p->beside) == 0;
+    return atomic_load(&p->gen) == seen && atomic_load(&p->beside) == 0 && !atomic_load(&p->stop); /* stop: its gen may be taken for that of a run just over */
 }
 
 static void *worker_main(void *arg)
