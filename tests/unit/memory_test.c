@@ -1,6 +1,7 @@
-/* What passes without gradients keep in step memory: not what they have done with. */
+/* What passes without gradients keep in step memory: not what they have done with. What the backend keeps of what it is given back. */
 #include "encoder_rig.h"
 #include "vocab_rig.h"
+#include <unistd.h>
 
 #define VIT "{\"type\":\"clip-vit\",\"resolution\":64,\"patch\":8,\"width\":256,\"layers\":2,\"output_dim\":16}"
 #define RESNET "{\"type\":\"clip-resnet\",\"resolution\":64,\"width\":4,\"layers1\":1,\"layers2\":1,\"layers3\":1,\"layers4\":1,\"output_dim\":16}"
@@ -87,9 +88,63 @@ static void one_block_at_a_time(void **state)
     }
 }
 
+#ifndef CAPT_REAL64
+enum { MB = 1 << 20 };
+
+static long resident(void) /* MB */
+{
+    long all, pages;
+    FILE *f = fopen("/proc/self/statm", "r");
+    assert_int_equal(fscanf(f, "%ld %ld", &all, &pages), 2);
+    fclose(f);
+    return pages * sysconf(_SC_PAGESIZE) / MB;
+}
+
+/* A large piece given back serves the next of its size or down to half of it, one at a time; none is held any more when a larger one is made. */
+static void pieces_given_back(void **state)
+{
+    capt_backend *be = capt_backend_open("cpu", NULL, NULL);
+    char *p = be->alloc(be, 96 * MB), *q;
+    memset(p, 1, 96 * MB);
+    be->free(be, p);
+    be->free(be, NULL);
+    assert_ptr_equal(be->alloc(be, 96 * MB), p);
+    q = be->alloc(be, 48 * MB);
+    assert_non_null(q);
+    assert_ptr_not_equal(q, p);
+    be->free(be, p);
+    assert_ptr_equal(be->alloc(be, 48 * MB), p);
+    be->free(be, q);
+    be->free(be, p);
+    assert_ptr_equal(be->alloc(be, 48 * MB), q); /* the smallest that serves */
+    be->free(be, q);
+    long before = resident();
+    q = be->alloc(be, 40 * MB);
+    char *small = be->alloc(be, 20 * MB), *large = be->alloc(be, 97 * MB);
+    assert_ptr_not_equal(small, p);
+    assert_non_null(large);
+#ifndef __SANITIZE_ADDRESS__ /* which keeps what is freed */
+    assert_in_range(before - resident(), 90, 100);
+#endif
+    be->free(be, q);
+    be->free(be, small);
+    be->free(be, large);
+    assert_int_equal(be->check(be, NULL), 0);
+    assert_null(be->alloc(be, SIZE_MAX - MB));
+    assert_int_equal(be->check(be, NULL), -1);
+    capt_backend_close(be);
+}
+#endif
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
-    const struct CMUnitTest tests[] = {cmocka_unit_test(some_images_at_a_time), cmocka_unit_test(one_block_at_a_time)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(some_images_at_a_time),
+        cmocka_unit_test(one_block_at_a_time),
+#ifndef CAPT_REAL64
+        cmocka_unit_test(pieces_given_back),
+#endif
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The cpu backend: choice of the instruction set, memory, scratch. */
+/* The cpu backend: choice of the instruction set, tasks. */
 #include "backend/cpu/cpu_priv.h"
 
 #ifdef CAPT_REAL64
@@ -13,40 +13,7 @@ capt_backend *capt_backend_cpu_new(capt_pool *pool, capt_err *err)
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "base/mem.h"
-
-enum { HUGE = 1 << 21 };
-
-/* Large pieces begin at a huge page. They end where they end: a huge page for the rest would be cleared and kept for a few bytes. */
-static void *try_alloc(size_t n)
-{
-    size_t align = n >= 2 * (size_t)HUGE ? HUGE : 64;
-    if (n > SIZE_MAX - align)
-        return NULL;
-    void *p;
-    if (posix_memalign(&p, align, MAX(n, 64)))
-        return NULL;
-#ifdef MADV_HUGEPAGE
-    if (align == HUGE)
-        (void)madvise(p, n / HUGE * HUGE, MADV_HUGEPAGE); /* advice: without it only slower */
-#endif
-    return p;
-}
-
-static void *cpu_alloc(capt_backend *be, size_t n)
-{
-    void *p = try_alloc(n);
-    if (!p)
-        be->failed = 1;
-    return p;
-}
-
-static void cpu_free(capt_backend *be, void *p)
-{
-    (void)be;
-    free(p);
-}
 
 static void copy(capt_backend *be, void *dst, const void *src, size_t n)
 {
@@ -58,30 +25,6 @@ static void copy(capt_backend *be, void *dst, const void *src, size_t n)
 static int check(capt_backend *be, capt_err *err)
 {
     return be->failed ? capt_fail(err, CAPT_ENOMEM, "cpu: out of memory") : 0;
-}
-
-static void *grow(capt_backend *be, struct cpu_mem *m, size_t n)
-{
-    if (m->n < n) {
-        free(m->p);
-        m->n = 0;
-        m->p = try_alloc(n + n / 4);
-        if (m->p)
-            m->n = n + n / 4;
-        else
-            __atomic_store_n(&be->failed, 1, __ATOMIC_RELAXED); /* may be a worker */
-    }
-    return m->p;
-}
-
-void *capt_cpu_buf(capt_backend *be, int which, size_t n)
-{
-    return grow(be, &cpu_of(be)->buf[which], n);
-}
-
-void *capt_cpu_work(capt_backend *be, int worker, size_t n)
-{
-    return grow(be, &cpu_of(be)->work[worker], n);
 }
 
 void capt_cpu_run(capt_backend *be, int64_t n, int parallel, void (*fn)(void *arg, int64_t task, int worker), void *arg)
@@ -102,6 +45,7 @@ static void cpu_close(capt_backend *be)
     for (int i = 0; i < c->n_worker; i++)
         free(c->work[i].p);
     free(c->work);
+    capt_cpu_heap_free(c->heap);
     if (c->blas)
         dlclose(c->blas);
     free(c);
@@ -204,13 +148,14 @@ capt_backend *capt_backend_cpu_new(capt_pool *pool, capt_err *err)
         c->mr = 112;
     c->n_worker = capt_pool_size(pool);
     c->work = capt_alloc(sizeof *c->work * (size_t)c->n_worker);
+    c->heap = capt_cpu_heap_new();
     be->name = "cpu";
     snprintf(be->isa, sizeof be->isa, "%s", l->name);
     be->pool = pool;
     be->reads_host = be->reads_packed = 1;
     be->priv = c;
-    be->alloc = cpu_alloc;
-    be->free = cpu_free;
+    be->alloc = capt_cpu_alloc;
+    be->free = capt_cpu_free;
     be->upload = copy;
     be->download = copy;
     be->check = check;

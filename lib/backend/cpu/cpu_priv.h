@@ -45,7 +45,7 @@ struct cpu_isa {
     void (*add)(float *y, const float *p, const float *q, int64_t n);
     void (*add_scalar)(float *y, float v, int64_t n);
     void (*mul)(float *y, float beta, const float *p, const float *q, int64_t n);
-    void (*norm)(float *y, const float *mean, const float *rstd, const float *g, const float *b, const float *plus, int relu, int64_t n); /* y = (y - mean)*rstd*g + b, plus, 0 below 0 */
+    void (*norm)(float *y, const float *mean, const float *rstd, const float *g, const float *b, const float *plus, int relu, int64_t n); /* y = (y - mean)*rstd*g + b + plus (NULL: nothing), its maximum with 0 when relu */
     void (*keep)(uint8_t *k, int64_t n, double p, uint64_t key, uint64_t i0); /* dropout's mask, 0 or 1 */
     void (*dropout)(float *y, float beta, const float *x, int64_t n, double p, uint64_t key, uint64_t i0);
     void (*attn_mask)(float *p, const uint8_t *kept, float mul, int64_t n);
@@ -54,8 +54,8 @@ struct cpu_isa {
     void (*adamw)(float *w, const float *g, float *m, float *v, int64_t n, const capt_adamw *hp);
     /* rows */
     float (*dot)(const float *x, const float *y, int64_t n);
-    void (*dots)(float *p, const float *q, const float *const *k, int64_t at, int n, int dh);
-    void (*weigh)(float *o, const float *p, float mul, const float *const *v, int64_t at, int n, int dh);
+    void (*dots)(float *p, const float *q, const float *const *k, int64_t at, int n, int dh); /* p[i] = dot(q, k[i] + at), dh long */
+    void (*weigh)(float *o, const float *p, float mul, const float *const *v, int64_t at, int n, int dh); /* o = sum over i of p[i]*mul * (v[i] + at), dh long */
     float (*sum)(const float *x, int64_t n);
     float (*max)(const float *x, int64_t n);
     float (*exp_sum)(float *y, const float *x, float mul, float sub, int64_t n); /* y = exp(x*mul - sub); their sum */
@@ -78,9 +78,15 @@ struct cpu {
     cpu_sgemm_fn *sgemm;
     void *blas;
     struct cpu_mem { void *p; size_t n; } buf[N_BUF], *work; /* shared scratch by purpose, and one a worker */
+    struct capt_cpu_heap *heap;
 };
 static inline struct cpu *cpu_of(capt_backend *be) { return be->priv; }
 static inline const struct cpu_isa *isa_of(capt_backend *be) { return ((struct cpu *)be->priv)->isa; }
+/* memory.c: alloc and free of the backend, and the large pieces that were given back */
+struct capt_cpu_heap *capt_cpu_heap_new(void);
+void capt_cpu_heap_free(struct capt_cpu_heap *h);
+void *capt_cpu_alloc(capt_backend *be, size_t n);
+void capt_cpu_free(capt_backend *be, void *p);
 /* scratch of at least n bytes, 64-byte aligned, content undefined, valid until asked for again; NULL: be->failed is set */
 void *capt_cpu_buf(capt_backend *be, int which, size_t n);
 void *capt_cpu_work(capt_backend *be, int worker, size_t n);
