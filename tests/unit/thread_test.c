@@ -51,6 +51,30 @@ static void pool_waits(void **state)
     capt_pool_free(p);
 }
 
+static void nothing(void *arg, int64_t task, int worker) { }
+
+static void both(void *arg, int64_t task, int worker)
+{
+    _Atomic int *here = arg;
+    ++*here;
+    while (*here < 2)
+        ;
+}
+
+/* A pool may end right behind a run, while a worker that still looks for work finds out that the run is over. */
+static void pool_ends_behind_a_run(void **state)
+{
+    alarm(60);
+    for (int r = 0; r < 5000; r++) {
+        capt_pool *p = capt_pool_new(2, NULL);
+        _Atomic int here = 0;
+        capt_pool_run(p, 2, both, &here);
+        capt_pool_run(p, 2 + r % 8, nothing, NULL);
+        capt_pool_free(p);
+    }
+    alarm(0);
+}
+
 static void pool(void **state)
 {
     static const int sizes[] = {1, 2, 3, 8};
@@ -141,7 +165,7 @@ static void pool_beside_overlaps(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(pool), cmocka_unit_test(pool_waits), cmocka_unit_test(pool_beside), cmocka_unit_test(pool_beside_overlaps)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(pool), cmocka_unit_test(pool_waits), cmocka_unit_test(pool_ends_behind_a_run), cmocka_unit_test(pool_beside), cmocka_unit_test(pool_beside_overlaps)};
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
 }
