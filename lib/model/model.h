@@ -59,7 +59,8 @@ const capt_encoder_type *capt_encoder_find(const char *name);
 /* config: {"type":"clip-vit", ...}; missing keys are defaulted, unknown ones an error. */
 capt_encoder *capt_encoder_new(const json_t *config, capt_params *params, capt_err *err);
 void capt_encoder_free(capt_encoder *e);
-/* u8 (I,R,R,3). Where no gradients are wanted the images go through some at a time, so that memory does not grow with I; the bits are the same. */
+/* u8 (I,R,R,3). Where no gradients are wanted the images go through some at a time, so that memory does not grow with I; always as
+ * many, so the bits do not depend on I but where BLAS multiplies, which rounds by the number of rows. */
 void capt_encode(capt_ctx *c, capt_encoder *e, capt_tensor *u8, capt_encoded *out);
 /* Trains some stages and freezes the others, which then have no gradients. stages: N, the last N before the head and the head, or names (of a ViT stem, block0,
  * block1, ..., head; of a residual network stem, layer1 to layer4, head), comma-separated. The names of those trained are appended to tuned. */

@@ -1,3 +1,4 @@
+/* Step memory handed on: a value outlives the memory of the steps that made it. */
 #include "op/op_priv.h"
 
 static int apart(const capt_real *x, const capt_real *y, int64_t n)

@@ -1,8 +1,9 @@
 /* Times the cpu backend's kernels beside the peak of the multiply-add instruction in the same run.
  * kernels [-t THREADS] [-r ROUNDS] [START-OF-A-NAME]
- * One thread: processor time, so other load on the machine disturbs little; more: wall time, and how many times the speed of one thread that is, in turns. Each figure is the median of the rounds; the share that of
- * each round and the peak for the format (f32 or bf16) with as many threads just before and after it. With PEER (a Python with torch) linear layers and convolutions run there too, in turns:
- * torch's are oneDNN's and its BLAS's (tests/bench/peers/torch_kernels.py); the ratio above 1 says that ours is faster. */
+ * One thread: processor time, so other load on the machine disturbs little; more: wall time, and how many times the speed of one thread that is, in turns. Each
+ * figure is the median of the rounds; the share that of each round and the peak for the format (f32 or bf16) with as many threads just before and after it. With
+ * PEER (a Python with torch) linear layers and convolutions run there too, in turns: torch's are oneDNN's and its BLAS's (tests/bench/peers/torch_kernels.py); the
+ * ratio above 1 says that ours is faster. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* Convolution, channels last: 2*M*KK*N operations, M = B*OH*OW, KK = kh*kw*C, and the multiply-add pipe is the bound but for the smallest filters. 1x1 with stride 1 is the
  * linear layer itself. Elsewhere the register tile of the matrix product reads the image as it lies: with a border of zeros around it, the windows of neighbouring pixels are rows
  * of a left operand that lie stride*C numbers apart (they overlap), and the taps of a window's row are one stretch of it. What is copied is the image, once, into the worker's
- * scratch (conv_sweep.c); not KK numbers a pixel, which would cost as much as the product when there are few filters.
+ * scratch (conv_direct.c); not KK numbers a pixel, which would cost as much as the product when there are few filters.
  *
  * Forward: windows of the image, one product a row of the window. Backward data: windows of dy with the taps in reverse order, one product a tap. Backward weights: dw of a tap
  * is dy^T times the image moved by the tap; packed by pixels, the moved image is the same panels from another place on.

@@ -377,9 +377,9 @@ static void sample_row(void *arg, int64_t task, int worker)
             continue;
         int c0 = b * BLOCK, n = block_words(s, b);
         s->isa->exp_sum(e, z + c0, inv, s->isa->max(z + c0, n) * inv, n);
-        for (int t = 0; t < n && s->idx[i] < 0; t++) {
+        for (int t = 0; t < n && !(in > want); t++) { /* the last of the block, where its sum rounds to less than its part */
             in += (double)f[b] * e[t];
-            if (in > want && e[t] > 0)
+            if (e[t] > 0)
                 s->idx[i] = c0 + t;
         }
     }

@@ -1,4 +1,4 @@
-/* Convolution without patches: conv.c says how it works. */
+/* Direct convolution, without patches: conv.c says how it works. */
 #include "backend/cpu/conv_priv.h"
 
 #ifndef CAPT_REAL64
@@ -111,7 +111,7 @@ struct shift {
     const float *x, *dy;
     float *dw;
     int add, fmt, nb, tile; /* columns of dy of a task, of a tile */
-    int row, seq, span;    /* pixels of a row and of an image with their border; of an image that a product goes over */
+    int64_t row, seq, span; /* pixels of a row and of an image with their border; of an image that a product goes over */
     int blocks, copies;    /* panels of an image; their number of copies: pairs of bf16 that begin at even pixels, and at odd */
     int64_t panel;         /* bytes */
     int64_t b0, images;    /* the chunk's */
@@ -133,7 +133,7 @@ static void shift_pack(void *arg, int64_t task, int worker)
         for (int x = 0; x < c->W; x++)
             isa->convert(s->fmt, t + ((y + c->pad) * s->row + x + c->pad) * PANEL * esz, s->x + ((b * c->H + y) * c->W + x) * c->C + c0, n);
     for (int i = 0; t != to && i < s->copies; i++)
-        isa->pack_rows(s->fmt, to + i * s->panel, 0, t + i * PANEL * esz, PANEL, s->seq - i, PANEL);
+        isa->pack_rows(s->fmt, to + i * s->panel, 0, t + i * PANEL * esz, PANEL, (int)s->seq - i, PANEL);
 }
 
 /* a (nb,span) of an image: dy^T with zeros behind each row of pixels */
@@ -144,8 +144,9 @@ static void shift_left(const struct shift *s, char *a, int64_t lda, int64_t b, i
     int fmt = left_of(s->fmt);
     int64_t esz = fmt_size(fmt);
     _Alignas(64) char block[ROWS * NB * 4];
-    for (int p0 = 0, y = 0, x = 0; p0 < s->span; p0 += ROWS) {
-        int rows = MIN(ROWS, s->span - p0);
+    int y = 0, x = 0;
+    for (int64_t p0 = 0; p0 < s->span; p0 += ROWS) {
+        int rows = (int)MIN(ROWS, s->span - p0);
         for (int i = 0; i < rows; i++) {
             if (x < c->OW && y < c->OH)
                 isa->convert(fmt, block + i * NB * esz, s->dy + ((b * c->OH + y) * c->OW + x) * c->N + n0, nb);
@@ -173,11 +174,12 @@ static void shift_task(void *arg, int64_t task, int worker)
         return;
     for (int64_t b = 0; b < s->images; b++) {
         shift_left(s, a, lda, s->b0 + b, n0, nb);
-        for (int k0 = 0; k0 < s->span; k0 += K_STEP)
+        for (int64_t k0 = 0; k0 < s->span; k0 += K_STEP)
             for (int block = 0; block < s->blocks; block++)
                 for (int tap = 0; tap < c->kh * c->kw; tap++) {
-                    int off = tap / c->kw * s->row + tap % c->kw, odd = s->copies > 1 ? off & 1 : 0, k = MIN(K_STEP, s->span - k0);
-                    const char *p = s->panels + ((b * s->blocks + block) * s->copies + odd) * s->panel + (int64_t)(off - odd + k0) * PANEL * psz;
+                    int64_t off = tap / c->kw * s->row + tap % c->kw, odd = s->copies > 1 ? off & 1 : 0;
+                    int k = (int)MIN(K_STEP, s->span - k0);
+                    const char *p = s->panels + ((b * s->blocks + block) * s->copies + odd) * s->panel + (off - odd + k0) * PANEL * psz;
                     for (int i = 0; i < nb; i += s->tile)
                         cpu_tile(cpu, s->fmt, MIN(s->tile, nb - i), a + (i * lda + k0) * esz, lda, p, k, s->dw + (int64_t)(n0 + i) * KK + tap * c->C + block * PANEL, KK,
                                  s->add || s->b0 + b > 0 || k0 > 0, MIN(PANEL, c->C - block * PANEL), p);
@@ -193,8 +195,8 @@ int capt_cpu_shifts(const capt_conv *c)
 void capt_cpu_conv_shift(capt_backend *be, float *dw, int add, const float *dy, const float *x, const capt_conv *c, int fmt)
 {
     struct shift s = {be, c, x, dy, dw, add, fmt, .row = c->W + c->pad, .blocks = (c->C + PANEL - 1) / PANEL, .copies = fmt == F_BF16 ? 2 : 1};
-    s.span = (int)pad_k((int64_t)(c->OH - 1) * s.row + c->OW, left_of(fmt));
-    s.seq = s.span + (c->kh - 1) * s.row + c->kw;
+    s.span = pad_k((c->OH - 1) * s.row + c->OW, left_of(fmt));
+    s.seq = s.span + (c->kh - 1) * s.row + c->kw; /* an image of 2^31 pixels is more than any file has */
     s.panel = pad_k(s.seq, fmt) * PANEL * fmt_size(fmt);
     int mr = MIN(cpu_of(be)->mr, NB), tiles = (c->N + mr - 1) / mr;
     s.tile = (c->N + tiles - 1) / tiles;
