@@ -105,11 +105,21 @@ static void left_rows(void *arg, int64_t task, int worker)
     }
 }
 
+/* Whether the rows of a tile, of which a line each is read at a time, fall into too few sets of L1: these come round every 4 KiB and hold 8 lines or more. Copying x to
+ * rows further apart is a pass over memory, which pays only then. */
+static int crowded(int rows, int64_t bytes)
+{
+    int64_t apart = 4096;
+    while (bytes % apart != 0)
+        apart /= 2;
+    return rows * apart > 8 * 4096;
+}
+
 const void *capt_cpu_left(capt_backend *be, int which, int fmt, const float *x, int64_t M, int K, int64_t *lda)
 {
     *lda = K;
     int esz = fmt_size(fmt), line = 64 / esz;
-    int bad = (int64_t)K * esz % 2048 == 0; /* the rows of a tile would share a few sets of L1 */
+    int bad = crowded(cpu_of(be)->mr, (int64_t)K * esz);
     if (fmt == F_F32 && !(bad && M > 64))
         return x;
     int64_t ld = ROUND_UP(K, line) + (bad ? line : 0);
