@@ -226,49 +226,69 @@ void capt_cpu_attn_bwd(capt_backend *be, capt_real *dq, double beta_q, capt_real
     capt_cpu_run(be, a->B * a->H, big(a), bwd_task, &s);
 }
 
-/* 4*(S+T)*dh operations a head against 8*(S+T)*dh bytes: the bytes of keys and values are the bound, read once */
+/* 4*(S+T)*dh operations a head against 8*(S+T)*dh bytes: the bytes of keys and values are the bound. Rows of one image come one after the other and in one task, head by head,
+ * so that a head of the shared tokens is read once for them. */
+enum { STEP_ROWS = 8 }; /* at most, head by head */
 struct step {
     capt_backend *be;
     const capt_attn_step *a;
     const float *q;
     float *o;
+    int rows; /* of a task */
 };
+
+/* rows r0 on, of one image */
+static void step_rows(const struct step *s, int r0, int rows, int worker)
+{
+    const capt_attn_step *a = s->a;
+    const struct cpu_isa *isa = isa_of(s->be);
+    int64_t image = a->sk && a->S ? a->row_image[r0] : 0;
+    int dh = a->dh, S = a->sk && a->S ? (a->s_len ? a->s_len[image] : a->S) : 0, n = S + a->T;
+    const float **k = capt_cpu_work(s->be, worker, (size_t)MAX(n, 1) * ((size_t)rows * 2 * sizeof *k + sizeof(float)));
+    if (!k)
+        return;
+    const float **v = k + (int64_t)rows * n;
+    float *p = (float *)(void *)(v + (int64_t)rows * n), *map = a->map && a->sk ? a->map + (int64_t)r0 * a->S : NULL;
+    if (map)
+        memset(map, 0, (size_t)rows * (size_t)a->S * sizeof *map);
+    for (int i = 0, j = 0; i < rows; i++)
+        for (int t = 0; t < n; t++, j++) {
+            int64_t own = t < S ? 0 : ((int64_t)(t - S) * a->slots + a->anc[(int64_t)(t - S) * a->slots + r0 + i]) * a->o_row, shared = (image * a->S + t) * a->s_row;
+            k[j] = t < S ? a->sk + shared : a->ok + own;
+            v[j] = t < S ? a->sv + shared : a->ov + own;
+        }
+    for (int h = 0; h < a->H; h++)
+        for (int i = 0; i < rows; i++) {
+            float *o = s->o + ((int64_t)(r0 + i) * a->H + h) * dh, inv = 0;
+            isa->dots(p, s->q + (r0 + i) * a->q_row + h * dh, k + (int64_t)i * n, h * dh, n, dh);
+            if (n > 0)
+                inv = 1 / isa->exp_sum(p, p, (float)a->scale, isa->max(p, n) * (float)a->scale, n);
+            isa->weigh(o, p, inv, v + (int64_t)i * n, h * dh, n, dh);
+            for (int t = 0; map && t < S; t++)
+                map[(int64_t)i * a->S + t] += p[t] * inv;
+        }
+    for (int i = 0; map && i < rows; i++)
+        spread(map + (int64_t)i * a->S, S, a->S);
+}
 
 static void step_task(void *arg, int64_t task, int worker)
 {
     const struct step *s = arg;
-    const capt_attn_step *a = s->a;
-    const struct cpu_isa *isa = isa_of(s->be);
-    int64_t r = task, image = a->sk && a->S ? a->row_image[r] : 0;
-    int dh = a->dh, S = a->sk && a->S ? (a->s_len ? a->s_len[image] : a->S) : 0, n = S + a->T;
-    const float **k = capt_cpu_work(s->be, worker, (size_t)MAX(n, 1) * (2 * sizeof *k + sizeof(float)));
-    if (!k)
-        return;
-    const float **v = k + n;
-    float *p = (float *)(void *)(v + n), *map = a->map && a->sk ? a->map + r * a->S : NULL;
-    if (map)
-        memset(map, 0, (size_t)a->S * sizeof *map);
-    for (int t = 0; t < n; t++) {
-        int64_t own = t < S ? 0 : ((int64_t)(t - S) * a->slots + a->anc[(int64_t)(t - S) * a->slots + r]) * a->o_row, shared = (image * a->S + t) * a->s_row;
-        k[t] = t < S ? a->sk + shared : a->ok + own;
-        v[t] = t < S ? a->sv + shared : a->ov + own;
+    const int32_t *image = s->a->sk && s->a->S ? s->a->row_image : NULL;
+    int r = (int)task * s->rows, end = MIN(r + s->rows, s->a->R);
+    while (r < end) {
+        int n = 1;
+        while (n < STEP_ROWS && r + n < end && (!image || image[r + n] == image[r]))
+            n++;
+        step_rows(s, r, n, worker);
+        r += n;
     }
-    for (int h = 0; h < a->H; h++) {
-        float *o = s->o + (r * a->H + h) * dh, inv = 0;
-        isa->dots(p, s->q + r * a->q_row + h * dh, k, h * dh, n, dh);
-        if (n > 0)
-            inv = 1 / isa->exp_sum(p, p, (float)a->scale, isa->max(p, n) * (float)a->scale, n);
-        isa->weigh(o, p, inv, v, h * dh, n, dh);
-        for (int t = 0; map && t < S; t++)
-            map[t] += p[t] * inv;
-    }
-    if (map)
-        spread(map, S, a->S);
 }
 
 void capt_cpu_attn_step(capt_backend *be, capt_real *o, const capt_real *q, const capt_attn_step *a)
 {
-    struct step s = {be, a, q, o};
-    capt_cpu_run(be, a->R, (double)a->R * a->H * (a->S + a->T) * a->dh > 1e5, step_task, &s);
+    int tasks = MIN(a->R, 8 * cpu_of(be)->n_worker);
+    struct step s = {be, a, q, o, tasks ? (a->R + tasks - 1) / tasks : 1};
+    capt_cpu_run(be, (a->R + s.rows - 1) / s.rows, (double)a->R * a->H * (a->S + a->T) * a->dh > 1e5, step_task, &s);
 }
 #endif

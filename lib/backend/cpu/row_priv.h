@@ -16,10 +16,15 @@ static float dot(const float *x, const float *y, int64_t n)
 }
 
 /* p[t] = q . k[t], n keys of dh numbers, each `at` behind its pointer */
-static void dots(float *p, const float *q, const float *const *k, int64_t at, int n, int dh)
+static void dots(float *restrict p, const float *restrict q, const float *const *k, int64_t at, int n, int dh)
 {
-    for (int t = 0; t < n; t++)
-        p[t] = dot(q, k[t] + at, dh);
+    enum { USUAL = 64 }; /* q stays in registers */
+    if (dh == USUAL)
+        for (int t = 0; t < n; t++)
+            p[t] = dot(q, k[t] + at, USUAL);
+    else
+        for (int t = 0; t < n; t++)
+            p[t] = dot(q, k[t] + at, dh);
 }
 
 /* o = sum over t, rising, of p[t]*mul * v[t], n values of dh numbers, each `at` behind its pointer */
