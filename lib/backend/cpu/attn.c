@@ -226,8 +226,8 @@ void capt_cpu_attn_bwd(capt_backend *be, capt_real *dq, double beta_q, capt_real
     capt_cpu_run(be, a->B * a->H, big(a), bwd_task, &s);
 }
 
-/* 4*(S+T)*dh operations a head against 8*(S+T)*dh bytes: the bytes of keys and values are the bound. Rows of one image come one after the other and in one task, head by head,
- * so that a head of the shared tokens is read once for them. */
+/* 4*(S+T)*dh operations a head against 8*(S+T)*dh bytes: the bytes of keys and values are the bound. Neighbouring rows of one image that are in one task go head by
+ * head, so that a head of the shared tokens is read once for them. */
 enum { STEP_ROWS = 8 }; /* at most, head by head */
 struct step {
     capt_backend *be;
@@ -287,7 +287,7 @@ static void step_task(void *arg, int64_t task, int worker)
 
 void capt_cpu_attn_step(capt_backend *be, capt_real *o, const capt_real *q, const capt_attn_step *a)
 {
-    int tasks = MIN(a->R, 8 * cpu_of(be)->n_worker);
+    int tasks = MIN(a->R, 8 * cpu_of(be)->n_worker); /* few rows: each on a thread of its own */
     struct step s = {be, a, q, o, tasks ? (a->R + tasks - 1) / tasks : 1};
     capt_cpu_run(be, (a->R + s.rows - 1) / s.rows, (double)a->R * a->H * (a->S + a->T) * a->dh > 1e5, step_task, &s);
 }

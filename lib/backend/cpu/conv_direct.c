@@ -196,7 +196,7 @@ void capt_cpu_conv_shift(capt_backend *be, float *dw, int add, const float *dy, 
 {
     struct shift s = {be, c, x, dy, dw, add, fmt, .row = c->W + c->pad, .blocks = (c->C + PANEL - 1) / PANEL, .copies = fmt == F_BF16 ? 2 : 1};
     s.span = pad_k((c->OH - 1) * s.row + c->OW, left_of(fmt));
-    s.seq = s.span + (c->kh - 1) * s.row + c->kw; /* an image of 2^31 pixels is more than any file has */
+    s.seq = s.span + (c->kh - 1) * s.row + c->kw; /* below 2^31: no encoder reads so large an image */
     s.panel = pad_k(s.seq, fmt) * PANEL * fmt_size(fmt);
     int mr = MIN(cpu_of(be)->mr, NB), tiles = (c->N + mr - 1) / mr;
     s.tile = (c->N + tiles - 1) / tiles;

@@ -82,7 +82,7 @@ struct cpu {
 };
 static inline struct cpu *cpu_of(capt_backend *be) { return be->priv; }
 static inline const struct cpu_isa *isa_of(capt_backend *be) { return ((struct cpu *)be->priv)->isa; }
-/* memory.c: alloc and free of the backend, and the large pieces that were given back */
+/* memory.c: alloc and free of the backend, from any thread, and the large pieces that were given back. What is in use when the heap is freed stays its owner's. */
 struct capt_cpu_heap *capt_cpu_heap_new(void);
 void capt_cpu_heap_free(struct capt_cpu_heap *h);
 void *capt_cpu_alloc(capt_backend *be, size_t n);

@@ -119,7 +119,7 @@ const void *capt_cpu_left(capt_backend *be, int which, int fmt, const float *x, 
 {
     *lda = K;
     int esz = fmt_size(fmt), line = 64 / esz;
-    int bad = crowded(cpu_of(be)->mr, (int64_t)K * esz);
+    int bad = !cpu_of(be)->sgemm && crowded(cpu_of(be)->mr, (int64_t)K * esz); /* BLAS makes copies of its own */
     if (fmt == F_F32 && !(bad && M > 64))
         return x;
     int64_t ld = ROUND_UP(K, line) + (bad ? line : 0);

@@ -377,13 +377,14 @@ static void sample_row(void *arg, int64_t task, int worker)
             continue;
         int c0 = b * BLOCK, n = block_words(s, b);
         s->isa->exp_sum(e, z + c0, inv, s->isa->max(z + c0, n) * inv, n);
-        for (int t = 0; t < n && !(in > want); t++) { /* the last of the block, where its sum rounds to less than its part */
+        for (int t = 0; t < n && !(in > want); t++) { /* the last that counts, where the block's sum rounds to less than its part */
+            double was = in;
             in += (double)f[b] * e[t];
-            if (e[t] > 0)
+            if (in > was)
                 s->idx[i] = c0 + t;
         }
     }
-    for (int j = s->V - 1; j >= 0 && s->idx[i] < 0; j--) /* rounding at u near 1 */
+    for (int j = s->V - 1; j >= 0 && s->idx[i] < 0; j--) /* no block has room for u: NaN */
         if (z[j] > -INFINITY)
             s->idx[i] = j;
     s->logp[i] = z[s->idx[i]] - lse;

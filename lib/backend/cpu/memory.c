@@ -1,9 +1,11 @@
 /* The cpu backend's memory. What costs is not the call but the pages: the kernel clears each when it is first touched, and a virtual machine may have to fetch it from its host.
- * A search of captions takes and gives back hundreds of megabytes a batch, so large pieces that were given back are kept for the next who wants as much. When none of
- * them serves, all go to the system before a new one is made: a program's most memory stays what it has in use at a time. */
+ * A search of captions takes and gives back hundreds of megabytes a batch, so large pieces that were given back are kept for the next who wants as much, or down to half.
+ * When none of them serves a large request, or the system has no memory for any, all go back to it first. So what is kept was in use together once, and is held beside
+ * what is asked for later in smaller pieces. */
 #include "backend/cpu/cpu_priv.h"
 
 #ifndef CAPT_REAL64
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -27,7 +29,7 @@ static void *try_alloc(size_t n)
     return p;
 }
 
-struct piece { void *p; size_t n; int kept; };
+struct piece { void *p; size_t n; int kept; }; /* kept: given back; its content is nobody's */
 struct capt_cpu_heap {
     pthread_mutex_t m;
     CAPT_VEC(struct piece) large;
@@ -75,6 +77,18 @@ static void *take(struct capt_cpu_heap *h, size_t n)
     return best->p;
 }
 
+/* from the system; what is kept goes back before a large piece is made, or when there is nothing left */
+static void *make(struct capt_cpu_heap *h, size_t n)
+{
+    void *p = n < LARGE ? try_alloc(n) : NULL;
+    if (p)
+        return p;
+    pthread_mutex_lock(&h->m);
+    release(h);
+    pthread_mutex_unlock(&h->m);
+    return try_alloc(n);
+}
+
 void *capt_cpu_alloc(capt_backend *be, size_t n)
 {
     struct capt_cpu_heap *h = cpu_of(be)->heap;
@@ -82,18 +96,18 @@ void *capt_cpu_alloc(capt_backend *be, size_t n)
     if (n >= LARGE) {
         pthread_mutex_lock(&h->m);
         p = take(h, n);
-        if (!p) {
-            release(h);
-            p = try_alloc(n);
-            if (p)
-                capt_vec_push(&h->large, ((struct piece){p, n, 0}));
-        }
         pthread_mutex_unlock(&h->m);
-    } else {
-        p = try_alloc(n);
     }
-    if (!p)
+    if (p)
+        return p;
+    p = make(h, n);
+    if (!p) {
         be->failed = 1;
+    } else if (n >= LARGE) {
+        pthread_mutex_lock(&h->m);
+        capt_vec_push(&h->large, ((struct piece){p, n, 0}));
+        pthread_mutex_unlock(&h->m);
+    }
     return p;
 }
 
@@ -103,8 +117,10 @@ void capt_cpu_free(capt_backend *be, void *p)
     int large = 0;
     pthread_mutex_lock(&h->m);
     for (size_t i = 0; p && i < h->large.n && !large; i++)
-        if (h->large.v[i].p == p)
+        if (h->large.v[i].p == p) {
+            assert(!h->large.v[i].kept);
             large = h->large.v[i].kept = 1;
+        }
     pthread_mutex_unlock(&h->m);
     if (!large)
         free(p);
@@ -115,7 +131,7 @@ static void *grow(capt_backend *be, struct cpu_mem *m, size_t n)
     if (m->n < n) {
         free(m->p);
         m->n = 0;
-        m->p = try_alloc(n + n / 4);
+        m->p = make(cpu_of(be)->heap, n + n / 4);
         if (m->p)
             m->n = n + n / 4;
         else
