@@ -470,7 +470,7 @@ static int run(capt_prog *p)
     if (capt_shard_parse(p, shard, &first, &step))
         return -1;
     if ((stores.n > 0) + (images != NULL) + pictures != 1)
-        return capt_prog_usage(p, "one of --store, --images and --pictures is needed");
+        return capt_prog_usage(p, "want one of --store, --images and --pictures");
     if (pictures && (shard || coco || !p->argc))
         return capt_prog_usage(p, p->argc ? "--shard and --coco go with records, not with --pictures" : "--pictures: no picture named");
     if (tags_path && !strcmp(tags_path, "-") && !pictures && (!p->argc || !strcmp(p->argv[0], "-")))
@@ -495,7 +495,7 @@ static int run(capt_prog *p)
     j.in = capt_alloc(j.n * sizeof *j.in);
     for (size_t i = 0; i < j.n; i++)
         capt_inlet_init(&j.in[i]);
-    capt_prog_catch();
+    capt_prog_catch_reading();
     capt_read_opts ro = {.bad = bad_record, .bad_arg = p};
     int rc = -1;
     double t0 = capt_now();
@@ -512,7 +512,11 @@ static int run(capt_prog *p)
     } else {
         j.picked = capt_pick(j.records, split, 0);
     }
-    if (j.records && j.records->n && !j.picked.n) {
+    if (j.records && !j.records->n) {
+        capt_fail(&p->err, CAPT_EDATA, "no records");
+        goto end;
+    }
+    if (j.records && !j.picked.n) {
         capt_fail(&p->err, CAPT_EDATA, "no records of split %s; --split all takes every one", split);
         goto end;
     }
@@ -535,6 +539,7 @@ static int run(capt_prog *p)
         find_word(&j, repeatable.v[i], &j.repeatable);
     if (coco)
         j.results = json_array();
+    capt_prog_catch();
     j.out = capt_out_open(out_path, &p->err);
     if (!j.out || caption_all(&j))
         goto end;

@@ -100,7 +100,16 @@ static int read_scores(work *w, const char *path)
     capt_ndjson *r = capt_ndjson_new(&path, 1, 0);
     json_t *o;
     int rc = capt_ndjson_next(r, &o, err);
+    size_t before = w->rows.n;
     for (; rc > 0; rc = capt_ndjson_next(r, &o, err)) {
+        int any = 0;
+        for (int m = 0; m < METRICS; m++)
+            any |= json_is_number(json_object_get(o, metric[m]));
+        if (!any) {
+            rc = capt_fail(err, CAPT_EDATA, "%s: no scores", capt_ndjson_where(r));
+            json_decref(o);
+            break;
+        }
         const char *name = json_string_value(json_object_get(o, "name"));
         capt_str s = {0};
         if (name)
@@ -110,6 +119,8 @@ static int read_scores(work *w, const char *path)
         row one = {s.s, o};
         capt_vec_push(&w->rows, one);
     }
+    if (rc == 0 && w->rows.n == before)
+        rc = capt_fail(err, CAPT_EDATA, "%s: no scores", path);
     capt_ndjson_free(r);
     return rc;
 }

@@ -324,6 +324,7 @@ static int prepare(job *j)
 {
     capt_prog *p = j->p;
     capt_err *err = &p->err;
+    capt_prog_catch();
     json_t *inputs = prog_corpus_inputs(&j->of);
     char df[33];
     int bad = capt_run_inputs(inputs, store_path, init, encoder_path, err) || (df_path && capt_hash_file(df_path, df, err));
@@ -407,7 +408,7 @@ static int run(capt_prog *p)
         return capt_prog_usage(p, "CLIPScore needs --clipscore-weight X, --clip-weights FILE, --clip-bpe FILE and pictures (--clip-images DIR or --images DIR)");
     job j = {.p = p};
     capt_inlet_init(&j.in);
-    capt_prog_catch();
+    capt_prog_catch_reading();
     int rc = capt_session_open(&j.s, p, compute) || prog_corpus_open(&j.of, p, captions, tags_path, train_split, val_split) || prepare(&j) || train(&j) ||
                      capt_run_finish(&j.run, j.m)
                  ? -1

@@ -255,6 +255,7 @@ static int prepare(job *j)
 {
     capt_prog *p = j->p;
     capt_err *err = &p->err;
+    capt_prog_catch();
     capt_vocab *v = choose_tags(j);
     if (!v)
         return -1;
@@ -395,6 +396,7 @@ static int run_tagging(job *j)
         return capt_fail(err, CAPT_EDATA, "no records of split %s; --split all takes every one", split);
     j->c = capt_ctx_new(j->s.be, j->s.compute, err);
     j->scorer = j->c ? capt_scorer_model(j->m, NULL, err) : NULL;
+    capt_prog_catch();
     capt_out *o = j->scorer ? capt_out_open(out, err) : NULL;
     if (!o)
         return -1;
@@ -455,7 +457,7 @@ static int run(capt_prog *p)
         out = "-";
     job j = {.p = p, .a = capt_arena_new(1 << 20)};
     capt_inlet_init(&j.in);
-    capt_prog_catch();
+    capt_prog_catch_reading();
     int rc = capt_session_open(&j.s, p, 0) || (model_path ? run_tagging : run_training)(&j) ? -1 : 0;
     capt_scorer_free(j.scorer);
     capt_ctx_free(j.c);

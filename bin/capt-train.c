@@ -453,6 +453,7 @@ static int prepare(job *j)
 {
     capt_prog *p = j->p;
     capt_err *err = &p->err;
+    capt_prog_catch();
     capt_vocab *v = capt_vocab_load(vocab_path, err);
     if (!v)
         return -1;
@@ -522,7 +523,7 @@ static int run(capt_prog *p)
     job j = {.p = p};
     capt_inlet_init(&j.in);
     capt_inlet_init(&j.plain);
-    capt_prog_catch();
+    capt_prog_catch_reading();
     int rc = capt_session_open(&j.s, p, compute) || prog_corpus_open(&j.of, p, captions, tags_path, train_split, val_split) || prepare(&j) || train(&j) ||
                      capt_run_finish(&j.run, j.m)
                  ? -1

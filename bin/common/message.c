@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/json.h"
@@ -150,18 +151,20 @@ void capt_prog_close_files(capt_prog *p)
 
 /* ---- signals */
 
-static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t stopping, reading;
 
 static void on_signal(int sig)
 {
-    if (stopping && sig == SIGINT) { /* a person who will not wait; schedulers send TERM over and over */
+    if (sig == SIGINT && (stopping || reading)) { /* a person who will not wait; schedulers send TERM over and over */
         signal(sig, SIG_DFL);
         raise(sig);
+    } else if (reading) {
+        _exit(EX_TEMPFAIL);
     }
     stopping = 1;
 }
 
-void capt_prog_catch(void)
+static void catch_signals(void)
 {
     static const int sigs[] = {SIGINT, SIGTERM, SIGUSR1, SIGHUP};
     for (size_t i = 0; i < sizeof sigs / sizeof *sigs; i++) {
@@ -170,6 +173,18 @@ void capt_prog_catch(void)
         if (sigaction(sigs[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) /* nohup and background jobs stay deaf */
             sigaction(sigs[i], &sa, NULL);
     }
+}
+
+void capt_prog_catch_reading(void)
+{
+    reading = 1;
+    catch_signals();
+}
+
+void capt_prog_catch(void)
+{
+    catch_signals();
+    reading = 0;
 }
 
 int capt_prog_stopping(void)

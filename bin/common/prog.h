@@ -76,7 +76,9 @@ json_t *capt_prog_options(const capt_prog *p);
 int capt_prog_bad(capt_prog *p, capt_err *err);
 int64_t capt_prog_n_bad(const capt_prog *p);
 
-/* Signals. After capt_prog_catch, INT, TERM, USR1 and HUP set the flag; an INT when it is set already ends the process. */
+/* Signals. While inputs are read, which may take for ever (a pipe, a terminal), there is nothing to write down: after capt_prog_catch_reading an INT ends the process, and
+ * TERM, USR1 and HUP end it with status 75. After capt_prog_catch all set the flag; an INT when it is set already ends the process. */
+void capt_prog_catch_reading(void);
 void capt_prog_catch(void);
 int capt_prog_stopping(void);        /* 1 once a signal came */
 int capt_prog_stopped(capt_prog *p, const char *what); /* records CAPT_ESTOP "what: stopped; continue with --resume"; -1 */

@@ -216,8 +216,18 @@ static int exchange(const char *path, const char *to)
     return lstat(to, &st) == 0 && S_ISREG(st.st_mode) && renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_EXCHANGE) == 0;
 }
 
+int capt_file_replaceable(const char *path, capt_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return capt_fail(err, CAPT_EDATA, "%s: not a regular file", path);
+    return 0;
+}
+
 int capt_file_publish(const char *path, const char *to, capt_err *err)
 {
+    if (capt_file_replaceable(to, err))
+        return -1;
     if (sync_path(path, 0, err) != 0)
         return -1;
     char *copy = capt_strdup(to), *folder = dirname(copy);

@@ -55,7 +55,7 @@ static int init(capt_model *m, capt_err *err)
     if (g->L > 1000 || g->D % heads || words < 2 || g->K < 0 || g->K > CAPT_CONFIG_MOST || g->drop < 0 || g->drop >= 1)
         return capt_fail(err, CAPT_EDATA, "gpt2: width %d, layers %d, heads %d, words %d, tokens %d, dropout %g do not make a model", g->D, g->L, heads, words, g->K, g->drop);
     if (!each && rows != 1)
-        return capt_fail(err, CAPT_EDATA, "gpt2: %d image tokens cannot be made of %d feature rows (tokens 0 takes one for each row)", g->K, rows);
+        return capt_fail(err, CAPT_EDATA, "gpt2: %d image tokens cannot be made of %d feature rows; --set tokens=0 takes one for each row", g->K, rows);
     if (positions == 0)
         positions = g->K + tags + words;
     if (positions < g->K + tags + words)

@@ -86,10 +86,12 @@ static int open_next(capt_ndjson *r, capt_err *err)
     return r->f ? 0 : capt_fail_errno(err, "%s", r->name); /* reading a folder fails later, with EISDIR */
 }
 
-/* Appends up to and with the next newline; a line over the cap is read to its end but not kept. 0 at the end of the file. */
+/* Appends up to and with the next newline; a line over the cap is read to its end but not kept, and one FAR over it is where reading ends. 0 at the end of the file. */
 static int read_line(capt_ndjson *r, int *too_long, capt_err *err)
 {
+    enum { FAR = 64 };
     int any = 0;
+    size_t skipped = 0;
     *too_long = 0;
     capt_str_clear(&r->text);
     for (;;) {
@@ -110,6 +112,10 @@ static int read_line(capt_ndjson *r, int *too_long, capt_err *err)
             *too_long = 1;
         if (!*too_long)
             capt_str_add(&r->text, s, n);
+        else if ((skipped += n) / FAR > r->cap) {
+            r->failed = 1;
+            return 1;
+        }
         r->pos += n + (end != NULL);
         if (end)
             return 1;

@@ -1,6 +1,7 @@
 /* Streams of line-delimited JSON: one object a line, no header line, over several files ("-" is standard input). Blank lines
  * are skipped. The length of a line is checked before it is parsed, then its UTF-8, then JSON (base/json.h's limits).
- * Errors name "file:line". After an error the stream stands at the next line, so a caller that tolerates bad records goes on. */
+ * Errors name "file:line". After an error the stream stands at the next line, so a caller that tolerates bad records goes on; a line of more than 64 times the most
+ * length has no end, and the stream stays there. */
 #ifndef CAPT_RECORD_NDJSON_H
 #define CAPT_RECORD_NDJSON_H
 #include <jansson.h>
@@ -23,7 +24,7 @@ const char *capt_ndjson_where(const capt_ndjson *r); /* "file:line" of the last 
 /* The same as a number to keep, and its text again. */
 int64_t capt_ndjson_place(const capt_ndjson *r);
 void capt_ndjson_place_text(const capt_ndjson *r, int64_t place, capt_str *out); /* appends */
-int capt_ndjson_failed(const capt_ndjson *r); /* 1 after a file could not be opened or read: no use to go on */
+int capt_ndjson_failed(const capt_ndjson *r); /* 1 after a file could not be opened or read, or a line did not end: no use to go on */
 /* Remembers the kind of the first id and refuses the other one from then on. */
 int capt_ndjson_id_kind(capt_ndjson *r, const capt_id *id, capt_err *err);
 #endif

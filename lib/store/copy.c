@@ -234,7 +234,7 @@ void capt_store_input_close(capt_store_input *src)
 static int lock_merge(capt_store *w, int resume, capt_err *err)
 {
     off_t size = 0;
-    if (capt_store_lock_part(w, resume, &size, err))
+    if (capt_file_replaceable(w->path, err) || capt_store_lock_part(w, resume, &size, err))
         return -1;
     capt_store *whole = size ? capt_store_open(w->part, err) : NULL;
     if (size && !whole)

@@ -272,7 +272,7 @@ capt_store *capt_store_create(const char *path, const capt_store_meta *meta, int
     m.checksum = 0;
     json_t *manifest = capt_store_manifest_new(&m, 0);
     off_t size = 0;
-    int rc = capt_store_lock_part(s, resume, &size, err);
+    int rc = capt_file_replaceable(path, err) ? -1 : capt_store_lock_part(s, resume, &size, err);
     int fresh = rc == 0 && size == 0;
     if (rc == 0 && size)
         rc = capt_anchor_restore(s->lock, s->part, err);

@@ -39,4 +39,18 @@ for src in "$TOP"/bin/*.c; do
     is "$p: the manual page has all its options" "$absent" ''
 done
 [ "$n" -gt 0 ] || skip 'programs' 'none in bin/'
+
+# a signal while records are read, which may take for ever: there is nothing to lose yet
+mkfifo "$T/wait"
+for p in 'capt-train --model gpt2 --vocab x' 'capt-scst --init x' capt-tag; do
+    # shellcheck disable=SC2086
+    (exec "$B"/$p --captions "$T/wait" --store x --out y 2>"$T/err") &
+    pid=$!
+    # shellcheck disable=SC2016
+    timeout 60 sh -c 'exec 9>"$1"; kill -TERM $2; while kill -0 $2 2>&-; do sleep 0.1; done' sh "$T/wait" $pid & # a pipe opens when it is read
+    got=0
+    wait $pid || got=$?
+    is "${p%% *}: SIGTERM before the records are read: exit status 75" "$got" 75
+done
+
 done_testing

@@ -345,6 +345,19 @@ for o in '--nbest 6' '--greedy --nbest 2' '--sample 2 --greedy' '--sample 2 --mo
 done
 status 2 'no model' capt-beam --store s.mdb t.ndjson
 status 2 'no input' capt-beam --model a.ckpt t.ndjson
+status 1 'no records' beam --out x.ndjson /dev/null
+like 'says so' "$(cat "$ERR")" 'no records$'
+is 'and writes nothing' "$(ls x.ndjson* 2>/dev/null)" ''
+
+# a signal while records are read
+mkfifo wait
+(exec capt-beam --model a.ckpt --store s.mdb wait 2>/dev/null) &
+pid=$!
+# shellcheck disable=SC2016
+timeout 60 sh -c 'exec 9>wait; kill -TERM $1; while kill -0 $1 2>&-; do sleep 0.1; done' sh $pid &
+got=0
+wait $pid || got=$?
+is 'SIGTERM before the records are read: exit status 75' "$got" 75
 
 # a signal: no half file
 (exec capt-beam --model a.ckpt --store s.mdb --batch 1 --beam 100 --threads 1 --quiet --split all --out sig.ndjson r.ndjson 2>sig.err) &

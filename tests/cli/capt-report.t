@@ -115,6 +115,10 @@ like 'the bad one is named' "$(cat "$ERR")" 'skipped: refs.ndjson: no record of 
 printf '{"event":"step","step":1,"loss":1}\n{"event":"step","st' >cut.log
 status 1 'a cut log' capt-report --text --log cut.log
 like 'cut log: named' "$(cat "$ERR")" 'cut.log:2'
+status 1 'records for scores' capt-report --refs refs.ndjson --images images --scores refs.ndjson --out s.html hyps.ndjson
+like 'are named' "$(cat "$ERR")" 'refs.ndjson:1: no scores'
+: >nothing
+status 1 'no scores' capt-report --refs refs.ndjson --images images --scores nothing --out s.html hyps.ndjson
 status 1 'cut scores' capt-report --refs refs.ndjson --images images --scores cut.log --out s.html hyps.ndjson
 status 1 'no such folder' capt-report --refs refs.ndjson --images none --out s.html hyps.ndjson
 

@@ -33,6 +33,14 @@ ok 'compact' capt-store compact --out k m
 ok 'compacted = written whole' cmp a k
 status 1 'shards that overlap' capt-store merge --out x p0 a
 like 'name the image' "$(cat "$ERR")" 'id 0 is in'
+mkfifo pipe
+mkdir folder
+for o in pipe folder; do
+    status 1 "not in the place of a $o" capt-store merge --out $o p2 p0 p1
+    like "$o: says so" "$(cat "$ERR")" "$o: not a regular file"
+done
+ok 'the pipe is there' test -p pipe
+is 'and nothing else' "$(ls -d pipe.part* folder.part* 2>/dev/null)" ''
 sed 's/f16/bf16/' s2 >s3
 ok 'a store of another dtype' capt-store load --out p3 s3
 status 1 'does not merge' capt-store merge --out x p0 p3

@@ -101,6 +101,8 @@ status 2 'a source with words' vocab-build --type word --source vocab.txt c.ndjs
 status 2 'two operands' vocab-build --type word c.ndjson d.ndjson
 status 1 'no such file' vocab-build --type word --out n.json nowhere
 like 'it is named' "$(cat "$ERR")" '^vocab-build: nowhere: '
+status 1 'a line without end' vocab-build --type word --out n.json /dev/zero
+like 'is named' "$(cat "$ERR")" '/dev/zero:1: the line is longer than 1048576 bytes'
 status 1 'no training captions' vocab-build --type word --out n.json "$(grep test c.ndjson >t.ndjson; echo t.ndjson)"
 is 'it says so' "$(cat "$ERR")" 'vocab-build: t.ndjson: no captions in split train or restval'
 status 1 'no word often enough' vocab-build --type word --min-count 50 --out n.json c.ndjson
