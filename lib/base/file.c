@@ -226,8 +226,9 @@ int capt_file_replaceable(const char *path, capt_err *err)
 
 int capt_file_publish(const char *path, const char *to, capt_err *err)
 {
-    if (capt_file_replaceable(to, err))
-        return -1;
+    struct stat st;
+    if (stat(to, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) /* an empty folder may be replaced by another; rename refuses the rest */
+        return capt_fail(err, CAPT_EDATA, "%s: not a regular file", to);
     if (sync_path(path, 0, err) != 0)
         return -1;
     char *copy = capt_strdup(to), *folder = dirname(copy);

@@ -23,7 +23,8 @@ void capt_out_abandon(capt_out *o);
  * their names, and the older one is removed, as path, once the folder is synced; a program killed in between leaves it so. Where names cannot be
  * exchanged, an older file is replaced for good before the folder is synced: then the new one stays and path is gone. */
 int capt_file_publish(const char *path, const char *to, capt_err *err);
-/* 0, or -1 where a device, pipe or folder has the name: for outputs that cannot be written in place, before the work begins. publish refuses these too. */
+/* 0, or -1 where a device, pipe or folder has the name: for outputs that cannot be written in place, before the work begins. publish refuses
+ * devices and pipes too. */
 int capt_file_replaceable(const char *path, capt_err *err);
 int capt_file_sync_dir(const char *path, capt_err *err); /* fsync of the folder path lies in: makes its name last */
 int capt_file_exists(const char *path);
