@@ -50,26 +50,34 @@ static void case_attn_map(struct run *r)
             }
 }
 
+/* Rows alone, in runs of one image as beams lie, and in runs of all lengths: shorter and longer than what a backend takes together, and cut by its tasks. */
 static void case_attn_step(struct run *r)
 {
-    static const struct { int H, dh, S, T; } s[] = {{1, 1, 1, 0}, {2, 7, 4, 0}, {2, 7, 0, 3}, {3, 33, 50, 20}, {2, 64, 10, 1}};
-    enum { R = 5, SLOTS = 6, I = 3 };
+    enum { ALONE, FIVES, UNEVEN };
+    static const struct { int R, runs, H, dh, S, T; } s[] = {
+        {5, ALONE, 1, 1, 1, 0},    {5, ALONE, 2, 7, 4, 0},     {5, ALONE, 2, 7, 0, 3},    {5, ALONE, 3, 33, 50, 20},  {5, ALONE, 2, 64, 10, 1},
+        {40, FIVES, 3, 64, 17, 6}, {40, UNEVEN, 3, 64, 17, 6}, {40, UNEVEN, 2, 64, 0, 3}, {150, UNEVEN, 2, 33, 9, 2}, {150, UNEVEN, 2, 64, 9, 0},
+    };
+    static const int32_t alone[] = {0, 0, 2, 1, 2}, run[] = {1, 7, 2, 13, 4, 29, 3};
+    enum { I = 3, MOST = 150, PAST = 20 };
     EACH(i, s)
         for (int lens = 0; lens < 2; lens++) {
-            int H = s[i].H, dh = s[i].dh, D = H * dh, S = s[i].S, T = s[i].T;
-            static const int32_t image[R] = {0, 0, 2, 1, 2};
-            int32_t len[I] = {S, S > 1 ? S - 1 : S, (S + 1) / 2}, anc[20 * SLOTS];
-            for (int t = 0; t < 20 * SLOTS; t++)
-                anc[t] = (int32_t)capt_rng_below(4, (uint64_t)t, SLOTS);
-            mark(r, "H %d, dh %d, S %d, T %d, lengths %d", H, dh, S, T, lens);
-            capt_attn_step a = {.R = R, .H = H, .dh = dh, .q_row = 3 * D, .scale = 0.3, .S = S, .s_row = 2 * D, .T = T, .slots = SLOTS, .o_row = D + 1};
+            int R = s[i].R, H = s[i].H, dh = s[i].dh, D = H * dh, S = s[i].S, T = s[i].T, slots = R + 1;
+            int32_t len[I] = {S, S > 1 ? S - 1 : S, (S + 1) / 2}, image[MOST], anc[PAST * (MOST + 1)];
+            for (int row = 0, j = 0; row < R; j++)
+                for (int n = s[i].runs == FIVES ? 5 : s[i].runs == UNEVEN ? run[j % 7] : 1; n > 0 && row < R; n--, row++)
+                    image[row] = s[i].runs == ALONE ? alone[row] : j % I;
+            for (int t = 0; t < T * slots; t++)
+                anc[t] = (int32_t)capt_rng_below(4, (uint64_t)t, (uint64_t)slots);
+            mark(r, "R %d, runs %d, H %d, dh %d, S %d, T %d, lengths %d", R, s[i].runs, H, dh, S, T, lens);
+            capt_attn_step a = {.R = R, .H = H, .dh = dh, .q_row = 3 * D, .scale = 0.3, .S = S, .s_row = 2 * D, .T = T, .slots = slots, .o_row = D + 1};
             a.sk = S ? in(r, (int64_t)I * S * 2 * D) : NULL;
             a.sv = S ? a.sk + D : NULL;
             a.s_len = lens ? ints(r, len, I) : NULL;
             a.row_image = ints(r, image, R);
-            a.ok = in(r, (T + 1) * SLOTS * (D + 1));
-            a.ov = in(r, (T + 1) * SLOTS * (D + 1));
-            a.anc = ints(r, anc, T ? T * SLOTS : 1);
+            a.ok = in(r, (T + 1) * slots * (D + 1));
+            a.ov = in(r, (T + 1) * slots * (D + 1));
+            a.anc = ints(r, anc, T ? T * slots : 1);
             a.map = S && lens ? out(r, R * S, 0, TOL) : NULL;
             r->be->attn_step(r->be, out(r, R * D, 0, TOL), in(r, R * 3 * D), &a);
         }
