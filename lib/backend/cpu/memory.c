@@ -1,7 +1,7 @@
 /* The cpu backend's memory. What costs is not the call but the pages: the kernel clears each when it is first touched, and a virtual machine may have to fetch it from its host.
  * A search of captions takes and gives back hundreds of megabytes a batch, so large pieces that were given back are kept for the next who wants as much, or down to half.
  * When none of them serves a large request, or the system has no memory for any, all go back to it first. So what is kept was in use together once, and is held beside
- * what is asked for later in smaller pieces. */
+ * what is asked for later in smaller pieces. The address sanitizer sees none of this and is told: it reports who touches a piece that was given back, or more of one than was asked for. */
 #include "backend/cpu/cpu_priv.h"
 
 #ifndef CAPT_REAL64
@@ -10,6 +10,13 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include "base/mem.h"
+
+#if __has_include(<sanitizer/asan_interface.h>)
+#include <sanitizer/asan_interface.h> /* its macros do nothing in other builds */
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
 
 enum { HUGE = 1 << 21, LARGE = 2 * HUGE };
 
@@ -27,6 +34,13 @@ static void *try_alloc(size_t n)
         (void)madvise(p, n / HUGE * HUGE, MADV_HUGEPAGE); /* advice: without it only slower */
 #endif
     return p;
+}
+
+/* of a piece of `all` bytes the first n are somebody's */
+static void lend(void *p, size_t n, size_t all)
+{
+    ASAN_UNPOISON_MEMORY_REGION(p, n);
+    ASAN_POISON_MEMORY_REGION((char *)p + n, all - n);
 }
 
 struct piece { void *p; size_t n; int kept; }; /* kept: given back; its content is nobody's */
@@ -74,6 +88,7 @@ static void *take(struct capt_cpu_heap *h, size_t n)
     if (!best)
         return NULL;
     best->kept = 0;
+    lend(best->p, n, best->n);
     return best->p;
 }
 
@@ -120,6 +135,7 @@ void capt_cpu_free(capt_backend *be, void *p)
         if (h->large.v[i].p == p) {
             assert(!h->large.v[i].kept);
             large = h->large.v[i].kept = 1;
+            lend(p, 0, h->large.v[i].n);
         }
     pthread_mutex_unlock(&h->m);
     if (!large)
@@ -137,6 +153,8 @@ static void *grow(capt_backend *be, struct cpu_mem *m, size_t n)
         else
             __atomic_store_n(&be->failed, 1, __ATOMIC_RELAXED); /* may be a worker */
     }
+    if (m->p)
+        lend(m->p, n, m->n);
     return m->p;
 }
 
