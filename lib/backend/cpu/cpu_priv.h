@@ -54,8 +54,9 @@ struct cpu_isa {
     void (*adamw)(float *w, const float *g, float *m, float *v, int64_t n, const capt_adamw *hp);
     /* rows */
     float (*dot)(const float *x, const float *y, int64_t n);
-    void (*dots)(float *p, const float *q, const float *const *k, int64_t at, int n, int dh); /* p[i] = dot(q, k[i] + at), dh long */
-    void (*weigh)(float *o, const float *p, float mul, const float *const *v, int64_t at, int n, int dh); /* o = sum over i of p[i]*mul * (v[i] + at), dh long */
+    /* what these two write overlaps nothing that they read, the array of pointers included; keys may be the same one or overlap, values too */
+    void (*dots)(float *restrict p, const float *restrict q, const float *const *k, int64_t at, int n, int dh); /* p[i] = dot(q, k[i] + at), dh long */
+    void (*weigh)(float *restrict o, const float *p, float mul, const float *const *v, int64_t at, int n, int dh); /* o = sum over i of p[i]*mul * (v[i] + at), dh long */
     float (*sum)(const float *x, int64_t n);
     float (*max)(const float *x, int64_t n);
     float (*exp_sum)(float *y, const float *x, float mul, float sub, int64_t n); /* y = exp(x*mul - sub); their sum */

@@ -28,7 +28,7 @@ static void dots(float *restrict p, const float *restrict q, const float *const 
 }
 
 /* o = sum over t, rising, of p[t]*mul * v[t], n values of dh numbers, each `at` behind its pointer */
-static void weigh(float *o, const float *p, float mul, const float *const *v, int64_t at, int n, int dh)
+static void weigh(float *restrict o, const float *p, float mul, const float *const *v, int64_t at, int n, int dh)
 {
     for (int j = 0; j < dh; j += 4 * VL, at += 4 * VL) {
         vf s[4] = {vset(0), vset(0), vset(0), vset(0)};
