@@ -54,6 +54,7 @@ $(B)/bin/common/help.o: private CPPFLAGS += -DCAPT_BUILD_FLAGS='"$(strip $(CFLAG
 
 # kernels for one instruction set: the suffix of the file name picks the flags
 ISA_avx512bf16 := -mavx512f -mavx512bw -mavx512vl -mavx512dq $(if $(filter bf16,$(CONF)),-include tests/emulate_bf16.h,-mavx512bf16) -mfma -mf16c -mprefer-vector-width=512
+ISA_amx := $(ISA_avx512bf16) $(if $(filter bf16,$(CONF)),-include tests/emulate_amx.h,-mamx-tile -mamx-bf16)
 ISA_avx512vnni := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vbmi -mfma -mprefer-vector-width=512
 ISA_avx512 := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mf16c -mprefer-vector-width=512
 ISA_avx2 := -mavx2 -mfma -mf16c

@@ -94,7 +94,7 @@ struct capt_backend {
 extern const char capt_backend_abi[];
 
 /* name: auto, cpu, ref, guard, cuda. auto takes the best one present. "cuda" without a device or module: -1, CAPT_EDEVICE and the reason.
- * The environment variable CAPT_CPU_ISA (portable, cblas: that with OpenBLAS if it is there, avx2, avx512, avx512bf16) lowers what the cpu backend uses. pool is borrowed. */
+ * The environment variable CAPT_CPU_ISA (portable, cblas: that with OpenBLAS if it is there, avx2, avx512, avx512bf16, amx) lowers what the cpu backend uses. pool is borrowed. */
 capt_backend *capt_backend_open(const char *name, capt_pool *pool, capt_err *err);
 void capt_backend_close(capt_backend *be); /* NULL is fine */
 const char *capt_backend_list(void);       /* "cpu (avx512bf16), ref, guard; cuda: ..."; this thread's, until its next call */

@@ -266,7 +266,7 @@ static double needed_bytes(const job *j)
     for (int i = 0; i < j->m->params.n; i++)
         if (j->m->params.v[i]->flags & CAPT_P_MATRIX)
             packed += 2 * size * (double)capt_tensor_numel(&j->m->params.v[i]->t);
-    double left = strcmp(j->be->isa, "avx512bf16") == 0 ? size : 4; /* of the logits' gradients */
+    double left = pairs_of_bf16(j->be) ? size : 4; /* of the logits' gradients */
     return 16.0 * (double)capt_params_count(&j->m->params, "") + packed + 4 * (double)j->R * (r->K + T) * D * (16.0 * r->layers + 3) + j->words * r->V * left;
 }
 

@@ -28,22 +28,41 @@ static inline double middle(double *t, int n)
     return n % 2 ? t[n / 2] : (t[n / 2] + t[n / 2 - 1]) / 2;
 }
 
-/* 12 independent chains of one instruction */
+/* whether products of bf16 are of pairs of them, not of floats made of them */
+static inline int pairs_of_bf16(const capt_backend *be) { return strcmp(be->isa, "avx512bf16") == 0 || strcmp(be->isa, "amx") == 0; }
+
+/* 12 independent chains of one instruction; 4 of AMX's product of 16 x 16 x 32, whose latency is 3 of its 16 cycles' turns */
 #if defined __x86_64__
 #define CHAIN(op, r, i) op " %%" r "13, %%" r "14, %%" r #i "\n"
 #define LOOP(op, r) \
     __asm__ volatile("1:" CHAIN(op, r, 0) CHAIN(op, r, 1) CHAIN(op, r, 2) CHAIN(op, r, 3) CHAIN(op, r, 4) CHAIN(op, r, 5) CHAIN(op, r, 6) CHAIN(op, r, 7) \
                      CHAIN(op, r, 8) CHAIN(op, r, 9) CHAIN(op, r, 10) CHAIN(op, r, 11) "dec %0\njnz 1b\n" : "+r"(n) : : "cc", "xmm0", "xmm1", "xmm2", "xmm3", \
                      "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm13", "xmm14")
-enum { ITER = 700000 };
+enum unit { FMA_YMM, FMA_ZMM, DOT_ZMM, DOT_TILE };
+static const double iter_ops[] = {12 * 16, 12 * 32, 12 * 64, 4 * 16384};
+static const long iters[] = {700000, 700000, 700000, 65000};
+static void spin_tiles(long n)
+{
+    unsigned char was[64], shape[64] = {1}; /* of all tiles: 16 rows of 64 bytes; a backend's own shape is put back */
+    for (int i = 0; i < 8; i++) {
+        shape[16 + 2 * i] = 64;
+        shape[48 + i] = 16;
+    }
+    __asm__ volatile("sttilecfg %0\nldtilecfg %1\ntilezero %%tmm4\ntilezero %%tmm5\n" : "=m"(was) : "m"(shape));
+    __asm__ volatile("1: tdpbf16ps %%tmm4, %%tmm5, %%tmm0\ntdpbf16ps %%tmm4, %%tmm5, %%tmm1\ntdpbf16ps %%tmm4, %%tmm5, %%tmm2\ntdpbf16ps %%tmm4, %%tmm5, %%tmm3\n"
+                     "dec %0\njnz 1b\n" : "+r"(n) : : "cc");
+    __asm__ volatile("ldtilecfg %0" : : "m"(was));
+}
 static void spin(void *arg, int64_t task, int worker)
 {
-    int kind = *(int *)arg;
-    long n = ITER;
+    enum unit kind = *(enum unit *)arg;
+    long n = iters[kind];
     (void)task, (void)worker;
-    if (kind == 2)
+    if (kind == DOT_TILE)
+        spin_tiles(n);
+    else if (kind == DOT_ZMM)
         LOOP("vdpbf16ps", "zmm");
-    else if (kind == 1)
+    else if (kind == FMA_ZMM)
         LOOP("vfmadd231ps", "zmm");
     else
         LOOP("vfmadd231ps", "ymm");
@@ -52,10 +71,11 @@ static void spin(void *arg, int64_t task, int worker)
 /* GF/s of the multiply-add instruction (f32 or bf16) on n_thread threads, the median of 9 times 1.6 ms or so; 0 where it is not known. */
 __attribute__((unused)) static double measure_peak(capt_backend *be, int bf16)
 {
-    int wide = strncmp(be->isa, "avx512", 6) == 0, kind = bf16 && strcmp(be->isa, "avx512bf16") == 0 ? 2 : wide;
+    int amx = strcmp(be->isa, "amx") == 0, wide = amx || strncmp(be->isa, "avx512", 6) == 0;
+    enum unit kind = bf16 && amx ? DOT_TILE : bf16 && pairs_of_bf16(be) ? DOT_ZMM : wide ? FMA_ZMM : FMA_YMM;
     if (!wide && strcmp(be->isa, "avx2") != 0)
         return 0;
-    double t[9], ops = 12.0 * (kind == 2 ? 64 : kind == 1 ? 32 : 16) * ITER * n_thread;
+    double t[9], ops = iter_ops[kind] * (double)iters[kind] * n_thread;
     for (int i = 0; i < 9; i++) {
         double t0 = now();
         capt_pool_run(be->pool, n_thread, spin, &kind);

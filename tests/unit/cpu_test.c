@@ -476,6 +476,27 @@ static void alone(void **state)
     capt_pool_free(pool);
 }
 
+/* A linear layer: rows in one call are rows in several, bit for bit, however K is cut. (OpenBLAS sums few rows in another order.) */
+static void linear_alone(void **state)
+{
+    enum { M = 130, N = 40, K = 1000, PARTS = 5 };
+    static const int cut[PARTS + 1] = {0, 1, 6, 37, 70, M};
+    setenv("CAPT_CPU_ISA", *state, 1);
+    capt_err err = CAPT_ERR_INIT;
+    for (int ct = CAPT_F32; ct <= CAPT_BF16; ct++) {
+        struct bench t = {.be = capt_backend_cpu_new(NULL, &err)};
+        capt_backend *be = t.be;
+        assert_non_null(be);
+        float *x = random_f(&t, M * K, 1, 1), *w = random_f(&t, N * K, 2, 1), *y = keep(&t, M * N * sizeof *y), *part = keep(&t, M * N * sizeof *y);
+        be->linear_fwd(be, y, NULL, x, w, NULL, NULL, M, N, K, 0, ct);
+        for (int i = 0; i < PARTS; i++)
+            be->linear_fwd(be, part + cut[i] * N, NULL, x + cut[i] * K, w, NULL, NULL, cut[i + 1] - cut[i], N, K, 0, ct);
+        assert_memory_equal(y, part, M * N * sizeof *y);
+        drop(&t);
+        be->close(be);
+    }
+}
+
 static void unknown(void **state)
 {
     (void)state;
@@ -488,10 +509,11 @@ static void unknown(void **state)
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
+#define ISA(test, what, name) {what name, test, NULL, NULL, (void *)name}
+#define EACH_TILE(test, what) ISA(test, what, "portable"), ISA(test, what, "avx2"), ISA(test, what, "avx512"), ISA(test, what, "avx512bf16"), ISA(test, what, "amx")
     const struct CMUnitTest tests[] = {
-        {"portable", isa, NULL, NULL, (void *)"portable"}, {"cblas", isa, NULL, NULL, (void *)"cblas"}, {"avx2", isa, NULL, NULL, (void *)"avx2"}, {"avx512", isa, NULL, NULL, (void *)"avx512"},
-        {"avx512bf16", isa, NULL, NULL, (void *)"avx512bf16"}, {"rows alone, portable", alone, NULL, NULL, (void *)"portable"}, {"rows alone, cblas", alone, NULL, NULL, (void *)"cblas"},
-        {"rows alone, avx2", alone, NULL, NULL, (void *)"avx2"}, {"rows alone, avx512", alone, NULL, NULL, (void *)"avx512"}, {"rows alone, avx512bf16", alone, NULL, NULL, (void *)"avx512bf16"}, cmocka_unit_test(unknown),
+        EACH_TILE(isa, ""), ISA(isa, "", "cblas"), EACH_TILE(alone, "rows of the head alone, "), ISA(alone, "rows of the head alone, ", "cblas"),
+        EACH_TILE(linear_alone, "rows of a linear layer alone, "), cmocka_unit_test(unknown),
     };
     return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);
 }

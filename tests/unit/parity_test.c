@@ -6,7 +6,7 @@
 
 /* backends besides ref; isa is CAPT_CPU_ISA, which lowers what cpu uses */
 static const struct other { const char *name, *isa; } others[] = {
-    {"guard", ""}, {"cpu", ""}, {"cpu", "avx512"}, {"cpu", "avx2"}, {"cpu", "cblas"}, {"cpu", "portable"}, {"cuda", ""},
+    {"guard", ""}, {"cpu", ""}, {"cpu", "avx512bf16"}, {"cpu", "avx512"}, {"cpu", "avx2"}, {"cpu", "cblas"}, {"cpu", "portable"}, {"cuda", ""},
 };
 
 /* NULL: not on this machine or in this build; main prints which are */

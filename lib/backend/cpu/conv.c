@@ -86,7 +86,7 @@ static void fwd_task(void *arg, int64_t task, int worker)
 static struct patched patched_of(capt_backend *be, const capt_conv *c, int fmt)
 {
     struct patched s = {.be = be, .isa = isa_of(be), .c = c, .fmt = fmt, .KK = c->kh * c->kw * c->C, .rows = c->B * c->OH * c->OW};
-    int mr = cpu_of(be)->mr, line = 64 / fmt_size(s.fmt);
+    int mr = tile_rows(cpu_of(be), fmt), line = 64 / fmt_size(s.fmt);
     s.block = MAX(mr, BLOCK / mr * mr);
     s.lda = ROUND_UP(s.KK, line) + (ROUND_UP(s.KK, line) % (2048 / fmt_size(s.fmt)) == 0 ? line : 0);
     return s;

@@ -83,14 +83,14 @@ int capt_cpu_sweeps(capt_backend *be, const capt_conv *c, int fmt)
 {
     if (c->stride >= c->kw || (fmt == F_BF16 && c->C % 2) || c->pad >= c->kh || c->pad < 0)
         return 0;
-    return c->OW >= cpu_of(be)->mr || c->N <= 256;
+    return c->OW >= tile_rows(cpu_of(be), fmt) || c->N <= 256;
 }
 
 void capt_cpu_conv_sweep(capt_backend *be, const struct cpu_gemm *g, const float *x, const capt_conv *c, int backward)
 {
     struct sweep s = {be, g, c, x, .fmt = left_of(g->fmt), .backward = backward, .taps = 1};
     int64_t lsz = fmt_size(s.fmt);
-    int mr = cpu_of(be)->mr, chunks = (c->OW + mr - 1) / mr;
+    int mr = tile_rows(cpu_of(be), s.fmt), chunks = (c->OW + mr - 1) / mr;
     s.pitch = c->C + (c->C * lsz % 2048 == 0 ? 64 / lsz : 0); /* the rows of a tile would share a few sets of L1 */
     if (!backward && s.pitch == c->C && !g->c->sgemm) /* BLAS knows no overlapping rows */
         s.taps = (int)MAX(1, MIN(c->kw, STEP / (c->C * lsz)));
@@ -198,7 +198,7 @@ void capt_cpu_conv_shift(capt_backend *be, float *dw, int add, const float *dy, 
     s.span = pad_k((c->OH - 1) * s.row + c->OW, left_of(fmt));
     s.seq = s.span + (c->kh - 1) * s.row + c->kw; /* below 2^31: no encoder reads so large an image */
     s.panel = pad_k(s.seq, fmt) * PANEL * fmt_size(fmt);
-    int mr = MIN(cpu_of(be)->mr, NB), tiles = (c->N + mr - 1) / mr;
+    int mr = MIN(tile_rows(cpu_of(be), fmt), NB), tiles = (c->N + mr - 1) / mr;
     s.tile = (c->N + tiles - 1) / tiles;
     s.nb = s.tile * MAX(1, NB / mr);
     while (s.nb > s.tile && (c->N + s.nb - 1) / s.nb < 4 * cpu_of(be)->n_worker)

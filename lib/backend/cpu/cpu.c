@@ -13,6 +13,11 @@ capt_backend *capt_backend_cpu_new(capt_pool *pool, capt_err *err)
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined __x86_64__
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #include "base/mem.h"
 
 static void copy(capt_backend *be, void *dst, const void *src, size_t n)
@@ -59,13 +64,24 @@ static int has_avx512(void)
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
 }
 /* Intel's processors but Cooper Lake run VDPBF16PS at a quarter of the multiply-add's rate, half its arithmetic (82 against 168 GF/s measured on an
- * Emerald Rapids): their unit for bf16 is another one, and the float tile over bf16 panels is the faster way. */
+ * Emerald Rapids): their unit for bf16 is AMX's, and where a virtual machine hides it the float tile over bf16 panels is the faster way. */
 static int has_avx512bf16(void)
 {
 #if defined CAPT_EMULATE_BF16 /* tests/emulate_bf16.h */
     return has_avx512();
 #endif
     return has_avx512() && __builtin_cpu_supports("avx512bf16") && (!__builtin_cpu_is("intel") || __builtin_cpu_is("cooperlake"));
+}
+/* The system has to have tile registers too, and lets a process use them when asked (arch_prctl(2), ARCH_REQ_XCOMP_PERM for XTILEDATA). */
+static int has_amx(void)
+{
+#if defined CAPT_EMULATE_BF16 /* tests/emulate_amx.h */
+    return has_avx512();
+#endif
+    enum { REQUEST = 0x1023, TILE_DATA = 18 };
+    unsigned a, b, c, d, want = 1U << 24 | 1U << 22; /* AMX-TILE, AMX-BF16 */
+    return has_avx512() && __builtin_cpu_supports("avx512bf16") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & want) == want &&
+           syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 }
 static int has_avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
@@ -105,6 +121,7 @@ static const struct level {
     int blas; /* OpenBLAS in place of the tile for products of floats */
 } level[] = {
 #if defined __x86_64__
+    {&capt_cpu_isa_amx, "amx", has_amx, 0},
     {&capt_cpu_isa_avx512bf16, "avx512bf16", has_avx512bf16, 0},
     {&capt_cpu_isa_avx512, "avx512", has_avx512, 0},
     {&capt_cpu_isa_avx2, "avx2", has_avx2, 0},
@@ -137,7 +154,7 @@ capt_backend *capt_backend_cpu_new(capt_pool *pool, capt_err *err)
     const char *want = getenv("CAPT_CPU_ISA");
     const struct level *l = choose(want);
     if (!l) {
-        capt_fail(err, CAPT_EUSAGE, "CAPT_CPU_ISA is %s: want portable, cblas, avx2, avx512 or avx512bf16", want);
+        capt_fail(err, CAPT_EUSAGE, "CAPT_CPU_ISA is %s: want portable, cblas, avx2, avx512, avx512bf16 or amx", want);
         return NULL;
     }
     capt_backend *be = capt_alloc(sizeof *be);

@@ -28,7 +28,7 @@ enum { CHUNK = 1 << 14 };             /* elements of an elementwise task and of 
 struct cpu_isa {
     const char *name;
     int fmt16;                        /* of panels of bf16 values */
-    int mr;                           /* most rows of a tile */
+    int mr, mr16;                     /* most rows of a tile, and of one whose panels are in fmt16 */
     /* y (rows,n<=32) = a (rows,k) * panel, added to y when add; next: panel bytes to come, a quarter as many as these k have, asked for meanwhile */
     void (*tile)(int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n, const void *next);
     void (*tile16)(int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n, const void *next); /* a panel in fmt16, when that is of two bytes */
@@ -67,7 +67,7 @@ struct cpu_isa {
     /* g = weight*(p - soft - hot at target), p = e*inv, in format */
     void (*xent_grad)(int fmt, void *g, const float *e, float inv, float soft, float hot, int target, float weight, int64_t n);
 };
-extern const struct cpu_isa capt_cpu_isa_portable, capt_cpu_isa_avx2, capt_cpu_isa_avx512, capt_cpu_isa_avx512bf16;
+extern const struct cpu_isa capt_cpu_isa_portable, capt_cpu_isa_avx2, capt_cpu_isa_avx512, capt_cpu_isa_avx512bf16, capt_cpu_isa_amx;
 
 /* a BLAS library's product, opened when the instruction set is portable; NULL: the tile in C */
 typedef void cpu_sgemm_fn(int order, int ta, int tb, int M, int N, int K, float alpha, const float *A, int lda, const float *B, int ldb, float beta, float *C, int ldc);
@@ -75,7 +75,7 @@ typedef void cpu_sgemm_fn(int order, int ta, int tb, int M, int N, int K, float 
 enum { BUF_A, BUF_B, BUF_C, BUF_D, BUF_E, N_BUF };
 struct cpu {
     const struct cpu_isa *isa;
-    int n_worker, mr; /* mr: rows of a tile as called */
+    int n_worker, mr; /* mr: rows of a tile of floats as called */
     cpu_sgemm_fn *sgemm;
     void *blas;
     struct cpu_mem { void *p; size_t n; } buf[N_BUF], *work; /* shared scratch by purpose, and one a worker */
@@ -105,6 +105,8 @@ static inline void cpu_tile(const struct cpu *c, int fmt, int rows, const void *
 }
 /* format of panels, and of the left operand with them */
 static inline int fmt_of(capt_backend *be, int ct) { return ct == CAPT_BF16 ? isa_of(be)->fmt16 : F_F32; }
+/* most rows of a tile with panels in format */
+static inline int tile_rows(const struct cpu *c, int fmt) { return fmt >= F_HALF ? c->isa->mr16 : c->mr; }
 static inline int left_of(int fmt) { return fmt == F_HALF ? F_ROUND : fmt; }
 static inline int fmt_size(int fmt) { return fmt >= F_HALF ? 2 : 4; }
 static inline int64_t pad_k(int64_t k, int fmt) { return fmt == F_BF16 ? (k + 1) & ~(int64_t)1 : k; }

@@ -1,7 +1,7 @@
 /* The packed matrix product. 2*M*N*K operations against (M*K + N*K)*size + 4*M*N bytes: for M above about 30 the multiply-add pipe is the
  * bound, below it the bytes of the panels, which are then read once, in order.
- * Blocking: a part of 8 tiles of rows x 4 panels is a task; in it K runs in blocks of about 768 (bf16) or 384 (float), so that a tile's rows
- * (14 x 1.5 KiB) stay in L1 and the 4 panels (200 KiB) in L2; a part of one tile reads each panel once, whole, as it lies in memory. Memory cannot
+ * Blocking: a part of some 112 rows x 4 panels is a task; in it K runs in blocks of about 768 (bf16) or 384 (float), so that a tile's rows
+ * (14 x 1.5 KiB; of 32 rows 0.75) stay in L1 and the 4 panels (200 KiB) in L2; a part of one tile reads each panel once, whole, as it lies in memory. Memory cannot
  * bring a panel as fast as one tile reads it, so the tiles of a block ask for the next one, four of them for all of it. The order of sums
  * over K is the same for every row, block and task. */
 #include "backend/cpu/cpu_priv.h"
@@ -9,7 +9,7 @@
 #ifndef CAPT_REAL64
 #include "base/bf16.h"
 
-enum { GROUP = 4, PART_ROWS = 112, KC = 1536 }; /* KC in bytes */
+enum { GROUP = 4, PART_ROWS = 112, KC = 1536, KC_TILE = 24 << 10 }; /* KC in bytes, of a row and of a tile's rows */
 
 void capt_cpu_gemm_finish(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_t c0, int64_t n)
 {
@@ -32,10 +32,11 @@ void capt_cpu_gemm_finish(const struct cpu_gemm *g, int64_t i0, int64_t i1, int6
 
 void capt_cpu_gemm_part(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_t p0, int64_t p1)
 {
-    int esz = fmt_size(g->fmt), lsz = fmt_size(left_of(g->fmt)), mr = g->c->mr, step = KC / lsz;
+    int esz = fmt_size(g->fmt), lsz = fmt_size(left_of(g->fmt)), mr = tile_rows(g->c, g->fmt);
+    int step = (g->c->sgemm ? KC : MIN(KC, KC_TILE / mr)) / lsz; /* BLAS blocks its rows itself */
     int n_block = i1 - i0 <= mr ? 1 : MAX(1, (g->K + step / 2) / step);
     int64_t panel = pad_k(g->K, g->fmt) * PANEL * esz, n_panel = (g->N + PANEL - 1) / PANEL;
-    step = MAX(2, ROUND_UP((g->K + n_block - 1) / n_block, 2)); /* without rows to sum over, K is 0 and the result too */
+    step = MAX(32, ROUND_UP((g->K + n_block - 1) / n_block, 32)); /* without rows to sum over, K is 0 and the result too */
     for (int64_t q = p0; q < p1; q += GROUP) {
         int64_t q1 = MIN(q + GROUP, p1), c0 = q * PANEL, cols = MIN(q1 * PANEL, g->N) - c0;
         for (int k0 = 0; k0 == 0 || k0 < g->K; k0 += step) {
@@ -79,7 +80,7 @@ void capt_cpu_gemm(capt_backend *be, const struct cpu_gemm *g)
 {
     if (g->M <= 0 || g->N <= 0)
         return;
-    int64_t rows = PART_ROWS / g->c->mr * g->c->mr, groups = (g->N + GROUP * PANEL - 1) / (GROUP * PANEL);
+    int64_t rows = ROUND_UP(PART_ROWS, tile_rows(g->c, g->fmt)), groups = (g->N + GROUP * PANEL - 1) / (GROUP * PANEL);
     struct run r = {g, (g->M + rows - 1) / rows, rows};
     capt_cpu_run(be, r.n_rows * groups, (double)g->M * g->N * g->K > 1e6, part, &r);
 }
@@ -119,7 +120,7 @@ const void *capt_cpu_left(capt_backend *be, int which, int fmt, const float *x, 
 {
     *lda = K;
     int esz = fmt_size(fmt), line = 64 / esz;
-    int bad = !cpu_of(be)->sgemm && crowded(cpu_of(be)->mr, (int64_t)K * esz); /* BLAS makes copies of its own */
+    int bad = !cpu_of(be)->sgemm && crowded(tile_rows(cpu_of(be), fmt), (int64_t)K * esz); /* BLAS makes copies of its own */
     if (fmt == F_F32 && !(bad && M > 64))
         return x;
     int64_t ld = ROUND_UP(K, line) + (bad ? line : 0);
@@ -154,13 +155,13 @@ const void *capt_cpu_flat(capt_backend *be, int which, int fmt, const float *x, 
 /* dw = dy^T x. The sum is over M, so M takes the place of K: in chunks of MC rows x is packed into panels (shared), then each
  * task transposes its columns of dy (its own scratch, in L2) and multiplies. 2*M*N*K operations; the packing moves
  * 6 bytes an element of dy and x: 5 to 15 % of the time. db is summed over groups of 32 rows, these in double, in order. */
-enum { MC = 1536, ROWS = 32 };
+enum { MC = 1536, ROWS = 32, NB = 64 };
 struct tn {
     const struct cpu_gemm_tn *t;
     capt_backend *be;
     void *panels;
     int64_t m0, mc, mp; /* first row, rows, rows padded as the panels' are */
-    int nb;             /* columns of dy of a task */
+    int nb;             /* columns of dy of a task, NB at most */
     int last;
 };
 
@@ -180,7 +181,6 @@ static void tn_pack(void *arg, int64_t task, int worker)
 
 static void tn_part(void *arg, int64_t task, int worker)
 {
-    enum { NB = 64 };
     const struct tn *s = arg;
     const struct cpu_gemm_tn *t = s->t;
     const struct cpu_isa *isa = isa_of(s->be);
@@ -238,8 +238,8 @@ void capt_cpu_gemm_tn(capt_backend *be, const struct cpu_gemm_tn *t)
 {
     if (t->N <= 0 || (!t->dw && !t->db))
         return;
-    int mr = MIN(cpu_of(be)->mr, 56);
-    int nb = mr * MAX(1, 56 / mr);
+    int mr = MIN(tile_rows(cpu_of(be), t->fmt), NB);
+    int nb = NB / mr * mr;
     while (nb > mr && (t->N + nb - 1) / nb < 4 * cpu_of(be)->n_worker)
         nb -= mr;
     for (int64_t m0 = 0; m0 == 0 || m0 < t->M; m0 += MC) {

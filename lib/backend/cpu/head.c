@@ -95,7 +95,7 @@ static void block_task(void *arg, int64_t task, int worker)
 /* Runs both phases. Logits are kept in a chunk's own memory, or in kept (M,V), or (NULL) not at all. */
 static void head_run(struct head *s, int own, float *kept, void (*row)(void *arg, int64_t task, int worker))
 {
-    int64_t M = s->g.M, n = s->n_block, mr = s->g.c->mr;
+    int64_t M = s->g.M, n = s->n_block, mr = tile_rows(s->g.c, s->g.fmt);
     if (M <= 0)
         return;
     int64_t floats = 4 * n + (own ? s->V : 0), list = s->k * (int64_t)(sizeof(float) + sizeof(int32_t));

@@ -12,6 +12,7 @@ const struct cpu_isa ISA_TABLE = {
     .mr = TILE_MR,
     .tile = tile,
     .fmt16 = FMT16,
+    .mr16 = TILE16_MR,
 #if VL > 4
     .tile16 = tile16,
 #endif

@@ -73,7 +73,12 @@ static void tile(int rows, const void *a, int64_t lda, const void *b, int k, flo
     f[rows - 1](a, lda, b, k, y, ldy, add, n, next);
 }
 
-#ifdef __AVX512BF16__
+#if defined ISA_AMX
+#include "backend/cpu/tile_amx_priv.h"
+#define TILE16_MR (2 * AMX_SIDE)
+#else
+#define TILE16_MR TILE_MR
+#if defined __AVX512BF16__
 /* the same with pairs of bf16 k: VDPBF16PS, 2 multiply-adds a lane, twice the arithmetic of the float tile a cycle */
 #define TILE16(R) \
 static void tile16_##R(const void *left, int64_t lda, const void *panel, int k, float *y, int64_t ldy, int add, int n, const void *next) \
@@ -130,4 +135,5 @@ static void tile16(int rows, const void *a, int64_t lda, const void *b, int k, f
     };
     f[rows - 1](a, lda, b, k, y, ldy, add, n, next);
 }
+#endif
 #endif
