@@ -60,7 +60,7 @@ int64_t capt_store_count(const capt_store *s); /* records so far, or in the stor
 int capt_store_flush(capt_store *s, capt_err *err); /* commits the transaction under way */
 /* Publishes PATH; frees s in every case. On failure PATH is untouched and PATH.part stays for resume. */
 int capt_store_finish(capt_store *s, capt_err *err);
-/* Commits what it can, keeps PATH.part for resume, frees s. NULL is fine. */
+/* Commits what it can, keeps PATH.part for resume unless no record is in it, frees s. NULL is fine. */
 void capt_store_abandon(capt_store *s);
 /* Removes PATH.part, frees s: for input that is wrong, where a resume could not help. */
 void capt_store_discard(capt_store *s);

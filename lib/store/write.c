@@ -460,8 +460,11 @@ int capt_store_finish(capt_store *s, capt_err *err)
 
 void capt_store_abandon(capt_store *s)
 {
+    MDB_stat st;
     if (s)
         (void)capt_store_flush(s, NULL);
+    if (s && mdb_env_stat(s->env, &st) == 0 && st.ms_entries <= 1) /* the manifest */
+        unlink(s->part);
     capt_store_close(s); /* after the sync that is under way */
 }
 

@@ -104,12 +104,10 @@ odd()
 status 1 'a missing image' odd m.mdb odd.ndjson
 like 'a line that is no record comes first' "$(cat "$ERR")" 'odd.ndjson:10'
 grep -v '^not' odd.ndjson >odd9.ndjson
-rm -f m.mdb.part
 status 1 'a missing image' odd m.mdb odd9.ndjson
 like 'is named' "$(cat "$ERR")" 'id missing: missing.jpg: No such file'
-rm -f m.mdb.part
+ok 'nothing was stored yet, nothing is left' test ! -e m.mdb.part
 status 1 'one bad record too many' odd m.mdb --max-bad 7 odd.ndjson
-rm -f m.mdb.part
 ok '--max-bad' odd m.mdb --max-bad 8 --errors bad.ndjson odd.ndjson
 like 'the rest is stored' "$(cat "$ERR")" 'm.mdb: 2 images'
 ok 'on other threads and batches' odd m1.mdb --max-bad 8 --errors bad1.ndjson --batch 2 --threads 3 odd.ndjson
@@ -117,7 +115,6 @@ ok 'the same are listed in the same order' cmp bad.ndjson bad1.ndjson
 is 'all are listed' "$(jq -r .error bad.ndjson | sed 's/: .*//' | sort | tr '\n' ' ')" \
     'id empty id fifo id link id missing id nofile id short id up odd.ndjson:10 '
 like '--max-pixels' "$(odd p.mdb --max-pixels 100 odd.ndjson --max-bad 1 2>&1)" 'id good: good.jpg: .*pixels'
-rm -f p.mdb.part
 ok '--tolerate-warnings takes the short one' odd p.mdb --tolerate-warnings --max-bad 7 odd.ndjson
 
 # damaged weights and wrong usage
