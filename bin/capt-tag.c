@@ -82,6 +82,8 @@ static capt_vocab *choose_tags(job *j)
     const int64_t *count;
     int64_t among = nouns ? nouns : has_tags(&j->of.train) ? 0 : 200;
     capt_vocab *v = capt_tagset_choose(&(capt_tagged){j->of.train.v, j->of.train.n}, &(capt_tagged){j->of.val.v, j->of.val.n}, (int)among, j->a, &count, &j->p->err);
+    if (!v)
+        capt_err_prefix(&j->p->err, "%s", captions);
     int n = v ? capt_vocab_size(v) - CAPT_TAG_FIRST : 0;
     for (int i = 0; i < n; i++)
         capt_prog_detail(j->p, "tag %d: %s, %lld images", i + 1, capt_vocab_token(v, CAPT_TAG_FIRST + i), (long long)count[i]);
@@ -300,7 +302,7 @@ static int prepare(job *j)
 
 static int run_training(job *j)
 {
-    return prog_corpus_open(&j->of, j->p, captions, tags_path, train_split, val_split) || prepare(j) || train(j) || capt_run_finish(&j->run, j->m) ? -1 : 0;
+    return prog_corpus_open(&j->of, j->p, captions, tags_path, train_split, val_split, 1) || prepare(j) || train(j) || capt_run_finish(&j->run, j->m) ? -1 : 0;
 }
 
 /* ---- applying ---- */

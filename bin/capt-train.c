@@ -524,7 +524,7 @@ static int run(capt_prog *p)
     capt_inlet_init(&j.in);
     capt_inlet_init(&j.plain);
     capt_prog_catch_reading();
-    int rc = capt_session_open(&j.s, p, compute) || prog_corpus_open(&j.of, p, captions, tags_path, train_split, val_split) || prepare(&j) || train(&j) ||
+    int rc = capt_session_open(&j.s, p, compute) || prog_corpus_open(&j.of, p, captions, tags_path, train_split, val_split, 0) || prepare(&j) || train(&j) ||
                      capt_run_finish(&j.run, j.m)
                  ? -1
                  : 0;

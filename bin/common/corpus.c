@@ -4,9 +4,20 @@
 #include "base/hash.h"
 #include "common/tags.h"
 
-int prog_corpus_open(prog_corpus *c, capt_prog *p, const char *captions, const char *tags, const char *train_split, const char *val_split)
+static int captioned(void *arg, const capt_caption *c, capt_err *err)
 {
-    if (capt_captions_read(&captions, 1, NULL, &c->records, &p->err))
+    const char *const *split = arg;
+    char key[CAPT_ID_KEY];
+    if (c->n_captions || !(capt_picks(split[0], 1, c) || capt_picks(split[1], 0, c)))
+        return 0;
+    capt_id_key(&c->id, key);
+    return capt_fail(err, CAPT_EDATA, "image %s has no captions", key);
+}
+
+int prog_corpus_open(prog_corpus *c, capt_prog *p, const char *captions, const char *tags, const char *train_split, const char *val_split, int captionless)
+{
+    capt_read_opts o = {.check = captionless ? NULL : captioned, .check_arg = (const char *[]){train_split, val_split}};
+    if (capt_captions_read(&captions, 1, &o, &c->records, &p->err))
         return -1;
     c->train = capt_pick(c->records, train_split, 1);
     c->val = capt_pick(c->records, val_split, 0);

@@ -47,15 +47,17 @@ static int listed(const char *list, const char *name)
     return 0;
 }
 
+int capt_picks(const char *splits, int with_restval, const capt_caption *c)
+{
+    return !c->split || (splits && !strcmp(splits, "all")) || listed(splits, c->split) || (with_restval && !strcmp(c->split, "restval") && listed(splits, "train"));
+}
+
 capt_picked capt_pick(const capt_captions *c, const char *splits, int with_restval)
 {
     capt_picked out = {capt_alloc((c->n + 1) * sizeof *out.v), 0};
-    int all = splits && !strcmp(splits, "all");
-    for (size_t i = 0; i < c->n; i++) {
-        const char *split = c->v[i].split;
-        if (all || !split || listed(splits, split) || (with_restval && !strcmp(split, "restval") && listed(splits, "train")))
+    for (size_t i = 0; i < c->n; i++)
+        if (capt_picks(splits, with_restval, &c->v[i]))
             out.v[out.n++] = &c->v[i];
-    }
     return out;
 }
 

@@ -58,16 +58,6 @@ const capt_kind capt_kind_tags = {"tag", "The tags of one image.", sizeof(capt_t
 
 typedef CAPT_LIST(char) any_list; /* the three list types have one layout */
 
-static int wanted(const capt_read_opts *o, const char *split)
-{
-    if (o->n_splits == 0)
-        return 1;
-    for (size_t i = 0; i < o->n_splits; i++)
-        if (split && strcmp(split, o->splits[i]) == 0)
-            return 1;
-    return 0;
-}
-
 static void list_free(any_list *c)
 {
     if (!c)
@@ -127,24 +117,17 @@ static int take(struct reader *r, const json_t *o, capt_err *err)
         if (t->scores && t->n_scores != t->n_tags)
             return capt_fail(err, CAPT_EDATA, "%s: %d \"scores\" for %d \"tags\"", where, t->n_scores, t->n_tags);
     }
-    int keep = 1;
-    if (k == &capt_kind_caption) {
-        const capt_caption *c = (const capt_caption *)(const void *)rec;
-        keep = wanted(r->o, c->split);
-        if (keep && r->o->require_captions && c->n_captions == 0)
-            return capt_fail(err, CAPT_EDATA, "%s: \"captions\" is missing or empty", where);
-    }
+    if (k == &capt_kind_caption && r->o->check && r->o->check(r->o->check_arg, (const capt_caption *)(const void *)rec, err))
+        return capt_err_prefix(err, "%s", where);
     capt_id copy = capt_id_dup(id, r->seen_arena);
     capt_idmap_add(r->seen, &copy, capt_ndjson_place(r->in));
     r->list->int_ids = id->is_int;
-    if (keep && r->each) {
+    if (r->each) {
         r->stop = r->each(r->each_arg, (const capt_caption *)(const void *)rec, err) != 0;
         return r->stop ? -1 : 0;
     }
-    if (keep) {
-        r->list->n++;
-        capt_idmap_add(r->list->map, id, (int64_t)r->list->n - 1);
-    }
+    r->list->n++;
+    capt_idmap_add(r->list->map, id, (int64_t)r->list->n - 1);
     return 0;
 }
 

@@ -58,13 +58,13 @@ typedef struct capt_tags {
 extern const capt_kind capt_kind_caption, capt_kind_hyp, capt_kind_tags;
 
 typedef struct capt_read_opts {
-    const char *const *splits; /* keep these only; n_splits 0: all */
-    size_t n_splits;
-    size_t cap;           /* bytes a line; 0: CAPT_LINE_CAP */
-    int require_captions; /* a kept caption record without captions is an error */
+    size_t cap; /* bytes a line; 0: CAPT_LINE_CAP */
     /* Called with each bad record's error: 0 skips the record (err must be cleared), -1 ends the reading. NULL: the first ends it. */
     int (*bad)(void *arg, capt_err *err);
     void *bad_arg;
+    /* What else makes a caption record a bad one: -1 and the error, to which its place is added. NULL: nothing. */
+    int (*check)(void *arg, const capt_caption *c, capt_err *err);
+    void *check_arg;
 } capt_read_opts;
 
 #define CAPT_LIST(T) struct { T *v; size_t n; int int_ids; capt_arena *arena; capt_idmap *map; }
@@ -72,7 +72,7 @@ typedef CAPT_LIST(capt_caption) capt_captions; /* in the order of the files; ids
 typedef CAPT_LIST(capt_hyp) capt_hyps;
 typedef CAPT_LIST(capt_tags) capt_taglist;
 
-/* n 0: standard input. opts may be NULL. An id met twice is an error (also across splits, kept or not). */
+/* n 0: standard input. opts may be NULL. An id met twice is an error. */
 int capt_captions_read(const char *const *paths, size_t n, const capt_read_opts *opts, capt_captions **out, capt_err *err);
 int capt_hyps_read(const char *const *paths, size_t n, const capt_read_opts *opts, capt_hyps **out, capt_err *err);
 int capt_tags_read(const char *const *paths, size_t n, const capt_read_opts *opts, capt_taglist **out, capt_err *err);

@@ -131,5 +131,7 @@ int capt_nouns_find(const char *const *lines, size_t n, int among, capt_arena *a
             (*nouns)[(*n_nouns)++] = (capt_noun){w->text, w->count};
     }
     free(t.v);
+    if (!n)
+        return capt_fail(err, CAPT_EDATA, "there are no captions to find nouns in");
     return *n_nouns ? 0 : capt_fail(err, CAPT_EDATA, "no nouns were found among the %zu most frequent words of the captions", k);
 }

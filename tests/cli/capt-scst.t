@@ -112,6 +112,9 @@ said 'is named' 'no record of split tarin'
 printf '{"id":101,"split":"train","captions":["a"]}\n' | cat r.ndjson - >b.ndjson
 status 1 'an image that is not in the store' run x.ckpt --captions b.ndjson
 said 'is named' 'image 101 is not in the store'
+printf '{"id":101,"split":"val"}\n' | cat r.ndjson - >b.ndjson
+status 1 'a validation image without captions' run x.ckpt --captions b.ndjson
+said 'is named with its line' '^capt-scst: b.ndjson:101: image 101 has no captions'
 printf 'a dog\n' | cat r.ndjson - >b.ndjson
 status 1 'a line that is no record' run x.ckpt --captions b.ndjson
 said 'is named' 'b.ndjson:101: '

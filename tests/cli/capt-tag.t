@@ -135,7 +135,10 @@ status 1 'an image that is not in the store' train x.ckpt --captions bad.ndjson
 said 'named' 'image 9999 is not in the store'
 jq -c '.captions = ["xyzzy"] | del(.tags)' t.ndjson >bad.ndjson
 status 1 'captions without nouns' train x.ckpt --captions bad.ndjson
-said 'which is said' 'no nouns were found'
+said 'which is said' '^capt-tag: bad.ndjson: no nouns were found among the 1 most'
+jq -c 'del(.captions, .tags)' t.ndjson >bad.ndjson
+status 1 'neither tags nor captions' train x.ckpt --captions bad.ndjson
+said 'which is said' '^capt-tag: bad.ndjson: there are no captions to find nouns in'
 head -c 2000 linear.ckpt >cut.ckpt
 status 1 'a checkpoint cut short' tags cut.ckpt
 said 'named' 'cut.ckpt'

@@ -255,7 +255,7 @@ record() # NAME REGEX LINE
 }
 record 'no JSON' 'b.ndjson:101: ' 'a dog'
 record 'no id' 'b.ndjson:101: "id" is missing' '{"split":"train","captions":["a"]}'
-record 'no captions' 'image 101 has no captions' '{"id":101,"split":"train"}'
+record 'no captions' '^capt-train: b.ndjson:101: image 101 has no captions' '{"id":101,"split":"train"}'
 record 'captions of the wrong type' 'b.ndjson:101: "captions"' '{"id":101,"split":"train","captions":"a"}'
 record 'ids of two kinds' 'b.ndjson:101: the id is a string' '{"id":"101","split":"train","captions":["a"]}'
 record 'an id twice' 'b.ndjson:101: id 1 was already given' '{"id":1,"split":"train","captions":["a"]}'
