@@ -142,7 +142,7 @@ static int parse_weights(job *j, double *w)
         char *end;
         w[i] = strtod(s, &end);
         if (end == s || !isfinite(w[i]) || w[i] < 0 || (*end && *end != ',') || (!*end && i + 1 < j->n) || (*end && i + 1 == j->n))
-            return capt_prog_usage(j->p, "--ensemble-weights %s: %zu numbers are wanted", weights, j->n);
+            return capt_prog_usage(j->p, "--ensemble-weights %s: want one number of 0 or more for each --model, of which there %s %zu", weights, j->n == 1 ? "is" : "are", j->n);
         s = end + 1;
     }
     return 0;
@@ -303,7 +303,7 @@ static int write_record(job *j, const capt_caption *rec, const capt_found *f, in
     if (rc)
         return capt_fail(&j->p->err, CAPT_EDATA, "a caption could not be written as JSON");
     if (fwrite(j->line.s, 1, j->line.n, capt_out_file(j->out)) != j->line.n || (!strcmp(out_path, "-") && fflush(capt_out_file(j->out))))
-        return capt_fail_errno(&j->p->err, "%s", out_path);
+        return capt_fail_errno(&j->p->err, "%s", capt_output_name(out_path));
     return 0; /* on standard output a caption is seen as soon as it is there */
 }
 
@@ -458,7 +458,7 @@ static int write_results(job *j)
         return -1;
     if (json_dumpf(j->results, capt_out_file(o), JSON_COMPACT) || fputc('\n', capt_out_file(o)) == EOF) {
         capt_out_abandon(o);
-        return capt_fail_errno(&j->p->err, "%s", coco);
+        return capt_fail_errno(&j->p->err, "%s", capt_output_name(coco));
     }
     return capt_out_finish(o, &j->p->err);
 }
@@ -481,6 +481,10 @@ static int run(capt_prog *p)
         return capt_prog_usage(p, "--encoder goes with --images or --pictures: one for all models, or one a model");
     if (sample && (greedy || models.n > 1))
         return capt_prog_usage(p, "--sample goes with one model, and not with --greedy");
+    if (greedy && beam != 1 && capt_prog_given(p, &beam))
+        return capt_prog_usage(p, "--greedy is --beam 1, not --beam %lld", (long long)beam);
+    if (sample && capt_prog_given(p, &beam))
+        return capt_prog_usage(p, "--beam goes with a search, not with --sample");
     if (sample && (require.n || forbid.n))
         return capt_prog_usage(p, "--require and --forbid go with a search, not with --sample");
     double penalty;
@@ -509,15 +513,7 @@ static int run(capt_prog *p)
         j.picked.v = prog_pictures(p, j.names, &j.picked.n);
         if (!j.picked.v)
             goto end;
-    } else {
-        j.picked = capt_pick(j.records, split, 0);
-    }
-    if (j.records && !j.records->n) {
-        capt_fail(&p->err, CAPT_EDATA, "no records");
-        goto end;
-    }
-    if (j.records && !j.picked.n) {
-        capt_fail(&p->err, CAPT_EDATA, "no records of split %s; --split all takes every one", split);
+    } else if (capt_pick_some(p, j.records, split, &j.picked)) {
         goto end;
     }
     size_t kept = 0;

@@ -171,7 +171,7 @@ static int read_all(work *w)
 static int flush(work *w)
 {
     if (w->s.n && fwrite(w->s.s, 1, w->s.n, w->f) != w->s.n)
-        return capt_fail_errno(&w->p->err, "%s", out_path);
+        return capt_fail_errno(&w->p->err, "%s", capt_output_name(out_path));
     capt_str_clear(&w->s);
     return 0;
 }

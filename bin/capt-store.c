@@ -236,6 +236,11 @@ static int check(void *arg, const char *path, capt_err *err)
 
 /* ---- dump, load ---- */
 
+static int not_dumped(capt_prog *p, const char *path)
+{
+    return p->err.code ? capt_err_prefix(&p->err, "%s", path) : capt_fail_errno(&p->err, "stdout");
+}
+
 static int dump_store(capt_prog *p, const char *path)
 {
     capt_store *s = capt_store_open(path, &p->err);
@@ -246,7 +251,7 @@ static int dump_store(capt_prog *p, const char *path)
     for (size_t i = 0; i < ids.n && rc == 0; i++)
         rc = capt_id_parse(ids.v[i], is_int, &picked[i], &p->err);
     if (rc == 0 && capt_store_dump(s, picked, ids.n, npy, stdout, &p->err))
-        rc = capt_err_prefix(&p->err, "%s", path);
+        rc = not_dumped(p, path);
     free(picked);
     capt_store_close(s);
     return rc;
@@ -261,7 +266,7 @@ static int dump_weights(capt_prog *p, const char *path)
     capt_st *st = capt_st_open(path, &p->err);
     int rc = !st ? -1 : format ? capt_export_gpt2(st, path, out_path, &p->err) : capt_weights_dump(st, stdout, &p->err);
     if (st && rc && !format)
-        capt_err_prefix(&p->err, "%s", path);
+        not_dumped(p, path);
     capt_st_close(st);
     return rc;
 }
@@ -297,7 +302,13 @@ static int load_store(capt_prog *p, capt_ndjson *in, json_t *o)
 {
     capt_store_loader *l = capt_store_loader_new(npy);
     capt_store *s = NULL;
-    int got = o ? 1 : capt_fail(&p->err, CAPT_EDATA, "no records to load");
+    int got = 1;
+    if (!o) {
+        capt_str name = {0};
+        capt_prog_inputs(p, 1, &name);
+        got = capt_fail(&p->err, CAPT_EDATA, "%s: no records", name.s);
+        capt_str_free(&name);
+    }
     capt_prog_catch();
     while (got == 1) {
         capt_id id;

@@ -346,7 +346,7 @@ static int write_tags(const job *j, const capt_caption *rec, const capt_real *p,
     json_decref(o);
     if (rc)
         return capt_fail(&j->p->err, CAPT_EDATA, "tags could not be written as JSON");
-    return fwrite(line->s, 1, line->n, f) == line->n ? 0 : capt_fail_errno(&j->p->err, "%s", out);
+    return fwrite(line->s, 1, line->n, f) == line->n ? 0 : capt_fail_errno(&j->p->err, "%s", capt_output_name(out));
 }
 
 static int tag_all(job *j, FILE *f)
@@ -392,10 +392,8 @@ static int run_tagging(job *j)
     capt_params_hash(&j->m->params, "", j->name);
     if (p->argc ? capt_captions_read((const char *const *)p->argv, (size_t)p->argc, NULL, &j->of.records, err) : all_of_store(j))
         return -1;
-    if (p->argc)
-        j->of.val = capt_pick(j->of.records, split, 0);
-    if (p->argc && j->of.records->n && !j->of.val.n)
-        return capt_fail(err, CAPT_EDATA, "no records of split %s; --split all takes every one", split);
+    if (p->argc && capt_pick_some(p, j->of.records, split, &j->of.val))
+        return -1;
     j->c = capt_ctx_new(j->s.be, j->s.compute, err);
     j->scorer = j->c ? capt_scorer_model(j->m, NULL, err) : NULL;
     capt_prog_catch();

@@ -106,7 +106,8 @@ static int refused(job *j, const capt_caption *rec, capt_err *err)
 {
     char key[CAPT_ID_KEY];
     capt_id_key(&rec->id, key);
-    capt_err_prefix(err, "id %s", key);
+    if (rec->file) /* an error without a file names the id */
+        capt_err_prefix(err, "id %s", key);
     if (capt_prog_bad(j->p, err) == 0)
         return 0;
     const capt_err *why = err->code ? err : &j->p->err; /* it was skipped, but --errors could not be written */
@@ -266,10 +267,7 @@ static int read_records(job *j)
     capt_read_opts o = {.bad = skip_bad, .bad_arg = j->p};
     if (capt_captions_read((const char *const *)j->p->argv, (size_t)j->p->argc, &o, &j->list, &j->p->err))
         return -1;
-    j->all = capt_pick(j->list, split, 0);
-    if (j->all.n == 0)
-        return capt_fail(&j->p->err, CAPT_EDATA, j->list->n ? "no records of split %s" : "no records", split);
-    return 0;
+    return capt_pick_some(j->p, j->list, split, &j->all);
 }
 
 static void add_section(job *j, const char *name, int rows, int dim)

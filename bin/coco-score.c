@@ -347,7 +347,7 @@ static void describe(work *w, answers *a)
 static capt_metric_out *add_mean(answers *a, const char *key)
 {
     capt_metric_out *o = &a->out[a->n_out++];
-    o->score[o->n_score++] = (capt_metric_score){key, 0, capt_alloc(a->j.n * sizeof(double))};
+    o->score[o->n_score++] = (capt_metric_score){.key = key, .each = capt_alloc(a->j.n * sizeof(double))};
     return o;
 }
 
@@ -523,7 +523,7 @@ static int work_all(work *w)
     }
     for (int f = 0; f < p->argc; f++) {
         answers *a = &w->a[w->n_files++];
-        a->path = strcmp(p->argv[f], "-") ? p->argv[f] : "stdin";
+        a->path = capt_input_name(p->argv[f]);
         if (capt_hyps_read_any(p->argv[f], keep_first, &a->n_dropped, &a->hyps, &p->err) ||
             capt_join_make(&a->j, w->refs, refs_path, a->hyps, a->path, &w->splits, subset, w->arena, &p->err))
             return -1;

@@ -5,6 +5,7 @@
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/file.h"
 #include "base/json.h"
 #include "common/prog_priv.h"
 
@@ -38,6 +39,14 @@ static void say(const capt_prog *p, const char *fmt, va_list ap)
     fwrite(line.s, 1, line.n, stderr);
     free(text);
     capt_str_free(&line);
+}
+
+void capt_prog_inputs(const capt_prog *p, int from, capt_str *out)
+{
+    for (int i = from; i < p->argc; i++)
+        capt_str_printf(out, "%s%s", i > from ? ", " : "", capt_input_name(p->argv[i]));
+    if (p->argc <= from)
+        capt_str_puts(out, "stdin");
 }
 
 void capt_prog_note(const capt_prog *p, const char *fmt, ...)
@@ -85,9 +94,9 @@ static int write_record(capt_prog *p, FILE *f, const char *path, const json_t *r
     capt_str line = {0};
     int rc = capt_json_line(rec, &line);
     if (rc != 0)
-        rc = capt_fail(&p->err, CAPT_EDATA, "%s: a record cannot be written as JSON", path);
+        rc = capt_fail(&p->err, CAPT_EDATA, "%s: a record cannot be written as JSON", capt_output_name(path));
     else if (fwrite(line.s, 1, line.n, f) != line.n || fflush(f) != 0)
-        rc = capt_fail_errno(&p->err, "%s", path);
+        rc = capt_fail_errno(&p->err, "%s", capt_output_name(path));
     capt_str_free(&line);
     return rc;
 }

@@ -137,6 +137,14 @@ static void set_strs(const capt_prog_state *st, int i, const char *s)
     push(v, s);
 }
 
+int capt_prog_given(const capt_prog *p, const void *to)
+{
+    int given = 0;
+    for (int i = 0; i < p->state->n_rows; i++)
+        given |= p->state->row[i].to == to && p->state->given[i];
+    return given;
+}
+
 static int set_text(capt_prog *p, int i, const char *s)
 {
     capt_prog_state *st = p->state;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "base/err.h"
+#include "base/str.h"
 #include "base/thread.h"
 
 typedef enum capt_opt_type {
@@ -65,6 +66,10 @@ int capt_prog_main(capt_prog *p, int argc, char **argv);
 
 /* Wrong usage found in run: records CAPT_EUSAGE; returns -1. */
 int capt_prog_usage(capt_prog *p, const char *fmt, ...) CAPT_PRINTF(2, 3);
+/* Appends the names of the operands from number `from` on for a message: "a, b" or "stdin". */
+void capt_prog_inputs(const capt_prog *p, int from, capt_str *out);
+/* Whether the option that is kept at `to` was given, on the command line or in --config. */
+int capt_prog_given(const capt_prog *p, const void *to);
 /* stderr, one line, "name: text", control characters escaped; note: not under -q; detail: only under -v. */
 void capt_prog_note(const capt_prog *p, const char *fmt, ...) CAPT_PRINTF(2, 3);
 void capt_prog_warn(const capt_prog *p, const char *fmt, ...) CAPT_PRINTF(2, 3);

@@ -24,6 +24,8 @@ void capt_session_close(capt_session *s);
 typedef struct capt_picked { const capt_caption **v; size_t n; } capt_picked;
 /* Comma-separated splits; "all" takes every record; records without a split belong to each. "train" alone takes restval too when with_restval. */
 capt_picked capt_pick(const capt_captions *c, const char *splits, int with_restval);
+/* Of the records read from the operands; none is an error that names the files. Freed in any case. */
+int capt_pick_some(capt_prog *p, const capt_captions *c, const char *splits, capt_picked *out);
 int capt_picks(const char *splits, int with_restval, const capt_caption *c); /* whether pick takes c */
 /* A --shard "I/N" is records I, I+N, I+2N, ... (from 0); NULL is all of them, 0/1. Anything else is wrong usage: -1. */
 int capt_shard_parse(capt_prog *p, const char *shard, int64_t *first, int64_t *step);

@@ -17,10 +17,20 @@ static int is_dash(const char *path)
     return path[0] == '-' && !path[1];
 }
 
+const char *capt_input_name(const char *path)
+{
+    return is_dash(path) ? "stdin" : path;
+}
+
+const char *capt_output_name(const char *path)
+{
+    return is_dash(path) ? "stdout" : path;
+}
+
 char *capt_file_read(const char *path, size_t max, size_t *n, capt_err *err)
 {
     int dash = is_dash(path), fd = dash ? 0 : open(path, O_RDONLY | O_CLOEXEC);
-    const char *name = dash ? "stdin" : path;
+    const char *name = capt_input_name(path);
     *n = 0;
     if (fd < 0) {
         capt_fail_errno(err, "%s", name);
@@ -28,11 +38,13 @@ char *capt_file_read(const char *path, size_t max, size_t *n, capt_err *err)
     }
     struct stat st;
     size_t cap = 65536, len = 0;
+    char *s = NULL;
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0)
         cap = (size_t)st.st_size + 1; /* one more, to see the end at once */
     if (max && cap > max + 1)
-        cap = max + 1;
-    char *s = capt_try_alloc(cap + 1, err);
+        capt_fail(err, CAPT_EDATA, "%s: larger than %zu bytes", name, max);
+    else
+        s = capt_try_alloc(cap + 1, err);
     while (s) {
         ssize_t got = read(fd, s + len, cap - len);
         if (got < 0 && errno == EINTR)
@@ -67,6 +79,17 @@ char *capt_file_read(const char *path, size_t max, size_t *n, capt_err *err)
     if (s) {
         s[len] = 0;
         *n = len;
+    }
+    return s;
+}
+
+char *capt_text_read(const char *path, size_t *n, capt_err *err)
+{
+    char *s = capt_file_read(path, (size_t)1 << 30, n, err);
+    size_t mark = s ? capt_utf8_mark(s, *n) : 0;
+    if (mark) {
+        *n -= mark;
+        memmove(s, s + mark, *n + 1);
     }
     return s;
 }
@@ -110,12 +133,11 @@ capt_out *capt_out_open(const char *path, capt_err *err)
 {
     capt_out *o = capt_alloc(sizeof *o);
     struct stat st;
+    o->path = capt_strdup(capt_output_name(path));
     if (is_dash(path)) {
-        o->path = capt_strdup("stdout");
         o->f = stdout;
         return o;
     }
-    o->path = capt_strdup(path);
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
         errno = EISDIR;
     } else if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {

@@ -5,8 +5,13 @@
 #include <stdio.h>
 #include "base/err.h"
 
+/* What messages call a path: "-" is "stdin" or "stdout". */
+const char *capt_input_name(const char *path);
+const char *capt_output_name(const char *path);
 /* Whole file ("-": stdin) as malloc'd bytes with a NUL behind them; max 0: no limit, else an error above it. */
 char *capt_file_read(const char *path, size_t max, size_t *n, capt_err *err);
+/* A text to be held whole, of at most 1 GiB; a byte order mark in front is left out. */
+char *capt_text_read(const char *path, size_t *n, capt_err *err);
 typedef struct capt_map { const unsigned char *p; size_t n; } capt_map;
 int capt_map_open(capt_map *m, const char *path, capt_err *err); /* read-only, private; regular files only */
 void capt_map_close(capt_map *m);

@@ -1,5 +1,6 @@
 #include "base/json.h"
 #include <stdlib.h>
+#include <string.h>
 #include "base/file.h"
 
 enum { MAX_DEPTH = 32 };
@@ -35,20 +36,26 @@ json_t *capt_json_parse(const char *s, size_t n, const char *where, capt_err *er
     }
     json_error_t e;
     json_t *j = json_loadb(s, n, JSON_REJECT_DUPLICATES, &e);
+    const char *why = !j && json_error_code(&e) == json_error_null_character ? "a string holds \\u0000" : e.text;
     if (!j && e.line > 1)
-        capt_fail(err, CAPT_EDATA, "%s: bad JSON at line %d, column %d: %s", where, e.line, e.column, e.text);
+        capt_fail(err, CAPT_EDATA, "%s: bad JSON at line %d, column %d: %s", where, e.line, e.column, why);
     else if (!j) /* of a record, say: where has the line */
-        capt_fail(err, CAPT_EDATA, "%s: bad JSON at column %d: %s", where, e.column, e.text);
+        capt_fail(err, CAPT_EDATA, "%s: bad JSON at column %d: %s", where, e.column, why);
     return j;
 }
 
 json_t *capt_json_load(const char *path, capt_err *err)
 {
+    const char *name = capt_input_name(path);
     size_t n;
-    char *s = capt_file_read(path, 0, &n, err);
+    char *s = capt_text_read(path, &n, err);
     if (!s)
         return NULL;
-    json_t *j = capt_json_parse(s, n, path[0] == '-' && !path[1] ? "stdin" : path, err);
+    json_t *j = NULL;
+    if (strspn(s, " \t\r\n") == n)
+        capt_fail(err, CAPT_EDATA, "%s: the file is empty", name);
+    else
+        j = capt_json_parse(s, n, name, err);
     free(s);
     return j;
 }

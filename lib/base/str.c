@@ -128,6 +128,11 @@ long capt_utf8_check(const char *s, size_t n)
     return -1;
 }
 
+size_t capt_utf8_mark(const char *s, size_t n)
+{
+    return n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 void capt_str_puts_escaped(capt_str *b, const char *s, size_t n)
 {
     const char *p = s, *end = s + n;

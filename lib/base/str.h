@@ -18,6 +18,8 @@ int32_t capt_utf8_next(const char **p, const char *end);
 void capt_utf8_put(capt_str *b, uint32_t c);
 /* Offset of the first malformed byte, or -1 if all n bytes are valid UTF-8. */
 long capt_utf8_check(const char *s, size_t n);
+/* Bytes of the byte order mark that s begins with: 3, or 0 without one. In front of a file it is no part of the text. */
+size_t capt_utf8_mark(const char *s, size_t n);
 /* Copies s with control characters and malformed bytes escaped as \xHH, for messages and terminals. */
 void capt_str_puts_escaped(capt_str *b, const char *s, size_t n);
 #endif

@@ -252,7 +252,7 @@ static int probe_some(capt_detector *d, capt_err *err)
         }
     }
     if (!good)
-        return capt_fail(err, first.code ? first.code : CAPT_EDATA, "%s", first.code ? first.text : d->n ? "no row of features that could be read" : "no rows");
+        return capt_fail(err, first.code ? first.code : CAPT_EDATA, "%s%s", first.code ? first.text : d->f->features.v[0], first.code ? "" : d->n ? ": no row of features that could be read" : ": no rows");
     d->geometry = capt_geometry_decide(fits);
     d->has_boxes = d->has_boxes || (d->geometry && d->has_size);
     return 0;

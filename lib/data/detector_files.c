@@ -52,7 +52,7 @@ static const char *yaml_value(capt_detector_files *f, const char *text, const ch
 static int add_yaml(capt_detector_files *f, const char *path, capt_err *err)
 {
     size_t n;
-    char *text = capt_file_read(path, 1 << 20, &n, err);
+    char *text = capt_text_read(path, &n, err);
     if (!text)
         return -1;
     const char *slash = strrchr(path, '/'), *dir = slash ? capt_arena_strndup(f->arena, path, (size_t)(slash - path)) : "";

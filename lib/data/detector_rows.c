@@ -134,7 +134,7 @@ static int keep_lines(capt_detector *d, int file, capt_err *err)
     if (!*path)
         return 0;
     size_t n;
-    char *text = capt_file_read(path, (size_t)1 << 30, &n, err);
+    char *text = capt_text_read(path, &n, err);
     if (!text)
         return -1;
     CAPT_VEC(int64_t) line = {0};

@@ -63,7 +63,7 @@ static int add_item(capt_npyset *s, const char *name, const char *file, capt_err
 static int read_names(capt_npyset *s, int64_t want, capt_err *err)
 {
     size_t n;
-    char *text = capt_file_read(s->o.names, (size_t)1 << 30, &n, err);
+    char *text = capt_text_read(s->o.names, &n, err);
     if (!text)
         return -1;
     int rc = 0;

@@ -160,9 +160,7 @@ static int dump_record(const capt_id *id, const capt_feature *f, struct beside *
             put_numbers(s, line, x);
     }
     capt_str_puts(line, "]}\n");
-    if (fwrite(line->s, 1, line->n, out) != line->n)
-        return capt_fail_errno(err, "write");
-    return 0;
+    return fwrite(line->s, 1, line->n, out) == line->n ? 0 : -1;
 }
 
 int capt_store_dump(capt_store *s, const capt_id *ids, size_t n, const char *npy, FILE *out, capt_err *err)

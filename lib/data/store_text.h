@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include "store/store.h"
 
-/* Writes images ids[0..n-1], or all when n is 0, to out, whose errors the caller finds. npy: the folder (made if it is not there), or NULL. */
+/* Writes images ids[0..n-1], or all when n is 0, to out; -1 without an error where that cannot be written. npy: the folder (made if it is not there), or NULL. */
 int capt_store_dump(capt_store *s, const capt_id *ids, size_t n, const char *npy, FILE *out, capt_err *err);
 
 typedef struct capt_store_loader capt_store_loader;

@@ -289,22 +289,15 @@ int capt_annots_layout(const char *path, capt_layout *l, capt_err *err)
     int failed = ferror(f) ? capt_fail_errno(err, "%s", path) : 0;
     fclose(f);
     head[n] = 0;
-    const char *s = head + (strncmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0);
+    const char *s = head + capt_utf8_mark(head, n);
     s += strspn(s, " \t\r\n");
+    if (!failed && s == head + n && n + 1 < sizeof head)
+        failed = capt_fail(err, CAPT_EDATA, "%s: the file is empty", path);
     size_t line = strcspn(s, "\n");
     const char *hash = memchr(s, '#', line), *tab = memchr(s, '\t', line);
     if (*s != '{' && *s != '[')
         *l = hash && tab && hash < tab ? CAPT_LAYOUT_TOKENS : CAPT_LAYOUT_NAMES;
     return failed;
-}
-
-/* Of the first line of a text file: a byte order mark is no part of it. */
-static void skip_mark(int got, const char **s, size_t *n)
-{
-    if (got == 1 && *n >= 3 && memcmp(*s, "\xef\xbb\xbf", 3) == 0) {
-        *s += 3;
-        *n -= 3;
-    }
 }
 
 static int read_token_line(struct reading *r, const char *s, size_t n, const char *where, capt_err *err)
@@ -351,7 +344,6 @@ int capt_annots_read_tokens(capt_annots *a, const char *path, capt_err *err)
     const char *s;
     size_t n;
     int got = capt_ndjson_line(in, &s, &n, err);
-    skip_mark(got, &s, &n);
     while (got == 1) {
         if (strspn(s, " \t\r") < n && read_token_line(&r, s, n, capt_ndjson_where(in), err))
             got = -1;
@@ -369,7 +361,6 @@ int capt_annots_take_names(const capt_annots *a, const capt_idmap *by_id, const 
     const char *s, *kept = keep(to, split);
     size_t n;
     int got = capt_ndjson_line(in, &s, &n, err);
-    skip_mark(got, &s, &n);
     for (; got == 1; got = capt_ndjson_line(in, &s, &n, err)) {
         char name[1024];
         size_t k = strspn(s, " \t"), m = n > k ? n - k : 0;

@@ -301,10 +301,6 @@ static int read_bytes(reader *r, char *s, size_t n, capt_err *err)
             line += s[i] == '\n';
         return capt_fail(err, CAPT_EDATA, "%s: byte %ld of the file is not UTF-8", place(r, "%s:%zu", line), bad + 1);
     }
-    if (n >= 3 && !memcmp(s, "\xef\xbb\xbf", 3)) { /* a byte order mark */
-        s += 3;
-        n -= 3;
-    }
     if (strspn(s, " \t\r\n") == n)
         return capt_fail(err, CAPT_EDATA, "%s: the file is empty", r->name);
     replace_nul(s, n);
@@ -321,11 +317,11 @@ static int read_bytes(reader *r, char *s, size_t n, capt_err *err)
 static int read_any(const char *path, const capt_kind *kind, int keep_first, size_t *n_dropped, any_list **out,
                     capt_err *err)
 {
-    reader r = {.name = strcmp(path, "-") ? path : "stdin", .kind = kind, .list = capt_alloc(sizeof *r.list)};
+    reader r = {.name = capt_input_name(path), .kind = kind, .list = capt_alloc(sizeof *r.list)};
     r.list->arena = capt_arena_new(1 << 20);
     r.list->map = capt_idmap_new();
     size_t n;
-    char *s = capt_file_read(path, 0, &n, err);
+    char *s = capt_text_read(path, &n, err);
     int rc = s ? read_bytes(&r, s, n, err) : -1;
     free(s);
     if (!rc && r.n_twice && !keep_first)

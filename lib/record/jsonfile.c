@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -35,7 +36,7 @@ capt_jsonfile *capt_jsonfile_open(const char *path, const char *const *keys, con
     }
     capt_jsonfile *j = capt_alloc(sizeof *j);
     j->f = f;
-    j->name = std ? "stdin" : path;
+    j->name = capt_input_name(path);
     j->keys = keys;
     j->unread = unread;
     j->buf = capt_alloc(BLOCK);
@@ -93,7 +94,7 @@ static int space(int c)
 static int refill(capt_jsonfile *j)
 {
     j->len = fread(j->buf, 1, BLOCK, j->f);
-    j->pos = j->state == START && j->len >= 3 && memcmp(j->buf, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    j->pos = j->state == START ? capt_utf8_mark(j->buf, j->len) : 0;
     return j->pos < j->len;
 }
 
@@ -305,10 +306,17 @@ static int deliver(capt_jsonfile *j, int c, const char **key, json_t **v, capt_e
     return parse(j, c, v, err) ? -1 : 1;
 }
 
+static int lines(const capt_jsonfile *j, capt_err *err)
+{
+    return capt_fail(err, CAPT_EDATA, "%s: the end is expected, not '{': this looks like a record a line, where one JSON document is read", j->name);
+}
+
 static int step(capt_jsonfile *j, const char **key, json_t **v, capt_err *err)
 {
     int c = skip_space(j);
     if (j->state == START) {
+        if (c == EOF && !ferror(j->f))
+            return capt_fail(err, CAPT_EDATA, "%s: the file is empty", j->name);
         j->first = 1;
         j->top_array = c == '[';
         j->wanted = 1;
@@ -320,8 +328,10 @@ static int step(capt_jsonfile *j, const char **key, json_t **v, capt_err *err)
         j->first = 0;
         j->state = j->state == MEMBERS || j->top_array ? END : MEMBERS;
         if (j->state == END) {
+            capt_str_clear(&j->key);
+            set_where(j);
             c = skip_space(j);
-            return c == EOF && !ferror(j->f) ? 0 : c == EOF ? cut(j, err) : unexpected(j, c, "the end", err);
+            return c == EOF && !ferror(j->f) ? 0 : c == '{' ? lines(j, err) : unexpected(j, c, "the end", err);
         }
         return 0;
     }

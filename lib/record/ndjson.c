@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -60,11 +61,6 @@ int capt_ndjson_failed(const capt_ndjson *r)
     return r->failed;
 }
 
-static const char *name_of(const char *path)
-{
-    return strcmp(path, "-") == 0 ? "stdin" : path;
-}
-
 int64_t capt_ndjson_place(const capt_ndjson *r)
 {
     return r->line * (int64_t)r->n + (int64_t)(r->at ? r->at - 1 : 0);
@@ -72,13 +68,13 @@ int64_t capt_ndjson_place(const capt_ndjson *r)
 
 void capt_ndjson_place_text(const capt_ndjson *r, int64_t place, capt_str *out)
 {
-    capt_str_printf(out, "%s:%lld", name_of(r->paths[place % (int64_t)r->n]), (long long)(place / (int64_t)r->n));
+    capt_str_printf(out, "%s:%lld", capt_input_name(r->paths[place % (int64_t)r->n]), (long long)(place / (int64_t)r->n));
 }
 
 static int open_next(capt_ndjson *r, capt_err *err)
 {
     const char *path = r->paths[r->at++];
-    r->name = name_of(path);
+    r->name = capt_input_name(path);
     r->line = 0;
     r->len = r->pos = 0;
     r->f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
@@ -143,8 +139,9 @@ int capt_ndjson_line(capt_ndjson *r, const char **s, size_t *n, capt_err *err)
         capt_str_printf(&r->where, "%s:%lld", r->name, r->line);
         if (too_long)
             return capt_fail(err, CAPT_EDATA, "%s: the line is longer than %zu bytes", r->where.s, r->cap);
-        *s = r->text.s;
-        *n = r->text.n;
+        size_t mark = r->line == 1 ? capt_utf8_mark(r->text.s, r->text.n) : 0;
+        *s = r->text.s + mark;
+        *n = r->text.n - mark;
         return 1;
     }
 }

@@ -1,5 +1,5 @@
 /* Streams of line-delimited JSON: one object a line, no header line, over several files ("-" is standard input). Blank lines
- * are skipped. The length of a line is checked before it is parsed, then its UTF-8, then JSON (base/json.h's limits).
+ * and a byte order mark in front of a file are skipped. The length of a line is checked before it is parsed, then its UTF-8, then JSON (base/json.h's limits).
  * Errors name "file:line". After an error the stream stands at the next line, so a caller that tolerates bad records goes on; a line of more than 64 times the most
  * length has no end, and the stream stays there. */
 #ifndef CAPT_RECORD_NDJSON_H

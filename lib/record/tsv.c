@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 enum { CHUNK = 4 << 20, BLOCK = 1 << 18, HEAD = CAPT_ID_MAX + 2 }; /* a block stays in the processor's cache */
 
@@ -26,7 +27,7 @@ struct capt_tsv {
 struct chunk {
     int file;
     int64_t at;
-    size_t n;
+    size_t n, mark; /* mark: bytes of a byte order mark in front of the file */
     CAPT_VEC(int64_t) newline;
     char hash[33];
     capt_err err;
@@ -66,6 +67,8 @@ static void scan_chunk(void *arg, int64_t i, int worker)
         if (read_all(s->t->fd[c->file], s->t->paths[c->file], b, n, c->at + (int64_t)at, &c->err))
             break;
         capt_hasher_add(h, b, n);
+        if (c->at + (int64_t)at == 0)
+            c->mark = capt_utf8_mark(b, n);
         for (const char *p = memchr(b, '\n', n); p; p = memchr(p + 1, '\n', (size_t)(b + n - p - 1)))
             capt_vec_push(&c->newline, c->at + (int64_t)at + (p - b));
     }
@@ -109,7 +112,7 @@ static int gather(capt_tsv *t, struct scan *s, capt_err *err)
             break;
         }
         if (c->at == 0) {
-            at = 0;
+            at = (int64_t)c->mark;
             line = 1;
         }
         capt_hasher_add(h, c->hash, 32);
@@ -155,7 +158,7 @@ static int check_lineidx(const capt_tsv *t, int file, capt_err *err)
         return 0;
     capt_str name = {0};
     capt_str_printf(&name, "%.*s.lineidx", (int)(n - 4), path);
-    char *text = capt_file_exists(name.s) ? capt_file_read(name.s, (size_t)1 << 30, &have, err) : NULL;
+    char *text = capt_file_exists(name.s) ? capt_text_read(name.s, &have, err) : NULL;
     int rc = !text && capt_file_exists(name.s) ? -1 : 0;
     if (text) {
         const char *p = text;
@@ -165,7 +168,7 @@ static int check_lineidx(const capt_tsv *t, int file, capt_err *err)
                 continue;
             char *end;
             long long at = strtoll(p, &end, 10);
-            if (end == p || at != r->at)
+            if (end == p || (at != r->at && !(at == 0 && r->line == 1))) /* behind a byte order mark */
                 rc = capt_fail(err, CAPT_EDATA, "%s: does not belong to %s: line %lld begins at byte %lld, which it does not say", name.s, path, (long long)r->line,
                                (long long)r->at);
             p = end;

@@ -102,6 +102,10 @@ static int foreign(const unsigned char *p, size_t n, const char *where, capt_err
                          "save_file({k: v.clone().contiguous() for k, v in d.items() if v.dim()}, 'model.safetensors')\" '%s'", where,
                          program ? "jit.load(__import__('sys').argv[1], 'cpu').state_dict()" : "load(__import__('sys').argv[1], 'cpu', weights_only=True)", where);
     }
+    if (n == 0)
+        return capt_fail(err, CAPT_EDATA, "%s: the file is empty", where);
+    if (n >= 20 && memcmp(p + 16, "\xde\xc0\xef\xbe", 4) == 0) /* LMDB's magic */
+        return capt_fail(err, CAPT_EDATA, "%s: a feature store, no checkpoint or weights", where);
     if (n >= 16 && memcmp(p, "version https://", 16) == 0)
         return capt_fail(err, CAPT_EDATA, "%s: a Git LFS pointer, not the file itself", where);
     return 0;
@@ -182,10 +186,7 @@ static int open_file(capt_st *st, const char *path, capt_err *err)
 
 static int open_index(capt_st *st, const char *path, capt_err *err)
 {
-    size_t n;
-    char *text = capt_file_read(path, MAX_HEADER, &n, err);
-    json_t *index = text ? capt_json_parse(text, n, path, err) : NULL;
-    free(text);
+    json_t *index = capt_json_load(path, err);
     if (!index)
         return -1;
     json_t *files = capt_json_object(index, "weight_map", path, err), *seen = json_object();

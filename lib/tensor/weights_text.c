@@ -64,7 +64,7 @@ static int dump_tensor(const capt_st_tensor *t, capt_str *b, FILE *out, capt_err
         }
         capt_str_puts(b, "]}\n");
         if (fwrite(b->s, 1, b->n, out) != b->n)
-            return capt_fail_errno(err, "write");
+            return -1;
     }
     return 0;
 }
@@ -79,7 +79,7 @@ int capt_weights_dump(const capt_st *st, FILE *out, capt_err *err)
         rc = capt_json_line(o, &b) ? capt_fail(err, CAPT_EDATA, "the metadata are not UTF-8") : 0;
         json_decref(o);
         if (rc == 0 && fwrite(b.s, 1, b.n, out) != b.n)
-            rc = capt_fail_errno(err, "write");
+            rc = -1;
     }
     for (size_t i = 0; i < capt_st_n(st) && rc == 0; i++)
         rc = dump_tensor(capt_st_at(st, i), &b, out, err);

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include "tensor/safetensors.h"
 
-/* Writes it all to out, whose errors the caller finds. NaN and infinity, which JSON has not, are an error. */
+/* Writes it all to out; -1 without an error where that cannot be written. NaN and infinity, which JSON has not, are an error. */
 int capt_weights_dump(const capt_st *st, FILE *out, capt_err *err);
 
 typedef struct capt_weights_loader capt_weights_loader;

@@ -249,7 +249,7 @@ capt_vocab *capt_vocab_new_words(const char *const *words, const int64_t *counts
 static json_t *read_lines(const char *path, size_t skip, capt_err *err)
 {
     size_t n;
-    char *s = capt_file_read(path, (size_t)1 << 28, &n, err);
+    char *s = capt_text_read(path, &n, err);
     if (!s)
         return NULL;
     json_t *list = json_array();

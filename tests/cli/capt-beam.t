@@ -83,7 +83,7 @@ ok 'gives candidates, best first, the first one on top' jq -es \
     'all((.candidates | length) == 4 and .caption == .candidates[0].caption and .logprob == .candidates[0].logprob and ([.candidates[].logprob] | . == (sort | reverse)) and
      ([.candidates[].caption] | length == (unique | length)))' nbest
 is 'and the same caption' "$(jq -c .caption nbest)" "$(jq -c .caption plain)"
-ok '--greedy' beam --greedy t.ndjson
+ok '--greedy' beam --greedy --beam 1 t.ndjson
 cp "$OUT" greedy
 ok '--beam 1' beam --beam 1 t.ndjson
 same 'the same lines' greedy
@@ -336,17 +336,21 @@ ok 'a shard without records' beam --split test --shard 20/30 --out none.ndjson -
 is 'is empty' "$(cat none.ndjson none.json)" '[]'
 
 # wrong usage
-for o in '--nbest 6' '--greedy --nbest 2' '--sample 2 --greedy' '--sample 2 --model b.ckpt' '--beam 0' '--temperature 0' '--images toy/images' '--encoder p.ckpt' \
+for o in '--nbest 6' '--greedy --nbest 2' '--greedy --beam 4' '--sample 2 --beam 4' '--sample 2 --greedy' '--sample 2 --model b.ckpt' '--beam 0' '--temperature 0' '--images toy/images' '--encoder p.ckpt' \
     '--store s.mdb --store s.mdb' '--ensemble mean' '--ensemble-weights 1,1' '--model b.ckpt --ensemble-weights 1' '--model b.ckpt --ensemble-weights 1,x' \
     '--model b.ckpt --ensemble-weights 0,0' '--model b.ckpt --ensemble-weights 1,-1' '--model b.ckpt --ensemble-weights 1,inf' '--batch 0' \
     '--shard 2/2' '--shard 1' '--shard -1/2' '--shard a/b' '--shard 0/0' '--shard 1/2x'; do
     # shellcheck disable=SC2086
     status 2 "$o" beam --out x.ndjson $o t.ndjson
 done
+status 2 'weights for another number of models' beam --ensemble-weights 1,2 t.ndjson
+like 'says how many' "$(cat "$ERR")" 'want one number of 0 or more for each --model, of which there is 1 '
 status 2 'no model' capt-beam --store s.mdb t.ndjson
 status 2 'no input' capt-beam --model a.ckpt t.ndjson
 status 1 'no records' beam --out x.ndjson /dev/null
-like 'says so' "$(cat "$ERR")" 'no records$'
+is 'says so' "$(cat "$ERR")" 'capt-beam: /dev/null: no records'
+status 1 'no records of the split' beam --out x.ndjson --split tset t.ndjson
+is 'says so' "$(cat "$ERR")" 'capt-beam: t.ndjson: no records of split tset; --split all takes every one'
 is 'and writes nothing' "$(ls x.ndjson* 2>/dev/null)" ''
 
 # a signal while records are read

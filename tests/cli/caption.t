@@ -29,6 +29,8 @@ want()
 
 status 1 'without a model' env CAPT_MODEL=none.ckpt "$caption" "$picture"
 is 'is said' "$(cat "$ERR")" 'caption: none.ckpt: no such file'
+status 1 'a folder for a model' env CAPT_MODEL=far "$caption" "$picture"
+is 'is said' "$(cat "$ERR")" 'caption: far: a folder, not a checkpoint'
 status 1 'without programs' env CAPT_BIN=/nowhere "$caption" "$picture"
 like 'is said too' "$(cat "$ERR")" 'capt-beam is not there: run make first'
 CAPT_MODEL=small.ckpt

@@ -113,7 +113,8 @@ like 'the rest is stored' "$(cat "$ERR")" 'm.mdb: 2 images'
 ok 'on other threads and batches' odd m1.mdb --max-bad 8 --errors bad1.ndjson --batch 2 --threads 3 odd.ndjson
 ok 'the same are listed in the same order' cmp bad.ndjson bad1.ndjson
 is 'all are listed' "$(jq -r .error bad.ndjson | sed 's/: .*//' | sort | tr '\n' ' ')" \
-    'id empty id fifo id link id missing id nofile id short id up odd.ndjson:10 '
+    'id empty id fifo id link id missing id short id up image nofile odd.ndjson:10 '
+is 'each with its id once' "$(jq -r .error bad.ndjson | grep nofile)" 'image nofile: the record names no "file"'
 like '--max-pixels' "$(odd p.mdb --max-pixels 100 odd.ndjson --max-bad 1 2>&1)" 'id good: good.jpg: .*pixels'
 ok '--tolerate-warnings takes the short one' odd p.mdb --tolerate-warnings --max-bad 7 odd.ndjson
 

@@ -224,6 +224,11 @@ bad 'a control character in a class' 'id 000000391895: a control character in th
 bad 'other last columns' 'id 391895: the last six columns are not the boxes' "3s/[^$T1]*\$/$(head -c 168 /dev/zero | base64 -w 0)/" swapped.tsv
 
 cp a.tsv li.tsv
+printf '\357\273\277' | cat - plain.tsv >marked.tsv
+awk '{ print NR == 1 ? 0 : $1 + 3 }' plain.lineidx >marked.lineidx
+ok 'a byte order mark' vinvl-import --quiet --store marked.mdb marked.tsv
+vinvl-import --quiet --store plain.mdb plain.tsv
+ok 'is no part of the first id' capt-store diff marked.mdb plain.mdb
 printf '0\n9\n' >li.lineidx
 status 1 'a lineidx of another file' vinvl-import --store e li.tsv
 like 'says so' "$(cat "$ERR")" 'li.lineidx: does not belong to li.tsv: line 2 begins at byte'

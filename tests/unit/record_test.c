@@ -129,7 +129,7 @@ static void hostile_lines(void **state)
         {"{\"id\":1,\"split\":7}\n", "\"split\" is not a string"},
         {"{\"id\":1,\"file\":\"\xff\"}\n", ":1: byte 17 is not UTF-8"},
         {"{\"id\":1,\"file\":\"\xed\xa0\x80\"}\n", "not UTF-8"},
-        {"\xef\xbb\xbf{\"id\":1}\n", ":1: "},
+        {"{\"id\":1}\n\xef\xbb\xbf{\"id\":2}\n", ":2: "},
     };
     capt_err err = CAPT_ERR_INIT;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -155,6 +155,8 @@ static void hostile_lines(void **state)
         capt_str_free(&b);
     }
     assert_int_equal(read_captions("", 0, NULL, &err), 0);
+    assert_int_equal(read_captions("\xef\xbb\xbf", 3, NULL, &err), 0);
+    assert_int_equal(read_captions("\xef\xbb\xbf{\"id\":1}\n", 12, NULL, &err), 1); /* a byte order mark */
     const char *missing = "/nonexistent/x.ndjson", *dir = "/tmp";
     capt_captions *c;
     err.code = 0;
@@ -258,7 +260,7 @@ static void json_pieces(void **state)
         {" [1, \"a]\\\"\", {\"b\":[]}, null]\n", 4, NULL},
         {"{}", 0, NULL},
         {"[]", 0, NULL},
-        {"", 0, "ends in the middle"},
+        {"", 0, "the file is empty"},
         {"7", 0, "'{' or '[' is expected"},
         {"{\"images\":[{\"id\":1},", 1, "images[1]: the file ends in the middle"},
         {"{\"images\":[1,]}", 1, "a value is expected"},
@@ -266,7 +268,8 @@ static void json_pieces(void **state)
         {"{\"images\":[{\"id\":tru}]}", 0, "images[0]: bad JSON"},
         {"{\"a\":1,\"a\":2}", 1, "twice"},
         {"{\"a\" 1}", 0, "':' is expected"},
-        {"{\"a\":1} x", 1, "the end is expected"},
+        {"{\"a\":1} x", 1, "the end is expected, not 'x'"},
+        {"{\"a\":1}\n{\"a\":2}\n", 1, "a record a line"},
         {"[{\"a\":1,\"a\":1}]", 0, "duplicate"},
     };
     static const char *const keys[] = {"info", "images", "x", "n", "a", "", NULL};

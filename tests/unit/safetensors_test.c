@@ -86,10 +86,10 @@ static void headers(void **state)
 
 static void lengths(void **state)
 {
-    static const struct { unsigned char b[16]; size_t n; const char *says; } raw[] = {
-        {{0}, 0, "not a safetensors"}, {{2, 0, 0}, 3, "not a safetensors"}, {{255, 255, 255, 255, 255, 255, 255, 127}, 16, "not a safetensors"},
+    static const struct { unsigned char b[20]; size_t n; const char *says; } raw[] = {
+        {{0}, 0, "the file is empty"}, {{2, 0, 0}, 3, "not a safetensors"}, {{255, 255, 255, 255, 255, 255, 255, 127}, 16, "not a safetensors"},
         {{255, 255, 255, 255, 255, 255, 255, 255}, 16, "not a safetensors"}, {"PK\3\4", 16, "pickle"}, {{0x80, 2, 'c'}, 16, "pickle"},
-        {"version https://", 16, "Git LFS"},
+        {"version https://", 16, "Git LFS"}, {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0xde, 0xc0, 0xef, 0xbe}, 20, "a feature store"},
     };
     for (size_t i = 0; i < sizeof raw / sizeof *raw; i++) {
         capt_err err = CAPT_ERR_INIT;
