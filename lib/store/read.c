@@ -332,8 +332,10 @@ static int verify_all(capt_store_iter *it, capt_err *err)
         for (int i = 0; i < f.n; i++)
             if (capt_feature_not_finite(&f.section[i]) >= 0)
                 return capt_fail(err, CAPT_EDATA, "%s: id %.100s: \"%s\" holds NaN or infinity", s->path, it->key, f.section[i].name);
-        MDB_val k, v;
+        MDB_val k, v, found;
         mdb_cursor_get(it->cursor, &k, &v, MDB_GET_CURRENT);
+        if (mdb_get(it->txn, s->dbi, &k, &found) || found.mv_data != v.mv_data) /* the walk does not look at the keys between pages */
+            return capt_fail(err, CAPT_EDATA, "%s: id %.100s is stored, but not found by its key", s->path, it->key);
         sum += capt_feature_crc_stored(v.mv_data);
         if (++n > s->meta.count)
             break;

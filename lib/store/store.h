@@ -82,7 +82,8 @@ capt_store_iter *capt_store_iter_new(capt_store *s, capt_err *err);
 int capt_store_iter_next(capt_store_iter *it, capt_id *id, capt_feature *f, capt_err *err); /* 1, 0 at the end, -1 */
 void capt_store_iter_free(capt_store_iter *it);
 
-/* Reads everything: checksums, structure, order, finite numbers, count and sum. On a badly damaged file the process may die
+/* Reads everything that get and iter can give, each record by the walk and by its key: checksums, structure, order, finite numbers, count and sum. Bytes that
+ * LMDB leaves unused are not looked at. On a badly damaged file the process may die
  * by a signal inside LMDB: run it in a child. quick: open, first and last record only. */
 int capt_store_verify(capt_store *s, int quick, capt_err *err);
 /* Complete stores with disjoint ids and equal manifests -> one: the same bytes as if it had been written whole. OUT.part is its
