@@ -155,8 +155,8 @@ int prog_clip_score(prog_clip *c, const char *const *captions, capt_metric_out *
         return -1;
     }
     capt_metric_score *s = out->score;
-    s[0] = (capt_metric_score){"CLIPScore", 0, capt_alloc((c->n + 1) * sizeof(double))};
-    s[1] = (capt_metric_score){"RefCLIPScore", 0, capt_alloc((c->n + 1) * sizeof(double))};
+    s[0] = (capt_metric_score){.key = "CLIPScore", .each = capt_alloc((c->n + 1) * sizeof(double))};
+    s[1] = (capt_metric_score){.key = "RefCLIPScore", .each = capt_alloc((c->n + 1) * sizeof(double))};
     out->n_score = 2;
     for (size_t i = 0; i < c->n; i++) {
         s[0].each[i] = capt_clipscore_of(c->picture + i * D, text + i * D, c->dim);

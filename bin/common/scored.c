@@ -61,6 +61,12 @@ void scored_detail_meteor(const capt_prog *p, const scored *s)
                      (long long)y[14], (long long)x[CAPT_METEOR_CHUNKS]);
 }
 
+/* A value or difference of s. */
+static json_t *number(const capt_metric_score *s, double v)
+{
+    return s->count ? json_integer((json_int_t)v) : json_real(v);
+}
+
 static json_t *as_object(const scored *a)
 {
     const capt_metric_out *meteor = meteor_of(a);
@@ -68,7 +74,7 @@ static json_t *as_object(const scored *a)
     json_object_set_new(o, "n", json_integer((json_int_t)a->n));
     for (int m = 0; m < a->n_out; m++)
         for (int k = 0; k < a->out[m].n_score; k++)
-            json_object_set_new(o, a->out[m].score[k].key, json_real(a->out[m].score[k].value));
+            json_object_set_new(o, a->out[m].score[k].key, number(&a->out[m].score[k], a->out[m].score[k].value));
     json_object_set_new(o, "signature", json_string(a->signature));
     json_object_set_new(o, "meteor", json_string(!meteor ? "absent" : strcmp(meteor->score[0].key, "METEOR") ? "nopara" : "full"));
     for (int m = 0; m < a->n_out; m++)
@@ -111,7 +117,7 @@ void scored_put_difference(const scored s[2], const scored_interval *iv, int64_t
     for (int m = 0; m < a->n_out; m++)
         for (int k = 0; k < a->out[m].n_score; k++) {
             const capt_interval *v = &iv[m][k];
-            json_t *x = json_pack("{s:f}", "diff", v->diff);
+            json_t *x = json_pack("{s:o}", "diff", number(&a->out[m].score[k], v->diff));
             if (!isnan(v->lo)) {
                 json_object_set_new(x, "interval", json_pack("[ff]", v->lo, v->hi));
                 json_object_set_new(x, "p", json_real(v->p));
@@ -126,10 +132,9 @@ static const char *plural(size_t n)
     return n == 1 ? "" : "s";
 }
 
-/* Numbers of captions and words are large and whole. */
-static void put_value(double v)
+static void put_value(const capt_metric_score *s)
 {
-    printf(v > 10 && v == floor(v) ? "%10.0f" : "%10.4f", v);
+    printf("%10.*f", s->count ? 0 : 4, s->value);
 }
 
 static void put_lengths(const capt_metric_out *o, const char *who)
@@ -158,11 +163,11 @@ void scored_put_table(const scored *s, int n_files, const scored_interval *iv)
     for (int m = 0; m < a->n_out; m++)
         for (int k = 0; k < a->out[m].n_score; k++) {
             printf("%-20s", a->out[m].score[k].key);
-            put_value(a->out[m].score[k].value);
-            if (b)
-                put_value(b->out[m].score[k].value);
-            if (b)
-                printf("%+10.4f", iv[m][k].diff);
+            put_value(&a->out[m].score[k]);
+            if (b) {
+                put_value(&b->out[m].score[k]);
+                printf("%+10.*f", a->out[m].score[k].count ? 0 : 4, iv[m][k].diff);
+            }
             if (b && !isnan(iv[m][k].lo))
                 printf("   %+.4f %+.4f   %.4f", iv[m][k].lo, iv[m][k].hi, iv[m][k].p);
             putchar('\n');

@@ -96,7 +96,7 @@ int capt_bleu(const capt_metric_in *in, capt_metric_out *out, capt_err *err)
     *out = (capt_metric_out){.n_score = CAPT_NGRAM_MAX, .sum = capt_alloc(in->n * BLEU_SUMS * sizeof(double)),
                              .n_sum = BLEU_SUMS, .of_sum = bleu_of_sums, .sum_scores = CAPT_NGRAM_MAX};
     for (int k = 0; k < CAPT_NGRAM_MAX; k++)
-        out->score[k] = (capt_metric_score){key[k], 0, capt_alloc(in->n * sizeof(double))};
+        out->score[k] = (capt_metric_score){.key = key[k], .each = capt_alloc(in->n * sizeof(double))};
     bleu_counts sum = {0};
     double v[CAPT_NGRAM_MAX], all[BLEU_SUMS];
     for (size_t i = 0; i < in->n; i++) {

@@ -157,8 +157,8 @@ int capt_chair(const capt_metric_in *in, capt_metric_out *out, capt_err *err)
             all[k] += j.sum[i * SUMS + (size_t)k];
     of_sum(all, SUMS, v);
     *out = (capt_metric_out){.n_score = 2, .sum = j.sum, .n_sum = SUMS, .of_sum = of_sum, .sum_scores = 2};
-    out->score[0] = (capt_metric_score){"CHAIRi", v[0], j.each[0]};
-    out->score[1] = (capt_metric_score){"CHAIRs", v[1], j.each[1]};
+    out->score[0] = (capt_metric_score){.key = "CHAIRi", .value = v[0], .each = j.each[0]};
+    out->score[1] = (capt_metric_score){.key = "CHAIRs", .value = v[1], .each = j.each[1]};
     capt_lexicon_free(l);
     return 0;
 }

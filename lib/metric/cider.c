@@ -230,7 +230,7 @@ static int score_corpus(const capt_metric_in *in, capt_metric_out *out, int plai
         j.scratch[t] = capt_cider_scratch_new();
     capt_pool_run(in->pool, (int64_t)in->n, score_image, &j);
     *out = (capt_metric_out){.n_score = 1};
-    out->score[0] = (capt_metric_score){key, capt_mean(j.each, in->n), j.each};
+    out->score[0] = (capt_metric_score){.key = key, .value = capt_mean(j.each, in->n), .each = j.each};
     for (int t = 0; t < workers; t++)
         capt_cider_scratch_free(j.scratch[t]);
     free(j.scratch);

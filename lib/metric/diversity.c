@@ -85,7 +85,7 @@ static double self_cider(const job *j, work *w, const char *const *cands, size_t
         top = l > top ? l : top;
         sum += l;
     }
-    return top > 0 ? -log(top / sum) / log((double)k) : 0;
+    return top > 0 ? log(sum / top) / log((double)k) : 0;
 }
 
 static void count_rounds(work *w, size_t k, double *sum)
@@ -187,9 +187,14 @@ static void mean_bleu(const double *sum, size_t n, double *out)
 
 static void put(capt_metric_out *out, const char *key, double value, double **each)
 {
-    out->score[out->n_score++] = (capt_metric_score){key, value, each ? *each : NULL};
+    out->score[out->n_score++] = (capt_metric_score){.key = key, .value = value, .each = each ? *each : NULL};
     if (each)
         *each = NULL;
+}
+
+static void put_count(capt_metric_out *out, const char *key, double value)
+{
+    out->score[out->n_score++] = (capt_metric_score){.key = key, .value = value, .count = 1};
 }
 
 /* mBLEU's scores, unless no image has two captions. */
@@ -240,8 +245,8 @@ static void report(const capt_metric_in *in, job *j, capt_metric_out *out)
     if (j->most > 1)
         put(out, "self-CIDEr", mean_defined(j->each[SELF], in->n), &j->each[SELF]);
     count_distinct(j, in->n, &captions, &vocabulary);
-    put(out, "distinct", captions, NULL);
-    put(out, "vocabulary", vocabulary, NULL);
+    put_count(out, "distinct", captions);
+    put_count(out, "vocabulary", vocabulary);
     if (in->train)
         put(out, "novelty", capt_mean(j->each[NOVELTY], in->n), &j->each[NOVELTY]);
     put(out, "oracle-CIDEr", capt_mean(j->each[ORACLE], in->n), &j->each[ORACLE]);

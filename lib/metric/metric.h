@@ -37,6 +37,7 @@ typedef struct capt_metric_score {
     const char *key; /* "Bleu_4" */
     double value;
     double *each;    /* (n), or NULL: a score of the corpus only */
+    int count;       /* value is a number of things */
 } capt_metric_score;
 
 typedef struct capt_metric_out {

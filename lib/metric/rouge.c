@@ -80,7 +80,7 @@ int capt_rouge(const capt_metric_in *in, capt_metric_out *out, capt_err *err)
     job j = {in, capt_alloc(in->n * sizeof(double)), capt_alloc((size_t)workers * sizeof *j.w)};
     capt_pool_run(in->pool, (int64_t)in->n, score_image, &j);
     *out = (capt_metric_out){.n_score = 1};
-    out->score[0] = (capt_metric_score){"ROUGE_L", capt_mean(j.each, in->n), j.each};
+    out->score[0] = (capt_metric_score){.key = "ROUGE_L", .value = capt_mean(j.each, in->n), .each = j.each};
     for (int t = 0; t < workers; t++) {
         free(j.w[t].hyp.v);
         free(j.w[t].ref.v);

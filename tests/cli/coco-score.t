@@ -290,8 +290,11 @@ cat >"$T/many.ndjson" <<'X'
 {"id":2,"caption":"dogs in the snow","candidates":[{"caption":"dogs in the snow"},{"caption":"dogs in the snow"}]}
 {"id":3,"caption":"a cat sleeps"}
 X
+sed 's/a man on a horse/a man rides a horse/' "$T/many.ndjson" >"$T/alike.ndjson"
 ok 'diversity' score --metrics diversity --json --train "$T/refs.ndjson" "$T/many.ndjson"
 is 'its scores' "$(jq -c '[.n, .distinct, .vocabulary, .["mBLEU-1"] > 0.5, .["self-CIDEr"] >= 0, .["oracle-CIDEr"] > 0]' "$OUT")" '[3,4,11,true,true,true]'
+like 'counts are whole numbers' "$(cat "$OUT")" '"distinct":4,"vocabulary":11,'
+like 'in the table too' "$(score --metrics diversity "$T/many.ndjson" "$T/alike.ndjson" 2>/dev/null | tr -s ' ' | tr '\n' ';')" ';distinct 4 3 -1;vocabulary 11 10 -1;'
 is 'novelty counts what is no training caption' "$(jq '.novelty * 3' "$OUT")" 2
 sed 's/a man on a horse/a man/' "$T/many.ndjson" >"$T/less.ndjson"
 ok 'diversity compared' score --metrics diversity --json "$T/many.ndjson" "$T/less.ndjson"
