@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/html.h"
 #include "base/mem.h"
 #include "record/log.h"
@@ -42,10 +43,14 @@ int capt_curves_read(const char *path, capt_curves *out, capt_err *err)
     capt_arena *a = capt_arena_new(1 << 16);
     json_t *o;
     int rc = capt_ndjson_next(r, &o, err);
+    if (!rc)
+        rc = capt_fail(err, CAPT_EDATA, "%s: no records", capt_input_name(path));
     for (; rc > 0; rc = capt_ndjson_next(r, &o, err)) {
         capt_log l;
         int bad = capt_record_read(&capt_kind_log, o, &l, a, capt_ndjson_where(r), err);
         json_decref(o);
+        if (!bad && !l.event && l.step == CAPT_NO_INT)
+            bad = capt_fail(err, CAPT_EDATA, "%s: no record of a training log: neither \"event\" nor \"step\"", capt_ndjson_where(r));
         if (bad) {
             rc = -1;
             break;

@@ -115,6 +115,11 @@ like 'the bad one is named' "$(cat "$ERR")" 'skipped: refs.ndjson: no record of 
 printf '{"event":"step","step":1,"loss":1}\n{"event":"step","st' >cut.log
 status 1 'a cut log' capt-report --text --log cut.log
 like 'cut log: named' "$(cat "$ERR")" 'cut.log:2'
+status 1 'a file that is no log' capt-report --text --log refs.ndjson
+is 'no log: named' "$(cat "$ERR")" 'capt-report: refs.ndjson:1: no record of a training log: neither "event" nor "step"'
+: >empty.log
+status 1 'an empty log' capt-report --text --log empty.log
+is 'empty log: named' "$(cat "$ERR")" 'capt-report: empty.log: no records'
 status 1 'records for scores' capt-report --refs refs.ndjson --images images --scores refs.ndjson --out s.html hyps.ndjson
 like 'are named' "$(cat "$ERR")" 'refs.ndjson:1: no scores'
 : >nothing
