@@ -11,6 +11,12 @@ for page in "$TOP"/man/*.[1-8]; do
     else
         skip "$file: mandoc -T lint" 'mandoc is not installed'
     fi
+    if command -v mandoc >/dev/null; then # examples may be wider: they are to be copied
+        sed '/^\.Bd -literal/,/^\.Ed/d' "$page" | mandoc -T utf8 -O width=80 | sed "s/.$(printf '\b')//g" | grep -E '^.{81,}' >"$T/wide"
+        is "$file: fits 80 columns" "$(cat "$T/wide")" ''
+    else
+        skip "$file: fits 80 columns" 'mandoc is not installed'
+    fi
     if [ "${file##*.}" = 1 ]; then
         like "$file: has its exit status" "$(cat "$page")" '^\.Sh EXIT STATUS'
         like "$file: has examples" "$(cat "$page")" '^\.Sh EXAMPLES'
