@@ -86,9 +86,9 @@ static void fwd_task(void *arg, int64_t task, int worker)
 static struct patched patched_of(capt_backend *be, const capt_conv *c, int fmt)
 {
     struct patched s = {.be = be, .isa = isa_of(be), .c = c, .fmt = fmt, .KK = c->kh * c->kw * c->C, .rows = c->B * c->OH * c->OW};
-    int mr = tile_rows(cpu_of(be), fmt), line = 64 / fmt_size(s.fmt);
+    int mr = tile_rows(cpu_of(be), fmt);
     s.block = MAX(mr, BLOCK / mr * mr);
-    s.lda = ROUND_UP(s.KK, line) + (ROUND_UP(s.KK, line) % (2048 / fmt_size(s.fmt)) == 0 ? line : 0);
+    s.lda = capt_cpu_ld(cpu_of(be), s.fmt, s.KK);
     return s;
 }
 
@@ -203,7 +203,7 @@ void capt_cpu_conv_bwd_w(capt_backend *be, capt_real *dw, double beta_w, capt_re
     struct patched s = patched_of(be, c, fmt_of(be, ct));
     struct cpu_gemm_tn t = {.fmt = s.fmt, .N = c->N, .K = s.KK, .M = s.rows, .dyf = dy, .lddy = c->N, .rows = patches, .arg = &s,
                             .dw = dw, .add_w = beta_w != 0, .db = db, .add_b = beta_b != 0};
-    if (dw && capt_cpu_shifts(c)) {
+    if (dw && c->B && capt_cpu_shifts(c)) {
         capt_cpu_conv_shift(be, dw, beta_w != 0, dy, x, c, s.fmt);
         t.dw = dw = NULL;
     }

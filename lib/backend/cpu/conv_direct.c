@@ -91,9 +91,10 @@ void capt_cpu_conv_sweep(capt_backend *be, const struct cpu_gemm *g, const float
     struct sweep s = {be, g, c, x, .fmt = left_of(g->fmt), .backward = backward, .taps = 1};
     int64_t lsz = fmt_size(s.fmt);
     int mr = tile_rows(cpu_of(be), s.fmt), chunks = (c->OW + mr - 1) / mr;
-    s.pitch = c->C + (c->C * lsz % 2048 == 0 ? 64 / lsz : 0); /* the rows of a tile would share a few sets of L1 */
-    if (!backward && s.pitch == c->C && !g->c->sgemm) /* BLAS knows no overlapping rows */
+    if (!backward && !g->c->sgemm) /* BLAS knows no overlapping rows */
         s.taps = (int)MAX(1, MIN(c->kw, STEP / (c->C * lsz)));
+    /* pixels further apart, where tiles would have few sets of L1: where several taps go into a product they are one stretch */
+    s.pitch = c->C + (s.taps == 1 && capt_cpu_crowded(g->c, s.fmt, c->stride * c->C * lsz) ? 64 / lsz : 0);
     s.chunk = (c->OW + chunks - 1) / chunks;
     s.width = (c->OW - 1) * c->stride + c->kw;
     int64_t line = s.width * s.pitch * lsz;
@@ -167,8 +168,7 @@ static void shift_task(void *arg, int64_t task, int worker)
     const capt_conv *c = s->c;
     const struct cpu *cpu = cpu_of(s->be);
     int fmt = left_of(s->fmt), n0 = (int)task * s->nb, nb = MIN(s->nb, c->N - n0), KK = c->kh * c->kw * c->C;
-    int64_t esz = fmt_size(fmt), psz = fmt_size(s->fmt), lda = ROUND_UP(s->span, 32);
-    lda += lda * esz % 2048 == 0 ? 64 / esz : 0;
+    int64_t esz = fmt_size(fmt), psz = fmt_size(s->fmt), lda = capt_cpu_ld(cpu, fmt, ROUND_UP(s->span, 32));
     char *a = capt_cpu_work(s->be, worker, (size_t)(nb * lda * esz));
     if (!a)
         return;

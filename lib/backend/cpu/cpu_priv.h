@@ -130,6 +130,11 @@ void capt_cpu_gemm(capt_backend *be, const struct cpu_gemm *g);
 void capt_cpu_gemm_finish(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_t c0, int64_t n);
 /* the part of rows i0..i1 and panels p0..p1, by this thread */
 void capt_cpu_gemm_part(const struct cpu_gemm *g, int64_t i0, int64_t i1, int64_t p0, int64_t p1);
+/* Whether a tile's rows of the left operand, in format, of which a line each is read at a time, fall into too few sets of L1 when they begin so many bytes apart: these come
+ * round every 4 KiB and hold 8 lines or more. Never with BLAS, which makes copies of its own. */
+int capt_cpu_crowded(const struct cpu *c, int fmt, int64_t bytes);
+/* elements from a row of a left operand to the next where n are to be kept: whole lines, not crowded */
+int64_t capt_cpu_ld(const struct cpu *c, int fmt, int64_t n);
 /* x (M,K) in format with a good leading dimension: x itself or a copy in buf `which` */
 const void *capt_cpu_left(capt_backend *be, int which, int fmt, const float *x, int64_t M, int K, int64_t *lda);
 /* n elements in format, flat: x itself or a copy in buf `which` */

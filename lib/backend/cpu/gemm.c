@@ -106,28 +106,31 @@ static void left_rows(void *arg, int64_t task, int worker)
     }
 }
 
-/* Whether the rows of a tile, of which a line each is read at a time, fall into too few sets of L1: these come round every 4 KiB and hold 8 lines or more. Copying x to
- * rows further apart is a pass over memory, which pays only then. */
-static int crowded(int rows, int64_t bytes)
+int capt_cpu_crowded(const struct cpu *c, int fmt, int64_t bytes)
 {
     int64_t apart = 4096;
     while (bytes % apart != 0)
         apart /= 2;
-    return rows * apart > 8 * 4096;
+    return !c->sgemm && tile_rows(c, fmt) * apart > 8 * 4096;
+}
+
+int64_t capt_cpu_ld(const struct cpu *c, int fmt, int64_t n)
+{
+    int64_t esz = fmt_size(fmt), line = 64 / esz, ld = ROUND_UP(n, line);
+    return ld + (capt_cpu_crowded(c, fmt, ld * esz) ? line : 0);
 }
 
 const void *capt_cpu_left(capt_backend *be, int which, int fmt, const float *x, int64_t M, int K, int64_t *lda)
 {
     *lda = K;
-    int esz = fmt_size(fmt), line = 64 / esz;
-    int bad = !cpu_of(be)->sgemm && crowded(tile_rows(cpu_of(be), fmt), (int64_t)K * esz); /* BLAS makes copies of its own */
-    if (fmt == F_F32 && !(bad && M > 64))
+    int esz = fmt_size(fmt);
+    if (fmt == F_F32 && !(M > 64 && capt_cpu_crowded(cpu_of(be), fmt, (int64_t)K * esz))) /* a copy is a pass over memory */
         return x;
-    int64_t ld = ROUND_UP(K, line) + (bad ? line : 0);
+    int64_t ld = capt_cpu_ld(cpu_of(be), fmt, K);
     char *y = capt_cpu_buf(be, which, (size_t)(M * ld * esz));
     if (!y)
         return NULL;
-    struct left l = {isa_of(be), fmt, K, M, ld, x, y, MAX(1, CHUNK / K)};
+    struct left l = {isa_of(be), fmt, K, M, ld, x, y, MAX(1, CHUNK / MAX(K, 1))};
     capt_cpu_run(be, (M + l.rows - 1) / l.rows, M * K > SMALL, left_rows, &l);
     *lda = ld;
     return y;
@@ -185,7 +188,7 @@ static void tn_part(void *arg, int64_t task, int worker)
     const struct cpu_gemm_tn *t = s->t;
     const struct cpu_isa *isa = isa_of(s->be);
     int fmt = left_of(t->fmt), esz = fmt_size(fmt), n0 = (int)task * s->nb, nb = MIN(s->nb, t->N - n0);
-    int64_t ld = ROUND_UP(s->mp, 32) + (ROUND_UP(s->mp, 32) * esz % 2048 == 0 ? 64 / esz : 0);
+    int64_t ld = capt_cpu_ld(cpu_of(s->be), fmt, ROUND_UP(s->mp, 32));
     char *a = t->dw ? capt_cpu_work(s->be, worker, (size_t)(nb * ld * esz)) : NULL;
     if (t->dw && !a)
         return;

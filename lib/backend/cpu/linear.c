@@ -192,7 +192,7 @@ static void opt_task(void *arg, int64_t task, int worker)
 void capt_cpu_adamw(capt_backend *be, capt_real *w, const capt_real *g, capt_real *m, capt_real *v, int64_t n, const capt_adamw *hp, capt_weight *wp)
 {
     int whole = wp && (int64_t)wp->N * wp->K == n;
-    struct opt o = {isa_of(be), w, g, m, v, n, whole ? (int64_t)PANEL * wp->K : CHUNK, hp, whole ? wp : NULL};
+    struct opt o = {isa_of(be), w, g, m, v, n, whole ? (int64_t)PANEL * MAX(wp->K, 1) : CHUNK, hp, whole ? wp : NULL};
     capt_cpu_run(be, (n + o.step - 1) / o.step, n > SMALL, opt_task, &o);
 }
 #endif

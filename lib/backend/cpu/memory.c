@@ -144,7 +144,7 @@ void capt_cpu_free(capt_backend *be, void *p)
 
 static void *grow(capt_backend *be, struct cpu_mem *m, size_t n)
 {
-    if (m->n < n) {
+    if (!m->p || m->n < n) { /* of no bytes it is there too */
         free(m->p);
         m->n = 0;
         m->p = make(cpu_of(be)->heap, n + n / 4);

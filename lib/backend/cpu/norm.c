@@ -134,7 +134,10 @@ static void bn_join(const struct norm *s)
 static int bn_sums(capt_backend *be, struct norm *s)
 {
     s->sum = capt_cpu_buf(be, BUF_C, (size_t)MAX(1, (s->rows + BN_ROWS - 1) / BN_ROWS) * 2 * (size_t)s->D * sizeof *s->sum);
-    return s->sum ? 0 : -1;
+    if (!s->sum)
+        return -1;
+    memset(s->sum, 0, 2 * (size_t)s->D * sizeof *s->sum); /* of no rows */
+    return 0;
 }
 
 void capt_cpu_batchnorm_fwd(capt_backend *be, capt_real *y, capt_real *mean, capt_real *rstd, const capt_real *x, const capt_real *g, const capt_real *b, capt_real *run_mean, capt_real *run_var, int64_t rows, int C, double eps, double momentum, int train, int relu)

@@ -166,6 +166,8 @@ void capt_ref_conv_bwd_w(capt_backend *be, capt_real *dw, double beta_w, capt_re
 {
     int64_t P = (int64_t)c->OH * c->OW, K = (int64_t)c->kh * c->kw * c->C, in = (int64_t)c->H * c->W * c->C;
     capt_real *col = dw ? capt_ref_scratch(be, (size_t)(P * K), sizeof *col) : NULL;
+    if (col && c->B == 0)
+        capt_ref_gemm(be, dw, K, beta_w, dy, 1, c->N, col, K, 1, c->N, K, 0, ct);
     for (int64_t b = 0; col && b < c->B; b++) {
         im2col(col, x + b * in, c);
         capt_ref_gemm(be, dw, K, b ? 1 : beta_w, dy + b * P * c->N, 1, c->N, col, K, 1, c->N, K, P, ct);
