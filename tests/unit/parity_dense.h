@@ -81,6 +81,10 @@ static void case_copy2d(struct run *r)
             capt_real *y = out(r, 7 * 45, 1, TOL);
             r->be->copy2d(r->be, y + 2, 45, beta, in(r, 7 * 41), 41, 7, cols);
         }
+    for (int beta = 0; beta < 2; beta++) { /* without gaps: more than one task's */
+        r->be->copy2d(r->be, out(r, 40007, beta, TOL), 40007, beta, in(r, 40007), 40007, 1, 40007);
+        r->be->copy2d(r->be, out(r, 131 * 257, beta, TOL), 257, beta, in(r, 131 * 257), 257, 131, 257);
+    }
 }
 static const int32_t some[] = {3, 0, 3, 1, 3, 4, 0, 2, 3};
 static void case_gather(struct run *r)

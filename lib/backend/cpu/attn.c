@@ -29,7 +29,7 @@ static void product(const struct cpu *c, const float *a, int64_t lda, const floa
 static void pack_tokens(const struct cpu_isa *isa, float *panels, const float *x, int64_t row, int n, int dh)
 {
     for (int t = 0; t < n; t += PANEL)
-        isa->pack_cols(F_F32, panels + (int64_t)t * dh, x + t * row, row, MIN(PANEL, n - t), dh);
+        isa->pack_cols(F_F32, panels + (int64_t)t * dh, x + t * row, row, MIN(PANEL, n - t), dh, 0);
 }
 
 static int keys(const capt_attn *a, int64_t b, int t)
@@ -67,7 +67,7 @@ static void fwd_task(void *arg, int64_t task, int worker)
     float *vp = kp + ld * dh, *S = vp + ld * dp, scale = (float)a->scale, up = (float)(1 / (1 - a->drop));
     uint8_t *mask = (uint8_t *)(S + QB * ld);
     pack_tokens(isa, kp, s->k + b * a->Tk * a->k_row + h * dh, a->k_row, nk, dh);
-    isa->pack_rows(F_F32, vp, (int64_t)nk * PANEL, s->v + b * a->Tk * a->v_row + h * dh, a->v_row, nk, dh);
+    isa->pack_rows(F_F32, vp, (int64_t)nk * PANEL, s->v + b * a->Tk * a->v_row + h * dh, a->v_row, nk, dh, 0);
     for (int t0 = 0; t0 < a->Tq; t0 += QB) {
         int nq = MIN(QB, a->Tq - t0), n = keys(a, b, t0 + nq - 1);
         const float *q = s->q + (b * a->Tq + t0) * a->q_row + h * dh;
@@ -180,7 +180,7 @@ static void bwd_task(void *arg, int64_t task, int worker)
     scale_rows(isa, dv, a->v_row, a->Tk, dh, s->beta_v);
     pack_tokens(isa, kp, k, a->k_row, nk, dh);
     pack_tokens(isa, vp, v, a->v_row, nk, dh);
-    isa->pack_rows(F_F32, kr, (int64_t)nk * PANEL, k, a->k_row, nk, dh);
+    isa->pack_rows(F_F32, kr, (int64_t)nk * PANEL, k, a->k_row, nk, dh, 0);
     for (int t0 = 0; t0 < a->Tq; t0 += QB) {
         int nq = MIN(QB, a->Tq - t0), n = keys(a, b, t0 + nq - 1);
         const float *q = s->q + (b * a->Tq + t0) * a->q_row + h * dh;
@@ -208,12 +208,12 @@ static void bwd_task(void *arg, int64_t task, int worker)
             product(c, dS, ld, kr, (int64_t)nk * PANEL, nq, dh, n, s->dq + (b * a->Tq + t0) * a->q_row + h * dh, a->q_row, s->beta_q != 0);
         if (dv) {
             isa->transpose(4, T, qb, P, ld, nq, n);
-            isa->pack_rows(F_F32, or, (int64_t)nq * PANEL, dout, o_row, nq, dh);
+            isa->pack_rows(F_F32, or, (int64_t)nq * PANEL, dout, o_row, nq, dh, 0);
             product(c, T, qb, or, (int64_t)nq * PANEL, n, dh, nq, dv, a->v_row, 1);
         }
         if (dk) {
             isa->transpose(4, T2, qb, dS, ld, nq, n);
-            isa->pack_rows(F_F32, qr, (int64_t)nq * PANEL, q, a->q_row, nq, dh);
+            isa->pack_rows(F_F32, qr, (int64_t)nq * PANEL, q, a->q_row, nq, dh, 0);
             product(c, T2, qb, qr, (int64_t)nq * PANEL, n, dh, nq, dk, a->k_row, 1);
         }
     }

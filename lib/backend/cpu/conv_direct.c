@@ -134,7 +134,7 @@ static void shift_pack(void *arg, int64_t task, int worker)
         for (int x = 0; x < c->W; x++)
             isa->convert(s->fmt, t + ((y + c->pad) * s->row + x + c->pad) * PANEL * esz, s->x + ((b * c->H + y) * c->W + x) * c->C + c0, n);
     for (int i = 0; t != to && i < s->copies; i++)
-        isa->pack_rows(s->fmt, to + i * s->panel, 0, t + i * PANEL * esz, PANEL, (int)s->seq - i, PANEL);
+        isa->pack_rows(s->fmt, to + i * s->panel, 0, t + i * PANEL * esz, PANEL, (int)s->seq - i, PANEL, 0);
 }
 
 /* a (nb,span) of an image: dy^T with zeros behind each row of pixels */

@@ -34,8 +34,10 @@ struct cpu_isa {
     void (*tile16)(int rows, const void *a, int64_t lda, const void *b, int k, float *y, int64_t ldy, int add, int n, const void *next); /* a panel in fmt16, when that is of two bytes */
     /* formats and layouts */
     void (*convert)(int fmt, void *y, const float *x, int64_t n);
-    void (*pack_cols)(int fmt, void *panel, const float *w, int64_t ldw, int rows, int K); /* rows (<=32) of w become the columns of a panel */
-    void (*pack_rows)(int fmt, void *panel, int64_t stride, const void *x, int64_t ldx, int rows, int cols); /* row-major x, converted, to panels `stride` elements apart */
+    /* far: the panel, a multiple of 64 bytes, is not read soon and need not be in any cache */
+    void (*pack_cols)(int fmt, void *panel, const float *w, int64_t ldw, int rows, int K, int far); /* rows (<=32) of w become the columns of a panel */
+    void (*pack_rows)(int fmt, void *panel, int64_t stride, const void *x, int64_t ldx, int rows, int cols, int far); /* row-major x, converted, to panels `stride` elements apart */
+    void (*away)(float *y, const float *x, int64_t n); /* y = x, and y is not read soon */
     void (*transpose)(int esz, void *y, int64_t ldy, const void *x, int64_t ldx, int rows, int cols); /* y[c][r] = x[r][c]; bf16: an odd last r is padded with zero; rows of y have room for a multiple of 16 words */
     /* elementwise */
     void (*map_fwd[CAPT_N_MAP])(float *y, const float *x, int64_t n);

@@ -39,6 +39,15 @@ static void fill(float *y, int64_t n, float v)
         y[i] = v;
 }
 
+static void away(float *y, const float *x, int64_t n)
+{
+    int64_t i = 0;
+    if ((uintptr_t)y % (VL * sizeof *y) == 0)
+        for (; i + VL <= n; i += VL)
+            vaway(y + i, vload(x + i));
+    memcpy(y + i, x + i, (size_t)(n - i) * sizeof *y);
+}
+
 static void axpby(float *y, float b, const float *x, float a, int64_t n)
 {
     if (b == 0) {

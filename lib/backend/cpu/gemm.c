@@ -24,7 +24,7 @@ void capt_cpu_gemm_finish(const struct cpu_gemm *g, int64_t i0, int64_t i1, int6
         if (g->bias)
             isa->add(y, y, g->bias + c0, n);
         if (g->pre)
-            isa->convert(F_F32, g->pre + i * g->ldy + c0, y, n);
+            isa->away(g->pre + i * g->ldy + c0, y, n); /* for the backward pass */
         if (g->act)
             isa->map_fwd[g->act](y, y, n);
     }
@@ -179,7 +179,7 @@ static void tn_pack(void *arg, int64_t task, int worker)
         return;
     t->rows(t->arg, tmp, t->K, r0, r0 + rows);
     isa_of(s->be)->pack_rows(t->fmt, (char *)s->panels + task * ROWS * PANEL * esz, s->mp * PANEL, tmp, t->K, rows,
-                             t->K);
+                             t->K, 0);
 }
 
 static void tn_part(void *arg, int64_t task, int worker)

@@ -20,6 +20,7 @@ const struct cpu_isa ISA_TABLE = {
     .pack_cols = pack_cols,
     .pack_rows = pack_rows,
     .transpose = transpose,
+    .away = away,
     .map_fwd = {
 #define MAP(name, value, derivative) map_fwd_##name,
 #include "backend/map.def"

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 
 /* w: rows n0 on of the matrix */
-static void pack_back(const struct cpu_isa *isa, int fmt, void *bwd, const float *w, int N, int K, int n0)
+static void pack_back(const struct cpu_isa *isa, int fmt, void *bwd, const float *w, int N, int K, int n0, int far)
 {
     enum { KB = 256 };
     _Alignas(64) char t[PANEL * KB * 4];
@@ -16,13 +16,13 @@ static void pack_back(const struct cpu_isa *isa, int fmt, void *bwd, const float
         int cols = MIN(KB, K - k);
         for (int i = 0; i < rows; i++)
             isa->convert(fmt, t + i * KB * esz, w + (int64_t)i * K + k, cols);
-        isa->pack_rows(fmt, (char *)bwd + (k / PANEL * stride + (int64_t)n0 * PANEL) * esz, stride, t, KB, rows, cols);
+        isa->pack_rows(fmt, (char *)bwd + (k / PANEL * stride + (int64_t)n0 * PANEL) * esz, stride, t, KB, rows, cols, far);
     }
 }
 
-static void pack_front(const struct cpu_isa *isa, int fmt, void *fwd, const float *w, int N, int K, int n0)
+static void pack_front(const struct cpu_isa *isa, int fmt, void *fwd, const float *w, int N, int K, int n0, int far)
 {
-    isa->pack_cols(fmt, (char *)fwd + n0 * pad_k(K, fmt) * fmt_size(fmt), w, K, MIN(PANEL, N - n0), K);
+    isa->pack_cols(fmt, (char *)fwd + n0 * pad_k(K, fmt) * fmt_size(fmt), w, K, MIN(PANEL, N - n0), K, far);
 }
 
 struct pack {
@@ -46,9 +46,9 @@ static void pack_task(void *arg, int64_t task, int worker)
         w = x;
     }
     if (p->to.fwd)
-        pack_front(isa_of(p->be), p->fmt, p->to.fwd, w, p->N, p->K, n0);
+        pack_front(isa_of(p->be), p->fmt, p->to.fwd, w, p->N, p->K, n0, 0);
     if (p->to.bwd)
-        pack_back(isa_of(p->be), p->fmt, p->to.bwd, w, p->N, p->K, n0);
+        pack_back(isa_of(p->be), p->fmt, p->to.bwd, w, p->N, p->K, n0, 0);
 }
 
 static void pack(capt_backend *be, int fmt, struct cpu_panels to, const float *w, const capt_weight *wp, int N, int K)
@@ -183,10 +183,10 @@ static void opt_task(void *arg, int64_t task, int worker)
     int64_t i = task * o->step;
     o->isa->adamw(o->w + i, o->g + i, o->m + i, o->v + i, MIN(o->step, o->n - i), o->hp);
     const capt_weight *wp = o->wp;
-    if (wp && wp->panels->fwd) /* the strip of 32 rows is still in cache */
-        pack_front(o->isa, wp->fmt, wp->panels->fwd, o->w + i, wp->N, wp->K, (int)task * PANEL);
+    if (wp && wp->panels->fwd) /* the strip of 32 rows is still in cache; its panels are read with all others in between */
+        pack_front(o->isa, wp->fmt, wp->panels->fwd, o->w + i, wp->N, wp->K, (int)task * PANEL, 1);
     if (wp && wp->panels->bwd)
-        pack_back(o->isa, wp->fmt, wp->panels->bwd, o->w + i, wp->N, wp->K, (int)task * PANEL);
+        pack_back(o->isa, wp->fmt, wp->panels->bwd, o->w + i, wp->N, wp->K, (int)task * PANEL, 1);
 }
 
 void capt_cpu_adamw(capt_backend *be, capt_real *w, const capt_real *g, capt_real *m, capt_real *v, int64_t n, const capt_adamw *hp, capt_weight *wp)

@@ -24,22 +24,37 @@ static int64_t n_row_task(const struct move *m)
     return (m->rows + m->step - 1) / m->step;
 }
 
+static void copy(const struct move *m, float *y, const float *x, int64_t n)
+{
+    if (m->beta == 0)
+        memmove(y, x, (size_t)n * sizeof *y);
+    else
+        m->isa->axpby(y, m->beta, x, 1, n);
+}
+
 static void copy_task(void *arg, int64_t task, int worker)
 {
     const struct move *m = arg;
     (void)worker;
     for (int64_t r = task * m->step; r < MIN(m->rows, (task + 1) * m->step); r++)
-        if (m->beta == 0)
-            memmove(m->y + r * m->ldy, m->x + r * m->ldx, (size_t)m->cols * sizeof(float));
-        else
-            m->isa->axpby(m->y + r * m->ldy, m->beta, m->x + r * m->ldx, 1, m->cols);
+        copy(m, m->y + r * m->ldy, m->x + r * m->ldx, m->cols);
+}
+
+/* rows without gaps are one, cut anywhere */
+static void flat_task(void *arg, int64_t task, int worker)
+{
+    const struct move *m = arg;
+    int64_t i = task * CHUNK;
+    (void)worker;
+    copy(m, m->y + i, m->x + i, MIN(CHUNK, m->rows * m->cols - i));
 }
 
 void capt_cpu_copy2d(capt_backend *be, capt_real *y, int64_t ldy, double beta, const capt_real *x, int64_t ldx, int64_t rows, int64_t cols)
 {
     struct move m = {.isa = isa_of(be), .y = y, .x = x, .ldy = ldy, .ldx = ldx, .rows = rows, .cols = cols, .beta = (float)beta};
+    int flat = rows == 1 || (ldy == cols && ldx == cols);
     set_rows(&m);
-    capt_cpu_run(be, n_row_task(&m), rows * cols > 2 * SMALL, copy_task, &m);
+    capt_cpu_run(be, flat ? (rows * cols + CHUNK - 1) / CHUNK : n_row_task(&m), rows * cols > 2 * SMALL, flat ? flat_task : copy_task, &m);
 }
 
 static void gather_task(void *arg, int64_t task, int worker)

@@ -16,6 +16,8 @@
 typedef __m512 vf;
 static inline vf vload(const float *p) { return _mm512_loadu_ps(p); }
 static inline void vstore(float *p, vf v) { _mm512_storeu_ps(p, v); }
+/* past the caches, p a multiple of a vector; the locked operation that ends a task of the pool puts it in order for other threads */
+static inline void vaway(float *p, vf v) { _mm512_stream_ps(p, v); }
 static inline __mmask16 vmask(int n) { return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1); }
 static inline vf vloadn(const float *p, int n) { return _mm512_maskz_loadu_ps(vmask(n), p); }
 static inline void vstoren(float *p, vf v, int n) { _mm512_mask_storeu_ps(p, vmask(n), v); }
@@ -32,6 +34,7 @@ static inline vf vsecond(const uint32_t *p) { return _mm512_castsi512_ps(_mm512_
 typedef __m256 vf;
 static inline vf vload(const float *p) { return _mm256_loadu_ps(p); }
 static inline void vstore(float *p, vf v) { _mm256_storeu_ps(p, v); }
+static inline void vaway(float *p, vf v) { _mm256_stream_ps(p, v); }
 static inline __m256i vmask(int n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
 static inline vf vloadn(const float *p, int n) { return n >= 8 ? vload(p) : _mm256_maskload_ps(p, vmask(n)); }
 static inline void vstoren(float *p, vf v, int n)
@@ -54,6 +57,7 @@ typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi4 __attribute__((vector_size(16)));
 static inline vf vload(const float *p) { vf v; memcpy(&v, p, sizeof v); return v; }
 static inline void vstore(float *p, vf v) { memcpy(p, &v, sizeof v); }
+static inline void vaway(float *p, vf v) { vstore(p, v); }
 static inline vf vloadn(const float *p, int n)
 {
     vf v = {0, 0, 0, 0};
