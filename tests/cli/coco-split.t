@@ -128,7 +128,7 @@ bad() # NAME REGEX TEXT
     printf '%s' "$3" >bad.json
     status 1 "hostile: $1" coco-split --scheme karpathy bad.json && like "hostile: $1 is named" "$(cat "$ERR")" "$2"
 }
-bad 'empty' 'bad.json: not JSON' ''
+bad 'empty' 'bad.json: the file is empty' ''
 bad 'cut short' 'images\[1\]' '{"images":[{"filename":"a.jpg","split":"train","sentences":[]},{"filen'
 bad 'no list' 'no "images"' '{"image":[]}'
 bad 'a field missing' 'images\[0\]: "split" is missing' '{"images":[{"filename":"a.jpg","sentences":[]}]}'
