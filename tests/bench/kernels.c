@@ -184,10 +184,13 @@ static void rest(void)
     TIME(0, 0, 8.0 * (double)n, be->layernorm_fwd(be, y, s, s + 2560, x, g, v, 2560, 768, 1e-5), "layernorm forward 2560x768");
     TIME(0, 0, 12.0 * (double)n, be->layernorm_bwd(be, d, 0, m, 0, w, 0, y, x, s, s + 2560, g, 2560, 768), "layernorm backward 2560x768");
     TIME(0, 0, 28.0 * (double)p, be->adamw(be, w, g, m, v, p, &hp, NULL), "adamw 9.4 M");
-    be->weight_new(be, &wp, NULL, 3072, 3072, CAPT_BF16);
-    be->linear_bwd_x(be, packed, 0, packed, w, wp, 8, 3072, 3072, CAPT_BF16);
-    TIME(0, 0, 32.0 * (double)p, be->adamw(be, w, g, m, v, p, &hp, wp), "adamw 9.4 M and both bf16 packings");
-    be->weight_free(be, wp);
+    for (int ct = CAPT_F32; ct <= CAPT_BF16; ct += CAPT_BF16 - CAPT_F32) { /* the packings exist from their first use on */
+        be->weight_new(be, &wp, NULL, 3072, 3072, ct);
+        be->linear_fwd(be, packed, NULL, packed + 8 * 3072, w, wp, NULL, 8, 3072, 3072, 0, ct);
+        be->linear_bwd_x(be, packed + 8 * 3072, 0, packed, w, wp, 8, 3072, 3072, ct);
+        TIME(0, 0, (ct ? 32.0 : 36.0) * (double)p, be->adamw(be, w, g, m, v, p, &hp, wp), "adamw 9.4 M and both %s packings", ct_name(ct));
+        be->weight_free(be, wp);
+    }
     TIME(0, 0, 4.0 * (double)p, { double q; be->sumsq(be, &q, g, p); }, "sumsq 9.4 M");
     be->free(be, x), be->free(be, y), be->free(be, w), be->free(be, g), be->free(be, m), be->free(be, v), be->free(be, s), be->free(be, d), be->free(be, packed);
 }
