@@ -302,13 +302,7 @@ static int load_store(capt_prog *p, capt_ndjson *in, json_t *o)
 {
     capt_store_loader *l = capt_store_loader_new(npy);
     capt_store *s = NULL;
-    int got = 1;
-    if (!o) {
-        capt_str name = {0};
-        capt_prog_inputs(p, 1, &name);
-        got = capt_fail(&p->err, CAPT_EDATA, "%s: no records", name.s);
-        capt_str_free(&name);
-    }
+    int got = o ? 1 : capt_prog_fail_inputs(p, 1, "no records");
     capt_prog_catch();
     while (got == 1) {
         capt_id id;

@@ -194,10 +194,7 @@ static capt_vocab *build_words(capt_prog *p, const work *from)
             counts[n++] = w.v[i].count;
         }
     if (w.n == 0) {
-        capt_str name = {0};
-        capt_prog_inputs(p, 0, &name);
-        capt_fail(&p->err, CAPT_EDATA, "%s: no captions in split train or restval", name.s);
-        capt_str_free(&name);
+        capt_prog_fail_inputs(p, 0, "no captions in split train or restval");
     } else if (n == 0) {
         capt_fail(&p->err, CAPT_EDATA, "none of %zu words occurs %lld times in the training captions", w.n, (long long)min_count);
     } else {

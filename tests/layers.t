@@ -1,5 +1,5 @@
 #!/bin/sh
-# The layers of the tree: every #include "..." of lib/ and bin/ against the table in LAYERS.
+# The layers of the tree: every #include "..." of lib/ and bin/ against the table in LAYERS. And how long a file may be.
 . "${0%/*}/lib.sh"
 
 # prints "file:line: includes X" for each include that LAYERS does not allow, given a tree
@@ -53,4 +53,7 @@ want='lib/base/b.c:1: includes text/word.h
 lib/extra/e.c: its folder is not in LAYERS
 lib/text/c.c:1: includes base/x_priv.h'
 is 'a wrong include is seen' "$(violations "$T" "$TOP/tests/LAYERS" | sort)" "$want"
+
+long=$(cd "$TOP" && find lib bin tests \( -name '*.[ch]' -o -name '*.cu' -o -name '*.t' \) -exec wc -l {} + | awk '$2 != "total" && $1 > 600 { print $2 ": " $1 }')
+is 'no file has more than 600 lines' "$long" ''
 done_testing

@@ -41,12 +41,18 @@ static void say(const capt_prog *p, const char *fmt, va_list ap)
     capt_str_free(&line);
 }
 
-void capt_prog_inputs(const capt_prog *p, int from, capt_str *out)
+int capt_prog_fail_inputs(capt_prog *p, int from, const char *fmt, ...)
 {
+    capt_str names = {0};
     for (int i = from; i < p->argc; i++)
-        capt_str_printf(out, "%s%s", i > from ? ", " : "", capt_input_name(p->argv[i]));
-    if (p->argc <= from)
-        capt_str_puts(out, "stdin");
+        capt_str_printf(&names, "%s%s", i > from ? ", " : "", capt_input_name(p->argv[i]));
+    va_list ap;
+    va_start(ap, fmt);
+    capt_vfail(&p->err, CAPT_EDATA, fmt, ap);
+    va_end(ap);
+    capt_err_prefix(&p->err, "%s", p->argc > from ? names.s : capt_input_name("-"));
+    capt_str_free(&names);
+    return -1;
 }
 
 void capt_prog_note(const capt_prog *p, const char *fmt, ...)

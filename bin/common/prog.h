@@ -11,7 +11,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "base/err.h"
-#include "base/str.h"
 #include "base/thread.h"
 
 typedef enum capt_opt_type {
@@ -66,8 +65,8 @@ int capt_prog_main(capt_prog *p, int argc, char **argv);
 
 /* Wrong usage found in run: records CAPT_EUSAGE; returns -1. */
 int capt_prog_usage(capt_prog *p, const char *fmt, ...) CAPT_PRINTF(2, 3);
-/* Appends the names of the operands from number `from` on for a message: "a, b" or "stdin". */
-void capt_prog_inputs(const capt_prog *p, int from, capt_str *out);
+/* Something is wrong with all the operands from number `from` on: records CAPT_EDATA, "a, b: text" or "stdin: text"; returns -1. */
+int capt_prog_fail_inputs(capt_prog *p, int from, const char *fmt, ...) CAPT_PRINTF(3, 4);
 /* Whether the option that is kept at `to` was given, on the command line or in --config. */
 int capt_prog_given(const capt_prog *p, const void *to);
 /* stderr, one line, "name: text", control characters escaped; note: not under -q; detail: only under -v. */

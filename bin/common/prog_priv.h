@@ -1,6 +1,7 @@
 /* What the files of the program frame share. */
 #ifndef CAPT_PROG_PRIV_H
 #define CAPT_PROG_PRIV_H
+#include "base/str.h"
 #include "common/prog.h"
 
 typedef struct capt_prog_state {

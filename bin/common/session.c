@@ -66,14 +66,7 @@ int capt_pick_some(capt_prog *p, const capt_captions *c, const char *splits, cap
     *out = capt_pick(c, splits, 0);
     if (out->n)
         return 0;
-    capt_str name = {0};
-    capt_prog_inputs(p, 0, &name);
-    if (c->n)
-        capt_fail(&p->err, CAPT_EDATA, "%s: no records of split %s; --split all takes every one", name.s, splits);
-    else
-        capt_fail(&p->err, CAPT_EDATA, "%s: no records", name.s);
-    capt_str_free(&name);
-    return -1;
+    return c->n ? capt_prog_fail_inputs(p, 0, "no records of split %s; --split all takes every one", splits) : capt_prog_fail_inputs(p, 0, "no records");
 }
 
 int capt_shard_parse(capt_prog *p, const char *shard, int64_t *first, int64_t *step)
