@@ -41,11 +41,16 @@ static void say(const capt_prog *p, const char *fmt, va_list ap)
     capt_str_free(&line);
 }
 
+enum { NAMED = 3 }; /* inputs: a message has an end, and what is wrong stands there */
+
 int capt_prog_fail_inputs(capt_prog *p, int from, const char *fmt, ...)
 {
     capt_str names = {0};
-    for (int i = from; i < p->argc; i++)
+    int end = p->argc - from > NAMED ? from + NAMED : p->argc;
+    for (int i = from; i < end; i++)
         capt_str_printf(&names, "%s%s", i > from ? ", " : "", capt_input_name(p->argv[i]));
+    if (end < p->argc)
+        capt_str_printf(&names, " and %d more", p->argc - end);
     va_list ap;
     va_start(ap, fmt);
     capt_vfail(&p->err, CAPT_EDATA, fmt, ap);

@@ -65,7 +65,8 @@ int capt_prog_main(capt_prog *p, int argc, char **argv);
 
 /* Wrong usage found in run: records CAPT_EUSAGE; returns -1. */
 int capt_prog_usage(capt_prog *p, const char *fmt, ...) CAPT_PRINTF(2, 3);
-/* Something is wrong with all the operands from number `from` on: records CAPT_EDATA, "a, b: text" or "stdin: text"; returns -1. */
+/* Something is wrong with all the operands from number `from` on: records CAPT_EDATA, "a, b: text", "a, b, c and 9 more: text"
+ * or "stdin: text"; returns -1. */
 int capt_prog_fail_inputs(capt_prog *p, int from, const char *fmt, ...) CAPT_PRINTF(3, 4);
 /* Whether the option that is kept at `to` was given, on the command line or in --config. */
 int capt_prog_given(const capt_prog *p, const void *to);

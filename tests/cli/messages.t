@@ -43,6 +43,8 @@ tell 'empty annotations' 'coco-split: empty: the file is empty' coco-split --sch
 tell 'empty annotations from a pipe' 'coco-split: stdin: the file is empty' piped empty coco-split --scheme coco2017 -
 tell 'empty hypotheses' 'coco-score: empty: the file is empty' coco-score --refs r.ndjson empty
 tell 'no records' 'capt-beam: empty, empty: no records' capt-beam --model a.ckpt --store s.mdb empty empty
+tell 'no records in many files' 'capt-beam: empty, empty, empty and 5 more: no records' \
+    capt-beam --model a.ckpt --store s.mdb empty empty empty empty empty empty empty empty
 tell 'no records from a pipe' 'clip-featurize: stdin: no records' piped empty clip-featurize --weights "$vit" --images toy/images --store x.mdb
 tell 'no records of the split' 'clip-featurize: r.ndjson: no records of split tset; --split all takes every one' \
     clip-featurize --weights "$vit" --images toy/images --store x.mdb --split tset r.ndjson
