@@ -107,9 +107,9 @@ static inline void cpu_tile(const struct cpu *c, int fmt, int rows, const void *
 }
 /* format of panels, and of the left operand with them */
 static inline int fmt_of(capt_backend *be, int ct) { return ct == CAPT_BF16 ? isa_of(be)->fmt16 : F_F32; }
+static inline int left_of(int fmt) { return fmt == F_HALF ? F_ROUND : fmt; }
 /* most rows of a tile with panels in format */
 static inline int tile_rows(const struct cpu *c, int fmt) { return fmt >= F_HALF ? c->isa->mr16 : c->mr; }
-static inline int left_of(int fmt) { return fmt == F_HALF ? F_ROUND : fmt; }
 static inline int fmt_size(int fmt) { return fmt >= F_HALF ? 2 : 4; }
 static inline int64_t pad_k(int64_t k, int fmt) { return fmt == F_BF16 ? (k + 1) & ~(int64_t)1 : k; }
 static inline size_t panel_bytes(int64_t N, int64_t K, int fmt) { return (size_t)(ROUND_UP(N, PANEL) * pad_k(K, fmt)) * (size_t)fmt_size(fmt); }
